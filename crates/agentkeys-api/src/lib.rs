@@ -1,0 +1,1 @@
+//! What travels between AgentKeys processes: paths, bodies and problem codes.

@@ -1,0 +1,1 @@
+//! Signs people in and mints the tokens that clouds trust.

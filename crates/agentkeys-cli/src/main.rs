@@ -1,0 +1,2 @@
+//! The `agentkeys` command.
+fn main() {}

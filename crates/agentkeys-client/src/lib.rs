@@ -1,0 +1,1 @@
+//! Typed clients for broker, signer and STS, the eight-step flow, and session storage.

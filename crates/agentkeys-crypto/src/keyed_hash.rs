@@ -1,0 +1,31 @@
+use std::fmt;
+
+use aws_lc_rs::hmac;
+
+/// Hashes short codes under a key (HMAC-SHA-256), so that a stolen store does not give them away.
+pub struct HashKey(hmac::Key);
+
+impl HashKey {
+    /// A key from 32 random bytes.
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// The keyed hash of the parts, each preceded by its length, so that they cannot run together.
+    pub fn hash(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.sign().as_ref());
+        hash
+    }
+}
+
+impl fmt::Debug for HashKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("HashKey(…)")
+    }
+}

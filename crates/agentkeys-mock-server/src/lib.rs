@@ -1,0 +1,1 @@
+//! Development parts: signer, mailbox and AWS stand-in. For development only.

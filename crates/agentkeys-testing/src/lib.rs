@@ -1,0 +1,1 @@
+//! The whole of AgentKeys on a bench, for tests.

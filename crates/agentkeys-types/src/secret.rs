@@ -1,0 +1,82 @@
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 of a token's exact bytes: what may be remembered of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenDigest(pub [u8; 32]);
+
+impl TokenDigest {
+    /// The digest of a token as it stands on the wire.
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+}
+
+macro_rules! bearer {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// Prints as a placeholder, and is wiped from memory when dropped.
+        #[derive(Clone)]
+        pub struct $name(SecretString);
+
+        impl $name {
+            /// Takes the token as it stands on the wire; says nothing about whether it is genuine.
+            pub fn new(token: String) -> Self {
+                Self(token.into())
+            }
+
+            /// The token as it stands on the wire, for the one header or body that carries it.
+            pub fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+
+            /// What may be remembered of it.
+            pub fn digest(&self) -> TokenDigest {
+                TokenDigest::of(self.expose())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(Self::new)
+            }
+        }
+    };
+}
+
+bearer! {
+    /// The 30-day bearer that a broker issues after sign-in: a high-value credential.
+    SessionToken
+}
+
+bearer! {
+    /// The minutes-long bearer that proving a wallet gives.
+    WalletSessionToken
+}
+
+bearer! {
+    /// The web-identity token that a cloud's STS checks.
+    OidcJwt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_never_prints_itself() {
+        let token = SessionToken::new("aks_very-secret".to_owned());
+
+        assert_eq!(format!("{token:?}"), "SessionToken(…)");
+    }
+}
