@@ -1,1 +1,27 @@
 //! What travels between AgentKeys processes: paths, bodies and problem codes.
+//!
+//! [`paths`] names the routes. Each request is a struct whose fields are parsed types: [`read_body`] refuses
+//! everything else with the [`Problem`] that belongs to it. Replies are plain `serde` structs. The OpenAPI
+//! description is made from these types.
+
+mod body;
+pub mod paths;
+mod problem;
+mod session;
+mod sign_in;
+mod signer;
+mod wallet;
+mod web_identity;
+
+pub use body::{Body, Field, Fields, Text, Value, read_body};
+pub use problem::{ErrorCode, Problem};
+pub use session::{
+    Identities, IdentityView, LinkedIdentity, SessionKind, SessionList, SessionView, Standing, StandingRequest,
+};
+pub use sign_in::{EmailStart, EmailStarted, EmailVerify, SignedIn, TokenType};
+pub use signer::{Address, DeriveAddress, Health, Message, SignMessage, Signature};
+pub use wallet::{
+    ChainId, LinkStatus, WalletChallenge, WalletLink, WalletLinkView, WalletLinked, WalletLinks, WalletProved,
+    WalletStart, WalletVerify,
+};
+pub use web_identity::{AgentName, Audience, MintOidcJwt, MintedOidcJwt};

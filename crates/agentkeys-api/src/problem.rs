@@ -1,0 +1,188 @@
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $variant:ident = $status:literal $text:literal,)*) => {
+        /// What went wrong, for programs: stable, and never reused for something else.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
+            /// A code of a newer server than this client.
+            #[serde(other)]
+            Unknown,
+        }
+
+        impl ErrorCode {
+            /// Every code that a server of this version answers with.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The HTTP status that goes with it.
+            pub fn status(self) -> u16 {
+                match self {
+                    $(Self::$variant => $status,)*
+                    Self::Unknown => 500,
+                }
+            }
+
+            /// The code as it stands in `error`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                    Self::Unknown => "unknown",
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The token belongs to another account.
+    AccountMismatch = 403 "account_mismatch",
+    /// No agent of that name exists for the account.
+    AgentUnknown = 400 "agent_unknown",
+    /// More than one way of authenticating at once.
+    AmbiguousAuth = 400 "ambiguous_auth",
+    /// The operator does not let tokens be minted for this audience.
+    AudienceNotAllowed = 400 "audience_not_allowed",
+    /// The record that must come first could not be written.
+    AuditUnavailable = 503 "audit_unavailable",
+    /// The body is larger than 64 KiB.
+    BodyTooLarge = 413 "body_too_large",
+    /// The signer cannot ask the broker whether the session stands.
+    BrokerUnreachable = 503 "broker_unreachable",
+    /// The challenge is over.
+    ChallengeExpired = 410 "challenge_expired",
+    /// There is no such challenge, or it has been used.
+    ChallengeInvalid = 401 "challenge_invalid",
+    /// The code is over, used up or was tried too often.
+    CodeExpired = 410 "code_expired",
+    /// A field stands twice.
+    DuplicateField = 400 "duplicate_field",
+    /// The `Host` is not one of this server's.
+    HostNotAllowed = 421 "host_not_allowed",
+    /// A fault of the server, logged there under the request id.
+    Internal = 500 "internal",
+    /// The address is malformed, or its EIP-55 checksum wrong.
+    InvalidAddress = 400 "invalid_address",
+    /// The chain id is malformed or not allowed.
+    InvalidChainId = 400 "invalid_chain_id",
+    /// The code is wrong.
+    InvalidCode = 401 "invalid_code",
+    /// The e-mail address is not one plain address.
+    InvalidEmail = 400 "invalid_email",
+    /// A field is missing, or of the wrong type or value.
+    InvalidField = 400 "invalid_field",
+    /// The body is not JSON.
+    InvalidJson = 400 "invalid_json",
+    /// The message is not 1 byte to 16 KiB of hex.
+    InvalidMessageHex = 400 "invalid_message_hex",
+    /// The account is not 64 hex digits.
+    InvalidOmniAccount = 400 "invalid_omni_account",
+    /// The signature is not by the address that was asked.
+    InvalidSignature = 401 "invalid_signature",
+    /// The signature is not 65 bytes of hex with a known v.
+    InvalidSignatureFormat = 400 "invalid_signature_format",
+    /// The body is deeper, longer or larger in its numbers than any request of this API.
+    JsonTooComplex = 400 "json_too_complex",
+    /// The mail can neither leave nor be queued.
+    MailUnavailable = 503 "mail_unavailable",
+    /// The route exists, for other methods.
+    MethodNotAllowed = 405 "method_not_allowed",
+    /// The development signer has no evidence to show.
+    NotAttested = 404 "not_attested",
+    /// There is no such thing here.
+    NotFound = 404 "not_found",
+    /// The peer of the socket is another user.
+    PeerNotAllowed = 403 "peer_not_allowed",
+    /// Too often: see `Retry-After`.
+    RateLimited = 429 "rate_limited",
+    /// A 30-day session token is needed here, and this is a wallet session token.
+    SessionRequired = 403 "session_required",
+    /// The signer has no master secret.
+    SignerDisabled = 503 "signer_disabled",
+    /// The operator does not let this identity sign in.
+    SignInNotAllowed = 403 "sign_in_not_allowed",
+    /// The store cannot write or read.
+    StorageUnavailable = 503 "storage_unavailable",
+    /// The token's time is over.
+    TokenExpired = 401 "token_expired",
+    /// A token stands in the URL, where logs would keep it.
+    TokenInUrl = 400 "token_in_url",
+    /// The token is not one of this broker's.
+    TokenInvalid = 401 "token_invalid",
+    /// There is no token.
+    TokenMissing = 401 "token_missing",
+    /// The token's session was revoked.
+    TokenRevoked = 401 "token_revoked",
+    /// A field that this request does not have.
+    UnknownField = 400 "unknown_field",
+    /// The body is not declared as JSON.
+    UnsupportedMediaType = 415 "unsupported_media_type",
+    /// The signature is that of a contract wallet.
+    UnsupportedSignatureType = 400 "unsupported_signature_type",
+    /// The address is not linked to the session's account.
+    WalletNotLinked = 404 "wallet_not_linked",
+    /// A wallet session token is needed here, and this is a 30-day session token.
+    WalletSessionRequired = 403 "wallet_session_required",
+    /// The wallet is proved for another account.
+    WalletTaken = 409 "wallet_taken",
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// RFC 9457 problem details, with our stable code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// `about:blank`: the status says it all.
+    #[serde(rename = "type")]
+    pub type_: Cow<'static, str>,
+    /// The status in words.
+    pub title: Cow<'static, str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// For programs: stable, and listed in the API reference.
+    pub error: ErrorCode,
+    /// For people: one sentence, no secrets, no internals.
+    pub detail: Cow<'static, str>,
+}
+
+impl Problem {
+    /// The problem `error`, explained by `detail`.
+    pub fn new(error: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let status = error.status();
+        Self { type_: "about:blank".into(), title: title(status).into(), status, error, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.detail, self.error)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        410 => "Gone",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}
