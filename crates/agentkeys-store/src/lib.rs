@@ -1,1 +1,57 @@
-//! One small storage trait per kind of record, its conformance suite, and SQLite behind it.
+//! Keeps what a broker must remember, behind one small trait per kind of record.
+//!
+//! A method that changes something returns once the change, and the audit [`Entry`] that goes with it, are on
+//! disk: both or neither. Nothing is checked before it is written: single use, uniqueness and counting are
+//! one atomic statement each, so that several brokers on one store count together. Time is an argument.
+//! [`conformance`] is the contract as a test suite. [`SqliteStore`] is the store in a file.
+
+mod audit;
+mod challenge;
+pub mod conformance;
+mod deployment;
+mod identity_link;
+mod limit;
+mod session;
+mod sign_in;
+mod sqlite;
+mod wallet_link;
+
+pub use audit::{Action, AuditStore, BrokenChain, Entry, Outcome, Recorded, RecordedEntry, verify_chain};
+pub use challenge::{Challenge, ChallengeStore, MOST_WRONG_SIGNATURES, Proof};
+pub use deployment::{DeploymentStore, PinError};
+pub use identity_link::{IdentityLink, IdentityLinkStore, Linking};
+pub use limit::Limit;
+pub use session::{SessionRecord, SessionStore};
+pub use sign_in::{Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, MOST_WRONG_CODES, Opening};
+pub use sqlite::SqliteStore;
+pub use wallet_link::{WalletLink, WalletLinkStore};
+
+/// Why the store did not do what it was asked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Everything a broker remembers, in one place.
+pub trait Store:
+    AuditStore
+    + ChallengeStore
+    + DeploymentStore
+    + EmailSignInStore
+    + IdentityLinkStore
+    + SessionStore
+    + WalletLinkStore
+    + std::fmt::Debug
+{
+}
+
+impl<S> Store for S where
+    S: AuditStore
+        + ChallengeStore
+        + DeploymentStore
+        + EmailSignInStore
+        + IdentityLinkStore
+        + SessionStore
+        + WalletLinkStore
+        + std::fmt::Debug
+{
+}

@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use agentkeys_types::{EmailAddress, Identity, OmniAccount, RequestIdDigest, SessionId, Timestamp};
+use async_trait::async_trait;
+
+use crate::{Entry, Limit, StoreError};
+
+/// A sign-in that waits for its code. Neither the request id nor the code is kept, only what recognises them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmailSignIn {
+    /// Recognises the terminal that asked.
+    pub request: RequestIdDigest,
+    /// The address that got the code.
+    pub email: EmailAddress,
+    /// The keyed hash of the code.
+    pub code_hash: [u8; 32],
+    /// Which machine asked.
+    pub client_name: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When the code stops working.
+    pub expires_at: Timestamp,
+}
+
+/// How many wrong codes end a sign-in.
+pub const MOST_WRONG_CODES: u32 = 5;
+
+/// What became of the start of a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It waits for its code.
+    Begun,
+    /// It is over a limit, and nothing was counted or kept.
+    Limited {
+        /// When the limit opens again.
+        retry_after: Duration,
+    },
+}
+
+/// Somebody answered with a code.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeAnswer {
+    /// Recognises the terminal that answers.
+    pub request: RequestIdDigest,
+    /// The keyed hash of the code as it was typed.
+    pub code_hash: [u8; 32],
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What a right code does.
+#[derive(Clone, Debug)]
+pub enum Opening {
+    /// Opens the identity's account, anchored by `anchor` when it signs in for the first time.
+    Session {
+        /// The identity that the code proved.
+        identity: Identity,
+        /// The account that it anchors.
+        anchor: OmniAccount,
+        /// The session to open.
+        id: SessionId,
+        /// When that ends.
+        expires_at: Timestamp,
+    },
+    /// Uses the code up, and opens nothing: the operator does not let this identity in.
+    Refused,
+}
+
+/// What became of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeOutcome {
+    /// It was right, for the first and only time. With [`Opening::Session`], this account is open.
+    Accepted {
+        /// The account, also when nothing was opened.
+        account: Option<OmniAccount>,
+    },
+    /// The sign-in is over: expired, used, or tried too often.
+    Over,
+    /// There is no such sign-in.
+    Unknown,
+    /// It was wrong, and counts.
+    Wrong,
+}
+
+/// Remembers sign-ins by e-mail from the mail to the code.
+#[async_trait]
+pub trait EmailSignInStore: Send + Sync {
+    /// Counts a sign-in against `limits` and lets it wait for its code, both or neither.
+    async fn begin_email_sign_in(&self, sign_in: EmailSignIn, limits: Vec<Limit>) -> Result<Begun, StoreError>;
+
+    /// Forgets a sign-in whose mail could not leave.
+    async fn cancel_email_sign_in(&self, request: RequestIdDigest) -> Result<(), StoreError>;
+
+    /// The sign-in of this request, whatever became of it, as long as it is remembered.
+    async fn find_email_sign_in(&self, request: RequestIdDigest) -> Result<Option<EmailSignIn>, StoreError>;
+
+    /// Takes an answer: of any number at once, exactly one right code is accepted, and only before the fifth
+    /// wrong one; one at or after the expiry is never accepted, nor any after it, wherever the clock goes.
+    ///
+    /// An accepted code links the identity if it is new, opens the session with the sign-in's own client name,
+    /// and records `entry` with the account filled in. A wrong one is counted and recorded as
+    /// [`Outcome::WrongCode`](crate::Outcome::WrongCode), a refused one as [`Outcome::NotAllowed`](crate::Outcome::NotAllowed).
+    /// [`CodeOutcome::Over`] and [`CodeOutcome::Unknown`] record nothing.
+    async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError>;
+}

@@ -1,0 +1,3 @@
+/// The store in a file.
+#[derive(Debug)]
+pub struct SqliteStore;
