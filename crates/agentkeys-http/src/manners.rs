@@ -1,0 +1,232 @@
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use agentkeys_api::{ErrorCode, paths};
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts, Request},
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request::Parts};
+use tower::Service;
+use tracing::Instrument;
+
+use crate::Refusal;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The `Host` values under which a server answers. The issuer never reflects another one.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts(BTreeSet<String>);
+
+impl Hosts {
+    /// The names of a listener: its address, and `localhost` where it is a loopback one.
+    pub fn of_listener(address: SocketAddr) -> Self {
+        let mut hosts = BTreeSet::from([address.to_string()]);
+        if address.ip().is_loopback() {
+            hosts.insert(format!("localhost:{}", address.port()));
+        }
+        Self(hosts)
+    }
+
+    /// Answers to `authority` too, such as the issuer's.
+    pub fn allow(&mut self, authority: &str) {
+        self.0.insert(authority.to_ascii_lowercase());
+    }
+
+    fn allows(&self, authority: &str) -> bool {
+        self.0.contains(authority) || self.0.contains(&authority.to_ascii_lowercase())
+    }
+}
+
+/// The proxies whose `X-Forwarded-For` counts.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(pub BTreeSet<IpAddr>);
+
+impl TrustedProxies {
+    /// Where a request came from: the peer, or, behind trusted proxies, the last address that is none of them.
+    fn source(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut source = peer;
+        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let mut hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
+        while self.0.contains(&source) {
+            let Some(hop) = hops.pop().and_then(|hop| hop.trim().parse().ok()) else { break };
+            source = hop;
+        }
+        source
+    }
+}
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source(pub IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Source {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let missing = || Refusal::new(ErrorCode::Internal, "the request has no source");
+        parts.extensions.get().copied().ok_or_else(missing)
+    }
+}
+
+/// What every request goes through before and after its route.
+#[derive(Debug)]
+pub(crate) struct Manners {
+    pub(crate) hosts: Hosts,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) meters: Meters,
+    pub(crate) ids: RequestIds,
+}
+
+impl Manners {
+    pub(crate) async fn answer(&self, mut request: Request, mut router: Router, peer: IpAddr) -> Response {
+        let started = Instant::now();
+        let id = self.ids.of(request.headers());
+        let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+        let mut response = match self.refuse(&request) {
+            Some(refusal) => refusal.into_response(),
+            None => {
+                let source = Source(self.proxies.source(peer, request.headers()));
+                request.extensions_mut().insert(source);
+                // Routers are always ready.
+                let routed = AssertUnwindSafe(router.call(request)).catch_unwind().instrument(span.clone()).await;
+                routed.map_or_else(|_| panicked(&span), |answer| answer.unwrap_or_else(|never| match never {}))
+            }
+        };
+        response.headers_mut().insert(REQUEST_ID, id);
+        let elapsed = started.elapsed();
+        self.meters.record(response.status(), elapsed);
+        if response.status().is_success() {
+            tracing::debug!(parent: &span, status = response.status().as_u16(), micros = elapsed.as_micros(), "answered");
+        } else {
+            tracing::info!(parent: &span, status = response.status().as_u16(), micros = elapsed.as_micros(), "answered");
+        }
+        response
+    }
+
+    fn refuse(&self, request: &Request<Body>) -> Option<Refusal> {
+        if !self.is_ours(request) {
+            return Some(Refusal::new(ErrorCode::HostNotAllowed, "this server does not answer to that host"));
+        }
+        if has_token(request.uri()) {
+            return Some(Refusal::new(ErrorCode::TokenInUrl, "a token belongs into the Authorization header"));
+        }
+        None
+    }
+
+    /// RFC 9110 section 7.4: rejecting misdirected requests.
+    fn is_ours(&self, request: &Request<Body>) -> bool {
+        // Probes come by address, and their answers name nobody.
+        if matches!(request.uri().path(), paths::HEALTHZ | paths::READYZ) {
+            return true;
+        }
+        let mut hosts = request.headers().get_all(header::HOST).iter();
+        let host = match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
+            (Some(Ok(host)), None) => host,
+            (None, None) if request.version() == Version::HTTP_2 => "",
+            _ => return false,
+        };
+        let authority = request.uri().authority().map_or(host, |authority| authority.as_str());
+        self.hosts.allows(authority) && (host.is_empty() || host == authority)
+    }
+}
+
+fn panicked(span: &tracing::Span) -> Response {
+    tracing::error!(parent: span, "a handler panicked");
+    Refusal::new(ErrorCode::Internal, "the server failed; its log has the details under the request id").into_response()
+}
+
+/// Whether the URL holds something that is, or is named like, a token.
+fn has_token(uri: &Uri) -> bool {
+    let named = |name: &str| matches!(name, "token" | "access_token" | "session_token" | "id_token" | "jwt");
+    let query = uri.query().unwrap_or_default();
+    uri.path().contains("aks_")
+        || query.contains("aks_")
+        || query.split('&').any(|pair| named(pair.split('=').next().unwrap_or_default()))
+}
+
+/// Gives each request an id: the caller's own, where that is a harmless text, else a fresh one.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    prefix: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        // Distinct from other processes', and nothing more: ids are names, not secrets.
+        Self { prefix: RandomState::new().hash_one(std::process::id()), next: AtomicU64::new(0) }
+    }
+
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        match headers.get(REQUEST_ID) {
+            Some(id) if (1..=64).contains(&id.len()) && id.as_bytes().iter().all(harmless) => id.clone(),
+            _ => {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                let text = format!("{:016x}{number:08x}", self.prefix);
+                HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("none"))
+            }
+        }
+    }
+}
+
+/// Counts answers by the class of their status, and times them.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    by_class: [metrics::Counter; 5],
+    duration: metrics::Histogram,
+}
+
+impl Meters {
+    pub(crate) fn new(server: &'static str) -> Self {
+        let counter = |class| metrics::counter!("http_requests_total", "server" => server, "status" => class);
+        Self {
+            by_class: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
+            duration: metrics::histogram!("http_request_duration_seconds", "server" => server),
+        }
+    }
+
+    fn record(&self, status: http::StatusCode, elapsed: std::time::Duration) {
+        if let Some(counter) = self.by_class.get(usize::from(status.as_u16() / 100).wrapping_sub(1)) {
+            counter.increment(1);
+        }
+        self.duration.record(elapsed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_may_say_where_a_request_came_from() {
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        let stranger: IpAddr = "203.0.113.9".parse().unwrap();
+        let trusted = TrustedProxies([proxy].into());
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "198.51.100.7, 203.0.113.9".parse().unwrap());
+        headers.append("x-forwarded-for", "10.0.0.1".parse().unwrap());
+
+        assert_eq!(trusted.source(proxy, &headers), stranger);
+        assert_eq!(trusted.source(stranger, &headers), stranger);
+        assert_eq!(trusted.source(proxy, &HeaderMap::new()), proxy);
+    }
+
+    #[test]
+    fn a_token_in_a_url_is_seen() {
+        for uri in ["/v1/session?access_token=x", "/v1/session?a=b&token=x", "/v1/session?q=aks_abc", "/v1/aks_abc"] {
+            assert!(has_token(&uri.parse().unwrap()), "{uri}");
+        }
+        assert!(!has_token(&"/v1/sessions/standing?wait=30".parse().unwrap()));
+    }
+}

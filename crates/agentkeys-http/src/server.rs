@@ -1,0 +1,172 @@
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use agentkeys_api::ErrorCode;
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use crate::{
+    Hosts, Refusal, TrustedProxies,
+    manners::{Manners, Meters, RequestIds},
+};
+
+/// For request heads that dribble in.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a stopping server waits for the answers under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct ServerError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl ServerError {
+    /// Whether another process has the port.
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
+/// An empty router whose unknown paths and methods are refused in our shape.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .fallback(|| async { Refusal::new(ErrorCode::NotFound, "there is nothing here") })
+        .method_not_allowed_fallback(|| async {
+            Refusal::new(ErrorCode::MethodNotAllowed, "this path takes other methods: see `Allow`")
+        })
+}
+
+/// A bound listener, about to serve.
+#[derive(Debug)]
+pub struct Server {
+    name: &'static str,
+    listener: TcpListener,
+    address: SocketAddr,
+    hosts: Hosts,
+    proxies: TrustedProxies,
+}
+
+impl Server {
+    /// Binds `address`; port 0 picks a free one. `name` labels its metrics.
+    pub async fn bind(name: &'static str, address: SocketAddr) -> Result<Self, ServerError> {
+        let bound = async {
+            let listener = TcpListener::bind(address).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = bound.await.map_err(|source| ServerError { address, source })?;
+        Ok(Self { name, listener, address, hosts: Hosts::of_listener(address), proxies: TrustedProxies::default() })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers to `authority` as a `Host` too.
+    pub fn allow_host(&mut self, authority: &str) {
+        self.hosts.allow(authority);
+    }
+
+    /// Believes `X-Forwarded-For` from these proxies.
+    pub fn trust_proxies(&mut self, proxies: TrustedProxies) {
+        self.proxies = proxies;
+    }
+
+    /// Serves `router` until told to stop.
+    pub fn serve(self, router: Router) -> Running {
+        let (stop, stopped) = watch::channel(());
+        let address = self.address;
+        let manners = Arc::new(Manners {
+            hosts: self.hosts,
+            proxies: self.proxies,
+            meters: Meters::new(self.name),
+            ids: RequestIds::new(),
+        });
+        let task = tokio::spawn(accept(self.listener, router, manners, stopped));
+        Running { address, stop, task }
+    }
+}
+
+/// A server that answers. Stops when dropped.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening, and returns when the answers under way have left, or after five seconds.
+    pub async fn stop(self) {
+        drop(self.stop);
+        let _ = self.task.await;
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, manners: Arc<Manners>, mut stopped: watch::Receiver<()>) {
+    let connections = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let connection = answer(stream, peer.ip(), router.clone(), Arc::clone(&manners));
+                    let connection = connections.watch(connection);
+                    // A client that goes away in the middle is its own affair.
+                    tokio::spawn(async move { drop(connection.await) });
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely: let some connections end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            _ = stopped.changed() => break,
+        }
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await;
+}
+
+fn answer(
+    stream: TcpStream,
+    peer: IpAddr,
+    router: Router,
+    manners: Arc<Manners>,
+) -> http1::Connection<
+    TokioIo<TcpStream>,
+    impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + Send,
+> {
+    // Answers are small, and someone waits for each.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (router, manners) = (router.clone(), Arc::clone(&manners));
+        async move { Ok::<_, Infallible>(manners.answer(request.map(Body::new), router, peer).await) }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+}
