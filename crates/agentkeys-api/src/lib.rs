@@ -5,6 +5,7 @@
 //! description is made from these types.
 
 mod body;
+pub mod daemon;
 pub mod paths;
 mod problem;
 mod session;
@@ -14,6 +15,7 @@ mod wallet;
 mod web_identity;
 
 pub use body::{Body, Field, Fields, Text, Value, read_body};
+pub use daemon::{DaemonCredentials, DaemonState, DaemonStatus};
 pub use problem::{ErrorCode, Problem};
 pub use session::{
     Identities, IdentityView, LinkedIdentity, SessionKind, SessionList, SessionView, Standing, StandingRequest,

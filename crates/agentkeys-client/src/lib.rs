@@ -1,1 +1,44 @@
 //! Typed clients for broker, signer and STS, the eight-step flow, and session storage.
+//!
+//! [`Flow`] walks from a sign-in to AWS credentials over a [`BrokerClient`], a [`SignerClient`] and an
+//! [`StsClient`], which share one [`Http`]. [`SessionTokenKeyStore`] keeps the [`Session`] between runs,
+//! [`Config`] holds the settings, [`Places`] says where things lie, and [`DaemonClient`] asks the daemon of this
+//! machine instead. Whatever fails is a [`ClientError`], which knows its [`Exit`] code.
+
+mod aws_names;
+mod broker;
+mod config;
+#[cfg(unix)]
+mod daemon_client;
+mod error;
+mod exit;
+mod flow;
+mod http;
+mod places;
+mod profile;
+mod server_url;
+mod session;
+mod session_token_key_store;
+mod sign_in;
+mod signer;
+mod siwe;
+mod sts;
+
+pub use aws_names::{Region, RoleArn, SessionDuration};
+pub use broker::BrokerClient;
+pub use config::{AwsSettings, Config, ConfigError, Settings};
+#[cfg(unix)]
+pub use daemon_client::DaemonClient;
+pub use error::ClientError;
+pub use exit::Exit;
+pub use flow::{Flow, Observer, Role, Step, Walked, WalletProof};
+pub use http::Http;
+pub use places::Places;
+pub use profile::ProfileName;
+pub use server_url::ServerUrl;
+pub use session::Session;
+pub use session_token_key_store::{KeychainStore, MemoryStore, SessionTokenKeyStore, StorageError};
+pub use sign_in::{CodePrompt, EmailSignIn, request_session_token};
+pub use signer::{Attestation, SignerClient, SignerTrust};
+pub use siwe::ChallengeFault;
+pub use sts::{StsClient, StsError};

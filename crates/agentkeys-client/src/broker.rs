@@ -1,0 +1,123 @@
+use agentkeys_api::{
+    EmailStart, EmailStarted, EmailVerify, Health, Identities, MintOidcJwt, MintedOidcJwt, SessionList, SessionView,
+    SignedIn, WalletChallenge, WalletLink, WalletLinked, WalletLinks, WalletProved, WalletStart, WalletVerify, paths,
+};
+use agentkeys_types::{EvmAddress, SessionId, SessionToken, WalletSessionToken};
+use serde_json::Value;
+
+use crate::{ClientError, Http, ServerUrl, http::Server};
+
+/// Asks a broker.
+#[derive(Clone, Debug)]
+pub struct BrokerClient(Server);
+
+impl BrokerClient {
+    /// A client of the broker at `url`.
+    pub fn new(http: &Http, url: ServerUrl) -> Self {
+        Self(Server::new(http, url))
+    }
+
+    /// Where the broker is.
+    pub fn url(&self) -> &ServerUrl {
+        &self.0.url
+    }
+
+    /// Asks for a code by mail.
+    pub async fn start_email(&self, request: &EmailStart) -> Result<EmailStarted, ClientError> {
+        self.0.create(paths::EMAIL_START, None, request).await
+    }
+
+    /// Answers with the code from the mail.
+    pub async fn verify_email(&self, request: &EmailVerify) -> Result<SignedIn, ClientError> {
+        self.0.create(paths::EMAIL_VERIFY, None, request).await
+    }
+
+    /// The session behind the token, as the broker sees it.
+    pub async fn session(&self, token: &SessionToken) -> Result<SessionView, ClientError> {
+        self.0.show(paths::SESSION, Some(token.expose())).await
+    }
+
+    /// The account's sessions, newest first.
+    pub async fn sessions(&self, token: &SessionToken) -> Result<SessionList, ClientError> {
+        self.0.show(paths::SESSIONS, Some(token.expose())).await
+    }
+
+    /// Ends one session of the account.
+    pub async fn revoke_session(&self, token: &SessionToken, session_id: SessionId) -> Result<(), ClientError> {
+        let path = paths::SESSION_BY_ID.replace("{session_id}", &session_id.to_string());
+        self.0.delete(&path, token.expose()).await
+    }
+
+    /// Ends every session of the account, this one last.
+    pub async fn revoke_all_sessions(&self, token: &SessionToken) -> Result<(), ClientError> {
+        self.0.delete(paths::SESSIONS, token.expose()).await
+    }
+
+    /// The identities that open the account, oldest first.
+    pub async fn identities(&self, token: &SessionToken) -> Result<Identities, ClientError> {
+        self.0.show(paths::IDENTITIES, Some(token.expose())).await
+    }
+
+    /// Links a wallet to the account; again and again gives today's status.
+    pub async fn link_wallet(&self, token: &SessionToken, address: EvmAddress) -> Result<WalletLinked, ClientError> {
+        self.0.create(paths::WALLET_LINK, Some(token.expose()), &WalletLink { address }).await
+    }
+
+    /// Takes a wallet's link away.
+    pub async fn unlink_wallet(&self, token: &SessionToken, address: EvmAddress) -> Result<(), ClientError> {
+        let path = paths::WALLET_LINK_BY_ADDRESS.replace("{address}", &address.to_string());
+        self.0.delete(&path, token.expose()).await
+    }
+
+    /// The account's wallets, oldest first.
+    pub async fn wallets(&self, token: &SessionToken) -> Result<WalletLinks, ClientError> {
+        self.0.show(paths::WALLET_LINKS, Some(token.expose())).await
+    }
+
+    /// Asks for a challenge to prove a linked wallet.
+    pub async fn start_wallet(
+        &self,
+        token: &SessionToken,
+        request: &WalletStart,
+    ) -> Result<WalletChallenge, ClientError> {
+        self.0.create(paths::WALLET_START, Some(token.expose()), request).await
+    }
+
+    /// Answers it.
+    pub async fn verify_wallet(
+        &self,
+        token: &SessionToken,
+        request: &WalletVerify,
+    ) -> Result<WalletProved, ClientError> {
+        self.0.create(paths::WALLET_VERIFY, Some(token.expose()), request).await
+    }
+
+    /// Mints the web-identity JWT for the proved wallet.
+    pub async fn mint_oidc_jwt(
+        &self,
+        token: &WalletSessionToken,
+        request: &MintOidcJwt,
+    ) -> Result<MintedOidcJwt, ClientError> {
+        self.0.create(paths::MINT_OIDC_JWT, Some(token.expose()), request).await
+    }
+
+    /// The discovery document, as a cloud reads it.
+    pub async fn openid_configuration(&self) -> Result<Value, ClientError> {
+        self.0.show(paths::OPENID_CONFIGURATION, None).await
+    }
+
+    /// The keys that verify web-identity JWTs, as a cloud reads them.
+    pub async fn jwks(&self) -> Result<Value, ClientError> {
+        self.0.show(paths::JWKS, None).await
+    }
+
+    /// The keys that verify session tokens.
+    pub async fn session_keys(&self) -> Result<Value, ClientError> {
+        self.0.show(paths::SESSION_KEYS, None).await
+    }
+
+    /// Whether the broker is up.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.0.show(paths::HEALTHZ, None).await
+    }
+}

@@ -1,0 +1,200 @@
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use agentkeys_api::Problem;
+use reqwest::{
+    Client, ClientBuilder, Method, RequestBuilder, Response,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    redirect::Policy,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use crate::{ClientError, ServerUrl};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(30);
+const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// The HTTP client that all typed clients share, and the only place where one is built.
+///
+/// It follows no redirect, so a token cannot travel to another server; it reads at most 1 MiB of an answer,
+/// every wait has a limit, and what goes to this machine goes there without a proxy.
+#[derive(Clone, Debug)]
+pub struct Http(Arc<Routes>);
+
+/// One connection pool per kind of server, each built when first used: root certificates cost time and memory
+/// that a system on loopback has no need of.
+#[derive(Debug)]
+struct Routes {
+    timeout: Duration,
+    plain: OnceLock<Client>,
+    loopback: OnceLock<Client>,
+    remote: OnceLock<Client>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self::with_timeout(TIMEOUT)
+    }
+}
+
+impl Http {
+    /// A client whose every exchange is over, well or badly, after `timeout`.
+    pub fn with_timeout(timeout: Duration) -> Self {
+        let (plain, loopback, remote) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Routes { timeout, plain, loopback, remote }))
+    }
+
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        server: &ServerUrl,
+        path: &str,
+    ) -> Result<RequestBuilder, ClientError> {
+        Ok(self.client(server)?.request(method, server.join(path)))
+    }
+
+    fn client(&self, server: &ServerUrl) -> Result<&Client, ClientError> {
+        let routes = &self.0;
+        let (route, builder) = match (server.is_plain(), server.is_loopback()) {
+            (true, _) => (&routes.plain, Client::builder().no_proxy().tls_certs_only([])),
+            (false, true) => (&routes.loopback, Client::builder().no_proxy()),
+            (false, false) => (&routes.remote, Client::builder()),
+        };
+        if let Some(client) = route.get() {
+            return Ok(client);
+        }
+        let client = self.build(builder).map_err(|error| ClientError::Http(Arc::new(error)))?;
+        Ok(route.get_or_init(|| client))
+    }
+
+    fn build(&self, builder: ClientBuilder) -> reqwest::Result<Client> {
+        builder
+            .user_agent(concat!("agentkeys/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT.min(self.0.timeout))
+            .read_timeout(READ_TIMEOUT.min(self.0.timeout))
+            .timeout(self.0.timeout)
+            .build()
+    }
+}
+
+/// One server and the way to it: what the broker's and the signer's client have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    http: Http,
+    pub(crate) url: ServerUrl,
+}
+
+impl Server {
+    pub(crate) fn new(http: &Http, url: ServerUrl) -> Self {
+        Self { http: http.clone(), url }
+    }
+
+    pub(crate) async fn show<A: DeserializeOwned>(&self, path: &str, bearer: Option<&str>) -> Result<A, ClientError> {
+        self.parse(&self.send(self.request(Method::GET, path, bearer)?).await?)
+    }
+
+    pub(crate) async fn show_with_query<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<A, ClientError> {
+        self.parse(&self.send(self.request(Method::GET, path, None)?.query(query)).await?)
+    }
+
+    pub(crate) async fn create<B: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        bearer: Option<&str>,
+        body: &B,
+    ) -> Result<A, ClientError> {
+        self.parse(&self.send(self.request(Method::POST, path, bearer)?.json(body)).await?)
+    }
+
+    pub(crate) async fn delete(&self, path: &str, bearer: &str) -> Result<(), ClientError> {
+        self.send(self.request(Method::DELETE, path, Some(bearer))?).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str, bearer: Option<&str>) -> Result<RequestBuilder, ClientError> {
+        let request = self.http.request(method, &self.url, path)?;
+        match bearer {
+            Some(token) => Ok(request.header(AUTHORIZATION, authorization(token)?)),
+            None => Ok(request),
+        }
+    }
+
+    /// Sends a request and returns the body of a successful answer.
+    async fn send(&self, request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let response = request.send().await.map_err(|error| unreachable(&self.url, error))?;
+        let (status, retry_after) = (response.status(), retry_after(&response));
+        let is_problem = content_type_is(&response, "application/problem+json");
+        let body = read_limited(&self.url, response).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        if status.is_redirection() {
+            return Err(self.unexpected("it is a redirect, and a token follows none"));
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if is_problem && problem.status == status.as_u16() => {
+                Err(ClientError::Problem { problem, retry_after })
+            }
+            // Something on the way, a proxy most likely, says that the server is away.
+            _ if matches!(status.as_u16(), 502..=504) => Err(ClientError::Unreachable {
+                url: self.url.to_string(),
+                source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(format!("HTTP status {status}"))),
+            }),
+            _ => Err(self.unexpected("it is an error without our error shape")),
+        }
+    }
+
+    fn parse<A: DeserializeOwned>(&self, body: &[u8]) -> Result<A, ClientError> {
+        serde_json::from_slice(body).map_err(|_| self.unexpected("its body is not the one of this route"))
+    }
+
+    pub(crate) fn unexpected(&self, reason: &'static str) -> ClientError {
+        ClientError::UnexpectedAnswer { url: self.url.to_string(), reason }
+    }
+}
+
+/// Reads a body up to the limit; the announced length is not believed.
+pub(crate) async fn read_limited(
+    server: &ServerUrl,
+    mut response: Response,
+) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    let mut body = Zeroizing::new(Vec::with_capacity(4096));
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(server, error))? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(ClientError::UnexpectedAnswer { url: server.to_string(), reason: "it is larger than 1 MiB" });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+pub(crate) fn unreachable(server: &ServerUrl, error: reqwest::Error) -> ClientError {
+    // Without its URL, which repeats ours and may one day carry more than it should.
+    ClientError::Unreachable { url: server.to_string(), source: Arc::new(error.without_url()) }
+}
+
+fn authorization(token: &str) -> Result<HeaderValue, ClientError> {
+    let text = Zeroizing::new(format!("Bearer {token}"));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| ClientError::NotSignedIn)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+fn content_type_is(response: &Response, expected: &str) -> bool {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    value.split(';').next().is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(expected))
+}

@@ -1,0 +1,47 @@
+use agentkeys_api::{EmailStart, EmailStarted, EmailVerify, ErrorCode};
+use agentkeys_types::EmailAddress;
+use async_trait::async_trait;
+
+use crate::{BrokerClient, ClientError, Session};
+
+/// Gets the code of a mail from whoever can read it: a prompt for a person, a mailbox in development.
+#[async_trait]
+pub trait CodePrompt: Send {
+    /// The code as it was typed. `attempt` counts from 1, and more than 1 means that the last code was wrong.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NoCode`] when nobody gives one.
+    async fn code(&mut self, started: &EmailStarted, attempt: u32) -> Result<String, ClientError>;
+}
+
+/// Who signs in, and on which machine.
+#[derive(Clone, Debug)]
+pub struct EmailSignIn {
+    /// The address that gets the code.
+    pub email: EmailAddress,
+    /// This machine's name, for the mail and the list of sessions.
+    pub client_name: Option<String>,
+}
+
+/// Signs in by e-mail: asks for a code, has it typed, and answers with it.
+///
+/// A wrong code is asked for again, until the broker ends the request.
+pub async fn request_session_token(
+    broker: &BrokerClient,
+    sign_in: &EmailSignIn,
+    prompt: &mut dyn CodePrompt,
+) -> Result<Session, ClientError> {
+    let EmailSignIn { email, client_name } = sign_in.clone();
+    let started = broker.start_email(&EmailStart { email, client_name }).await?;
+    let mut attempt = 1;
+    loop {
+        let code = prompt.code(&started, attempt).await?;
+        let request = EmailVerify { request_id: started.request_id.clone(), code };
+        match broker.verify_email(&request).await {
+            Ok(signed_in) => return Ok(Session::opened(signed_in, broker.url().clone())),
+            Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::InvalidCode => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
