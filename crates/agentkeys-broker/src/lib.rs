@@ -1,1 +1,30 @@
 //! Signs people in and mints the tokens that clouds trust.
+//!
+//! [`Broker`] decides; it knows nothing of HTTP. [`routes`] translates HTTP to and from it. [`Config`] is the
+//! only way settings get in. [`start`] puts the three together and serves them.
+
+mod broker;
+mod caller;
+mod code;
+mod config;
+mod error;
+mod mail;
+mod mint;
+pub mod routes;
+mod sessions;
+mod sign_in;
+mod siwe;
+mod standing;
+mod start;
+mod wallets;
+
+pub use broker::Broker;
+pub use caller::{AuthError, Caller, SessionCaller, WalletCaller};
+pub use config::{AllowList, Config, ConfigError, Issuer, Limits, Mail, settings_page};
+pub use mail::{MailError, Mailer, SignInMail, SmtpMailer};
+pub use mint::MintError;
+pub use sessions::SessionError;
+pub use sign_in::SignInError;
+pub use siwe::SiweMessage;
+pub use start::{Running, StartError, start};
+pub use wallets::WalletError;

@@ -1,0 +1,94 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use agentkeys_crypto::{HashKey, OidcIssuer, SessionIssuer, TokenVerifier};
+use agentkeys_store::Store;
+use agentkeys_types::{ClientId, Clock};
+
+use crate::{AllowList, Config, Issuer, Limits, Mailer, standing::Standing};
+
+/// Signs people in, links their wallets and mints web-identity JWTs. Knows nothing of HTTP.
+///
+/// Each operation has its file: sign-in, sessions, wallets, mint. Every one that changes something records
+/// that durably, in the same transaction, before it answers.
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) issuer: Issuer,
+    pub(crate) client_id: ClientId,
+    pub(crate) audiences: BTreeSet<String>,
+    pub(crate) chain_ids: BTreeSet<u64>,
+    pub(crate) allow: AllowList,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) session_issuer: SessionIssuer,
+    pub(crate) verifier: TokenVerifier,
+    pub(crate) oidc_issuer: OidcIssuer,
+    pub(crate) code_key: HashKey,
+    pub(crate) standing: Standing,
+}
+
+/// What a broker signs and hashes with.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(crate) session: SessionIssuer,
+    pub(crate) oidc: OidcIssuer,
+    pub(crate) codes: HashKey,
+}
+
+impl Broker {
+    pub(crate) fn new(
+        config: &Config,
+        issuer: Issuer,
+        keys: Keys,
+        store: Arc<dyn Store>,
+        mailer: Arc<dyn Mailer>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            verifier: TokenVerifier::new(issuer.as_str().to_owned(), &keys.session.keys()),
+            issuer,
+            client_id: config.client_id.clone(),
+            audiences: config.audiences.clone(),
+            chain_ids: config.chain_ids.clone(),
+            allow: config.sign_in.clone(),
+            limits: config.limits,
+            clock,
+            store,
+            mailer,
+            session_issuer: keys.session,
+            oidc_issuer: keys.oidc,
+            code_key: keys.codes,
+            standing: Standing::new(),
+        }
+    }
+
+    /// The URL of this broker, as clouds and clients know it.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The keys that verify session tokens.
+    pub fn session_keys(&self) -> agentkeys_crypto::JwkSet {
+        self.session_issuer.keys()
+    }
+
+    /// The keys that verify web-identity JWTs.
+    pub fn oidc_keys(&self) -> agentkeys_crypto::JwkSet {
+        self.oidc_issuer.keys()
+    }
+
+    /// What keeps this broker from doing its work now; nothing when it is ready.
+    pub async fn hindrances(&self) -> Vec<&'static str> {
+        let mut hindrances = Vec::new();
+        if let Err(error) = self.store.check_writable().await {
+            tracing::warn!(%error, "the store is not writable");
+            hindrances.push("the store cannot be written");
+        }
+        if let Err(error) = self.mailer.check().await {
+            tracing::warn!(%error, "the mail server cannot be reached");
+            hindrances.push("mail cannot leave");
+        }
+        hindrances
+    }
+}

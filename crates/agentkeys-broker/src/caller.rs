@@ -1,0 +1,92 @@
+use std::sync::Arc;
+
+use agentkeys_crypto::{SessionTokenClaims, TokenError, VerifiedToken, WalletSessionTokenClaims};
+use agentkeys_store::{SessionRecord, StoreError};
+use agentkeys_types::Timestamp;
+
+use crate::Broker;
+
+/// Whoever presented a token that is genuine and stands.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// With a 30-day session token.
+    Session(SessionCaller),
+    /// With a wallet session token.
+    Wallet(WalletCaller),
+}
+
+/// A caller with a 30-day session.
+#[derive(Clone, Debug)]
+pub struct SessionCaller {
+    /// What the token says.
+    pub claims: Arc<SessionTokenClaims>,
+    /// What the broker remembers of the session.
+    pub session: SessionRecord,
+}
+
+/// A caller with a wallet session.
+#[derive(Clone, Debug)]
+pub struct WalletCaller {
+    /// What the token says.
+    pub claims: Arc<WalletSessionTokenClaims>,
+    /// What the broker remembers of the parent session.
+    pub parent: SessionRecord,
+}
+
+/// Why a token does not open anything.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// Its time is over.
+    #[error("the session token has expired: sign in again")]
+    Expired,
+    /// It is not one of this broker's.
+    #[error("the session token is not valid")]
+    Invalid,
+    /// Its session, or the session or wallet it came from, no longer stands.
+    #[error("the session was revoked: sign in again")]
+    Revoked,
+    /// Whether it stands is not known.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<TokenError> for AuthError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Expired => Self::Expired,
+            TokenError::Invalid => Self::Invalid,
+        }
+    }
+}
+
+impl Broker {
+    /// Finds out who presents `unverified_token`: signature, claims, times, and whether it still stands.
+    pub async fn authenticate(&self, unverified_token: &str) -> Result<Caller, AuthError> {
+        let now = self.clock.now();
+        match self.verifier.verify(unverified_token, now)? {
+            VerifiedToken::Session(claims) => {
+                let session = self.standing_session(claims.sid, now).await?;
+                Ok(Caller::Session(SessionCaller { claims, session }))
+            }
+            VerifiedToken::Wallet(claims) => {
+                let parent = self.standing_session(claims.psid, now).await?;
+                let proved_at = self.standing.wallet_proved_at(&*self.store, claims.acc, claims.wal).await?;
+                // A wallet that was unlinked and proved anew does not bring its old sessions back.
+                if proved_at.is_none_or(|proved_at| claims.iat < proved_at.as_unix()) {
+                    return Err(AuthError::Revoked);
+                }
+                Ok(Caller::Wallet(WalletCaller { claims, parent }))
+            }
+        }
+    }
+
+    async fn standing_session(
+        &self,
+        id: agentkeys_types::SessionId,
+        now: Timestamp,
+    ) -> Result<SessionRecord, AuthError> {
+        let session = self.standing.session(&*self.store, id).await?;
+        session.filter(|session| session.stands(now)).ok_or(AuthError::Revoked)
+    }
+}

@@ -1,0 +1,420 @@
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
+
+use agentkeys_types::{ClientId, EmailAddress};
+use serde::Deserialize;
+use url::Url;
+
+/// The broker's settings, as read from `broker.toml`. All of them are optional on loopback.
+///
+/// Read once, at start. Secrets are never values here: they are paths to files.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where Prometheus finds the metrics. Not reachable by clients of `listen`.
+    pub metrics_listen: SocketAddr,
+    /// The URL under which clouds find the signing keys; by default that of `listen`, on loopback.
+    pub issuer: Option<Issuer>,
+    /// The deployment's namespace. Every account depends on it: it cannot be changed later.
+    pub client_id: ClientId,
+    /// The folder of the store and, unless `keys` says otherwise, of the signing keys.
+    pub state: PathBuf,
+    /// The folder of the signing keys, made at first start; by default `keys` inside `state`.
+    pub keys: Option<PathBuf>,
+    /// For whom web-identity JWTs may be minted.
+    pub audiences: BTreeSet<String>,
+    /// The chains that a wallet challenge may name (EIP-155 ids).
+    pub chain_ids: BTreeSet<u64>,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: BTreeSet<IpAddr>,
+    /// Who may sign in.
+    pub sign_in: AllowList,
+    /// How mail leaves.
+    pub mail: Mail,
+    /// How often things may happen.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8470)),
+            metrics_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9470)),
+            issuer: None,
+            client_id: ClientId::default(),
+            state: PathBuf::from("/var/lib/agentkeys"),
+            keys: None,
+            audiences: BTreeSet::from(["sts.amazonaws.com".to_owned()]),
+            chain_ids: BTreeSet::from([1, 8453, 84532]),
+            trusted_proxies: BTreeSet::new(),
+            sign_in: AllowList::default(),
+            mail: Mail::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the settings of a TOML document.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what no single field can: off loopback, nothing may be left to a development default.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.audiences.is_empty()
+            || self.audiences.iter().any(|audience| audience.is_empty() || audience.len() > 255)
+        {
+            return Err(ConfigError::Value("`audiences` needs at least one name of 1 to 255 characters"));
+        }
+        if self.chain_ids.is_empty() || self.chain_ids.contains(&0) {
+            return Err(ConfigError::Value("`chain_ids` needs at least one id, and 0 is none"));
+        }
+        if self.limits.any_zero() {
+            return Err(ConfigError::Value("`limits` must all be at least 1"));
+        }
+        if self.mail.username.is_some() != self.mail.password_file.is_some() {
+            return Err(ConfigError::Value("`mail.username` and `mail.password_file` go together"));
+        }
+        if self.is_loopback() {
+            return Ok(());
+        }
+        match &self.issuer {
+            None => return Err(ConfigError::Value("off loopback `issuer` must be set")),
+            Some(issuer) if issuer.is_loopback() => {
+                return Err(ConfigError::Value("off loopback `issuer` must be a URL that clouds can reach"));
+            }
+            Some(_) => {}
+        }
+        if self.sign_in.is_empty() {
+            return Err(ConfigError::Value("off loopback `sign_in.allow` must say who may sign in"));
+        }
+        if self.mail.smtp == Mail::default().smtp {
+            return Err(ConfigError::Value("off loopback `mail.smtp` must be set"));
+        }
+        Ok(())
+    }
+
+    fn is_loopback(&self) -> bool {
+        self.listen.ip().is_loopback() && self.issuer.as_ref().is_none_or(Issuer::is_loopback)
+    }
+
+    /// The folder of the signing keys.
+    pub fn keys_folder(&self) -> PathBuf {
+        self.keys.clone().unwrap_or_else(|| self.state.join("keys"))
+    }
+}
+
+/// Why the settings are not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file is not TOML, or has a setting that does not exist or is of another type.
+    #[error(transparent)]
+    Toml(#[from] toml::de::Error),
+    /// A setting has a value that cannot be worked with.
+    #[error("{0}")]
+    Value(&'static str),
+}
+
+/// The URL of an OpenID issuer, without a trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer(Url);
+
+impl Issuer {
+    /// The issuer of a listener on loopback.
+    ///
+    /// # Panics
+    ///
+    /// Never: every socket address makes a URL.
+    pub fn of_listener(address: SocketAddr) -> Self {
+        Self(Url::parse(&format!("http://{address}")).expect("an address makes a URL"))
+    }
+
+    /// The issuer as it stands in `iss`.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
+    /// Host and, where it is not the scheme's own, port: the domain of a SIWE message (EIP-4361).
+    pub fn authority(&self) -> &str {
+        self.0.authority()
+    }
+
+    fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        }
+    }
+}
+
+impl FromStr for Issuer {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let url = Url::parse(text).map_err(|_| ConfigError::Value("`issuer` must be a URL"))?;
+        let plain =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        let issuer = Self(url);
+        if !plain || issuer.0.path() != "/" || issuer.as_str() != text.trim_end_matches('/') {
+            return Err(ConfigError::Value(
+                "`issuer` must be scheme and host alone, such as https://broker.example.com",
+            ));
+        }
+        if issuer.is_loopback() {
+            return Ok(issuer);
+        }
+        if issuer.0.scheme() != "https" {
+            return Err(ConfigError::Value("`issuer` must start with https://, because clouds fetch keys from it"));
+        }
+        if issuer.0.port().is_some() {
+            return Err(ConfigError::Value("`issuer` must not name a port, because AWS accepts none"));
+        }
+        Ok(issuer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Issuer {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Who may sign in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AllowList {
+    /// E-mail addresses (`ada@example.com`) and domains (`@example.com`). Empty means anyone, and is refused off loopback.
+    allow: Vec<Allowed>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Allowed {
+    Address(EmailAddress),
+    Domain(String),
+}
+
+impl AllowList {
+    /// Lets in exactly the addresses (`ada@example.com`) and domains (`@example.com`) named.
+    pub fn of<'t>(entries: impl IntoIterator<Item = &'t str>) -> Result<Self, ConfigError> {
+        Ok(Self { allow: entries.into_iter().map(str::parse).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether this address may sign in.
+    pub fn allows(&self, address: &EmailAddress) -> bool {
+        self.allow.is_empty()
+            || self.allow.iter().any(|allowed| match allowed {
+                Allowed::Address(one) => one == address,
+                Allowed::Domain(domain) => domain == address.domain(),
+            })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.allow.is_empty()
+    }
+}
+
+impl FromStr for Allowed {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let invalid =
+            |_| ConfigError::Value("`sign_in.allow` takes addresses (ada@example.com) and domains (@example.com)");
+        if text.starts_with('@') {
+            // A domain is written as an address without its local part, and read like one.
+            let address: EmailAddress = format!("x{text}").parse().map_err(invalid)?;
+            return Ok(Self::Domain(address.domain().to_owned()));
+        }
+        text.parse().map(Self::Address).map_err(invalid)
+    }
+}
+
+impl<'de> Deserialize<'de> for Allowed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mail {
+    /// The SMTP server: `smtp://` plain (loopback only), `smtp://…?tls=required` for STARTTLS, `smtps://` for TLS.
+    pub smtp: Url,
+    /// The sender.
+    pub from: String,
+    /// The user name at the SMTP server.
+    pub username: Option<String>,
+    /// The file that holds the password, readable by the broker alone.
+    pub password_file: Option<PathBuf>,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            smtp: Url::parse("smtp://127.0.0.1:8473").expect("a right URL"),
+            from: "AgentKeys <agentkeys@localhost>".to_owned(),
+            username: None,
+            password_file: None,
+        }
+    }
+}
+
+/// How often things may happen.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Sign-in mails to one address in an hour.
+    pub mails_per_address_and_hour: u32,
+    /// Sign-in mails asked for from one network address in an hour.
+    pub mails_per_source_and_hour: u32,
+    /// Sign-in mails in an hour, all together.
+    pub mails_per_hour: u32,
+    /// Web-identity JWTs of one account in a minute.
+    pub mints_per_account_and_minute: u32,
+}
+
+impl Limits {
+    fn any_zero(self) -> bool {
+        let all = [
+            self.mails_per_address_and_hour,
+            self.mails_per_source_and_hour,
+            self.mails_per_hour,
+            self.mints_per_account_and_minute,
+        ];
+        all.contains(&0)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mails_per_address_and_hour: 5,
+            mails_per_source_and_hour: 20,
+            mails_per_hour: 1000,
+            mints_per_account_and_minute: 600,
+        }
+    }
+}
+
+/// `docs/reference/settings.md`: every setting with its default and meaning.
+pub fn settings_page() -> String {
+    let mut page =
+        "# Settings of the broker\n\nOne TOML file, given by `--config`. Everything is optional on loopback; \
+                    an unknown setting is refused by name.\n\n| setting | default | meaning |\n|---|---|---|\n"
+            .to_owned();
+    for (name, default, meaning) in SETTINGS {
+        page.push_str(&format!("| `{name}` | {default} | {meaning} |\n"));
+    }
+    page
+}
+
+const SETTINGS: &[(&str, &str, &str)] = &[
+    ("listen", "127.0.0.1:8470", "Where to listen."),
+    ("metrics_listen", "127.0.0.1:9470", "Where Prometheus finds the metrics."),
+    ("issuer", "that of `listen`", "The URL under which clouds find the signing keys. Off loopback: https, no port."),
+    ("client_id", "agentkeys", "The deployment's namespace. Every account depends on it: it cannot be changed later."),
+    ("state", "/var/lib/agentkeys", "The folder of the store and the signing keys."),
+    ("keys", "`keys` inside `state`", "The folder of the signing keys, made at first start."),
+    ("audiences", "[\"sts.amazonaws.com\"]", "For whom web-identity JWTs may be minted."),
+    ("chain_ids", "[1, 8453, 84532]", "The chains that a wallet challenge may name (EIP-155 ids)."),
+    ("trusted_proxies", "[]", "The proxies whose `X-Forwarded-For` is believed."),
+    (
+        "sign_in.allow",
+        "[]: anyone, on loopback only",
+        "Who may sign in: addresses (`ada@example.com`) and domains (`@example.com`).",
+    ),
+    (
+        "mail.smtp",
+        "smtp://127.0.0.1:8473",
+        "The SMTP server: `smtp://` (loopback only), `smtp://…?tls=required` for STARTTLS, `smtps://` for TLS.",
+    ),
+    ("mail.from", "AgentKeys <agentkeys@localhost>", "The sender."),
+    ("mail.username", "none", "The user name at the SMTP server."),
+    ("mail.password_file", "none", "The file that holds the password, mode 600."),
+    ("limits.mails_per_address_and_hour", "5", "Sign-in mails to one address in an hour."),
+    ("limits.mails_per_source_and_hour", "20", "Sign-in mails asked for from one network address in an hour."),
+    ("limits.mails_per_hour", "1000", "Sign-in mails in an hour, all together."),
+    ("limits.mints_per_account_and_minute", "600", "Web-identity JWTs of one account in a minute."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Config::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set_on_loopback() {
+        assert_eq!(Config::parse("").unwrap().listen.port(), 8470);
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused_by_name() {
+        assert!(refusal("lisen = \"127.0.0.1:1\"").contains("lisen"));
+        assert!(refusal("[limits]\nmails = 3").contains("mails"));
+    }
+
+    #[test]
+    fn the_reference_names_every_setting() {
+        for (name, _, _) in SETTINGS {
+            let (table, key) =
+                name.rsplit_once('.').map_or((String::new(), *name), |(table, key)| (format!("[{table}]\n"), key));
+            let text = format!("{table}{key} = {{}}");
+            assert!(!refusal(&text).contains("unknown field"), "{name}");
+        }
+    }
+
+    #[test]
+    fn off_loopback_nothing_is_left_to_a_default() {
+        let listen = "listen = \"0.0.0.0:443\"\n";
+        let issuer = format!("{listen}issuer = \"https://broker.example.com\"\n");
+        let allow = format!("{issuer}[sign_in]\nallow = [\"@example.com\", \"grace@example.org\"]\n");
+        let mail = format!("{allow}[mail]\nsmtp = \"smtps://mail.example.com\"\n");
+
+        assert!(refusal(listen).contains("issuer"));
+        assert!(refusal(&format!("{listen}issuer = \"http://127.0.0.1:8470\"")).contains("issuer"));
+        assert!(refusal(&issuer).contains("sign_in.allow"));
+        assert!(refusal(&allow).contains("mail.smtp"));
+        assert!(Config::parse(&mail).unwrap().sign_in.allows(&"ada@example.com".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_issuer_is_https_without_port_path_or_query() {
+        for issuer in [
+            "http://broker.example.com",
+            "https://broker.example.com:8443",
+            "https://broker.example.com/x",
+            "https://broker.example.com?x",
+            "https://a@broker.example.com",
+            "https://Broker.example.com",
+            "broker",
+        ] {
+            assert!(issuer.parse::<Issuer>().is_err(), "{issuer}");
+        }
+        assert_eq!("https://broker.example.com/".parse::<Issuer>().unwrap().as_str(), "https://broker.example.com");
+        assert_eq!("http://127.0.0.1:8470".parse::<Issuer>().unwrap().authority(), "127.0.0.1:8470");
+    }
+
+    #[test]
+    fn a_domain_does_not_let_its_neighbours_in() {
+        let list = AllowList::of(["@example.com", "Grace@Example.org"]).unwrap();
+
+        let allows = |address: &str| list.allows(&address.parse().unwrap());
+        assert!(allows("ada@example.com") && allows("grace@example.org"));
+        assert!(!allows("ada@sub.example.com") && !allows("ada@notexample.com") && !allows("ada@example.org"));
+    }
+}

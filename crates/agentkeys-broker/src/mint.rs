@@ -1,0 +1,109 @@
+use std::{net::IpAddr, time::Duration};
+
+use agentkeys_api::{AgentName, Audience};
+use agentkeys_crypto::{KeyError, OidcClaims, SessionTags, random};
+use agentkeys_store::{Action, Entry, Limit, Outcome, Recorded, StoreError};
+use agentkeys_types::{OidcJwt, Timestamp};
+
+use crate::{Broker, WalletCaller, wallets::hex};
+
+/// For how long a web-identity JWT counts.
+const JWT_LIFE: Duration = Duration::from_secs(5 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+/// The audience of AWS STS.
+const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// Why no web-identity JWT was minted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MintError {
+    /// The account has no agent of that name.
+    #[error("the account has no agent of that name")]
+    AgentUnknown,
+    /// The operator does not let JWTs be minted for this audience.
+    #[error("audience must be one of the allowed audiences")]
+    AudienceNotAllowed,
+    /// The decision could not be recorded, so it was not acted on.
+    #[error(transparent)]
+    Audit(#[from] StoreError),
+    /// Too many.
+    #[error("too many JWTs for this account: wait before the next one")]
+    RateLimited {
+        /// When the limit opens again.
+        retry_after: Duration,
+    },
+    /// The signing key could not be used.
+    #[error(transparent)]
+    Signing(#[from] KeyError),
+}
+
+/// A web-identity JWT that has just been minted.
+#[derive(Debug)]
+pub struct Minted {
+    /// The JWT.
+    pub jwt: OidcJwt,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Broker {
+    /// Mints the web-identity JWT for the caller's wallet.
+    pub async fn mint_oidc_jwt(
+        &self,
+        caller: &WalletCaller,
+        audience: Option<Audience>,
+        agent: Option<AgentName>,
+        source: IpAddr,
+    ) -> Result<Minted, MintError> {
+        let now = self.clock.now();
+        let audience = audience.map_or_else(|| DEFAULT_AUDIENCE.to_owned(), |Audience(audience)| audience);
+        let jti = hex(&random::<16>());
+        self.authorize_mint(caller, &audience, agent.as_ref(), &jti, now, source).await?;
+        let expires_at = now.after(JWT_LIFE);
+        let claims = OidcClaims {
+            iss: self.issuer.as_str().to_owned(),
+            sub: format!("wallet:{}", caller.claims.wal.to_lowercase()),
+            aud: audience,
+            iat: now.as_unix(),
+            nbf: now.as_unix(),
+            exp: expires_at.as_unix(),
+            jti,
+            tags: SessionTags::new(caller.claims.wal, caller.claims.acc, caller.claims.psid),
+        };
+        Ok(Minted { jwt: self.oidc_issuer.sign(&claims)?, expires_at })
+    }
+
+    /// Decides whether the caller may have this JWT, and records durably that it is about to be minted.
+    async fn authorize_mint(
+        &self,
+        caller: &WalletCaller,
+        audience: &str,
+        agent: Option<&AgentName>,
+        jti: &str,
+        now: Timestamp,
+        source: IpAddr,
+    ) -> Result<(), MintError> {
+        if !self.audiences.contains(audience) {
+            return Err(MintError::AudienceNotAllowed);
+        }
+        if agent.is_some() {
+            return Err(MintError::AgentUnknown);
+        }
+        let account = caller.claims.acc;
+        let entry = Entry {
+            at: now,
+            action: Action::MintOidcJwt,
+            outcome: Outcome::Done,
+            account: Some(account),
+            session: Some(caller.claims.psid),
+            subject: format!("wallet:{} aud:{audience} jti:{jti}", caller.claims.wal.to_lowercase()),
+            source: Some(source),
+        };
+        let limit =
+            Limit { key: format!("mint:{account}"), most: self.limits.mints_per_account_and_minute, window: MINUTE };
+        match self.store.append(entry, vec![limit]).await? {
+            Recorded::Recorded => Ok(()),
+            Recorded::Limited { retry_after } => Err(MintError::RateLimited { retry_after }),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+use std::sync::Arc;
+
+use agentkeys_api::paths;
+use axum::{
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::Broker;
+
+/// OpenID Connect Discovery 1.0 section 3, with what an issuer of web identities has to say.
+#[derive(Debug, Serialize)]
+struct OpenidConfiguration<'a> {
+    issuer: &'a str,
+    jwks_uri: String,
+    response_types_supported: [&'static str; 1],
+    subject_types_supported: [&'static str; 1],
+    id_token_signing_alg_values_supported: [&'static str; 1],
+    claims_supported: [&'static str; 7],
+}
+
+/// Where clouds find the signing keys.
+#[utoipa::path(get, path = paths::OPENID_CONFIGURATION, responses((status = 200, description = "OpenID Provider metadata")))]
+pub(super) async fn openid_configuration(State(broker): State<Arc<Broker>>) -> Response {
+    let issuer = broker.issuer().as_str();
+    cacheable(&OpenidConfiguration {
+        issuer,
+        jwks_uri: format!("{issuer}{}", paths::JWKS),
+        response_types_supported: ["id_token"],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: ["ES256"],
+        claims_supported: ["iss", "sub", "aud", "iat", "nbf", "exp", "jti"],
+    })
+}
+
+/// The keys that verify web-identity JWTs, the current one first.
+#[utoipa::path(get, path = paths::JWKS, responses((status = 200, description = "A JWK Set (RFC 7517)")))]
+pub(super) async fn jwks(State(broker): State<Arc<Broker>>) -> Response {
+    cacheable(&broker.oidc_keys())
+}
+
+/// A public document that may be kept for five minutes.
+pub(super) fn cacheable(document: &impl Serialize) -> Response {
+    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))];
+    (headers, axum::Json(document)).into_response()
+}

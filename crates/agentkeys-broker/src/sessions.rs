@@ -1,0 +1,82 @@
+use std::{net::IpAddr, time::Duration};
+
+use agentkeys_store::{Action, Entry, IdentityLink, Outcome, SessionRecord, StoreError};
+use agentkeys_types::SessionId;
+
+use crate::{Broker, SessionCaller};
+
+/// How often a waiting answer looks whether another broker has revoked the session.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Why sessions were not listed or revoked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The account has no such session.
+    #[error("there is no such session")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Broker {
+    /// The sessions of the caller's account that stand, newest first.
+    pub async fn sessions(&self, caller: &SessionCaller) -> Result<Vec<SessionRecord>, StoreError> {
+        self.store.sessions(caller.session.account, self.clock.now()).await
+    }
+
+    /// Revokes one session of the caller's account: from the answer on, nothing accepts it.
+    pub async fn revoke_session(
+        &self,
+        caller: &SessionCaller,
+        id: SessionId,
+        source: IpAddr,
+    ) -> Result<(), SessionError> {
+        let entry = self.entry(caller, Action::RevokeSession, format!("session:{id}"), source);
+        let revoked = self.store.revoke_session(caller.session.account, id, entry).await?;
+        self.standing.changed();
+        if revoked { Ok(()) } else { Err(SessionError::NotFound) }
+    }
+
+    /// Revokes every session of the caller's account, the calling one with them.
+    pub async fn revoke_all_sessions(&self, caller: &SessionCaller, source: IpAddr) -> Result<(), StoreError> {
+        let entry = self.entry(caller, Action::RevokeAllSessions, "sessions".to_owned(), source);
+        self.store.revoke_sessions(caller.session.account, entry).await?;
+        self.standing.changed();
+        Ok(())
+    }
+
+    /// Whether the session stands, after waiting up to `wait` for that to end.
+    pub async fn stands(&self, id: SessionId, wait: Duration) -> Result<bool, StoreError> {
+        let mut changes = self.standing.changes();
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            let session = self.standing.session(&*self.store, id).await?;
+            let stands = session.is_some_and(|session| session.stands(self.clock.now()));
+            let now = tokio::time::Instant::now();
+            if !stands || now >= deadline {
+                return Ok(stands);
+            }
+            let _ = tokio::time::timeout_at(deadline.min(now + LOOK_AGAIN), changes.changed()).await;
+        }
+    }
+
+    /// The identities that open the caller's account, oldest first.
+    pub async fn identities(&self, caller: &SessionCaller) -> Result<Vec<IdentityLink>, StoreError> {
+        self.store.identities(caller.session.account).await
+    }
+
+    /// The line of the audit record for what a signed-in caller does.
+    pub(crate) fn entry(&self, caller: &SessionCaller, action: Action, subject: String, source: IpAddr) -> Entry {
+        Entry {
+            at: self.clock.now(),
+            action,
+            outcome: Outcome::Done,
+            account: Some(caller.session.account),
+            session: Some(caller.session.id),
+            subject,
+            source: Some(source),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+use std::{net::IpAddr, time::Duration};
+
+use agentkeys_crypto::{AUDIENCE, KeyError, SessionTokenClaims, VerifiedToken, random};
+use agentkeys_store::{
+    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Limit, Opening, Outcome, StoreError,
+};
+use agentkeys_types::{EmailAddress, Identity, OmniAccount, RequestId, SessionId, SessionToken, Timestamp};
+
+use crate::{Broker, SignInMail, code::SignInCode};
+
+/// For how long a code works.
+pub(crate) const CODE_LIFE: Duration = Duration::from_secs(10 * 60);
+/// For how long a session stands.
+const SESSION_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignInError {
+    /// The code is over, used, or was tried too often.
+    #[error("the code is over: ask for a new one")]
+    CodeExpired,
+    /// The code is wrong, or of another request.
+    #[error("the code is wrong")]
+    InvalidCode,
+    /// The mail could not leave.
+    #[error("the mail with the code could not be sent: try again later")]
+    Mail,
+    /// The operator does not let this identity in.
+    #[error("the operator of this broker does not let this identity sign in")]
+    NotAllowed,
+    /// Too many mails.
+    #[error("too many sign-ins: wait before the next one")]
+    RateLimited {
+        /// When the limit opens again.
+        retry_after: Duration,
+    },
+    /// The session token could not be signed.
+    #[error(transparent)]
+    Signing(#[from] KeyError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A session that has just been opened, and its token.
+#[derive(Debug)]
+pub struct OpenedSession {
+    /// The session token.
+    pub token: SessionToken,
+    /// Names the session.
+    pub id: SessionId,
+    /// The account that is open.
+    pub account: OmniAccount,
+    /// The identity that opened it.
+    pub identity: Identity,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Broker {
+    /// Sends a code to `email`, and returns the secret under which it is answered.
+    ///
+    /// The same for every address, known or not, allowed or not.
+    pub async fn start_email_sign_in(
+        &self,
+        email: EmailAddress,
+        client_name: Option<String>,
+        source: IpAddr,
+    ) -> Result<RequestId, SignInError> {
+        let now = self.clock.now();
+        let request = RequestId::from_bytes(random());
+        let code = SignInCode::generate();
+        let sign_in = EmailSignIn {
+            request: request.digest(),
+            email: email.clone(),
+            code_hash: code.hash(&self.code_key, request.digest()),
+            client_name: client_name.clone(),
+            created_at: now,
+            expires_at: now.after(CODE_LIFE),
+        };
+        let begun = self.store.begin_email_sign_in(sign_in, self.mail_limits(&email, source)).await?;
+        if let Begun::Limited { retry_after } = begun {
+            return Err(SignInError::RateLimited { retry_after });
+        }
+        let mail = SignInMail { to: email, code: code.expose(), client_name, source, asked_at: now };
+        if let Err(error) = self.mailer.send(mail).await {
+            tracing::warn!(%error, "a sign-in mail could not leave");
+            self.store.cancel_email_sign_in(request.digest()).await?;
+            return Err(SignInError::Mail);
+        }
+        Ok(request)
+    }
+
+    /// Opens a session for whoever types the code from the mail into the terminal that asked.
+    pub async fn verify_email_sign_in(
+        &self,
+        request: &RequestId,
+        typed_code: &str,
+        source: IpAddr,
+    ) -> Result<OpenedSession, SignInError> {
+        let now = self.clock.now();
+        let answer = CodeAnswer {
+            request: request.digest(),
+            code_hash: SignInCode::typed(typed_code).hash(&self.code_key, request.digest()),
+            now,
+        };
+        let waiting = self.store.find_email_sign_in(request.digest()).await?.ok_or(SignInError::InvalidCode)?;
+        let allowed = self.allow.allows(&waiting.email);
+        let identity = Identity::email(waiting.email);
+        let (id, expires_at) = (SessionId::from_bytes(random()), now.after(SESSION_LIFE));
+        let opening = if allowed {
+            let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
+            Opening::Session { identity: identity.clone(), anchor, id, expires_at }
+        } else {
+            Opening::Refused
+        };
+        let entry = Entry {
+            at: now,
+            action: Action::SignIn,
+            outcome: Outcome::Done,
+            account: None,
+            session: allowed.then_some(id),
+            subject: format!("{}:{}", identity.identity_type(), identity.value()),
+            source: Some(source),
+        };
+        match self.store.answer(answer, opening, entry).await? {
+            CodeOutcome::Accepted { account: Some(account) } if allowed => {
+                let token = self.issue_session(id, account, &identity, now, expires_at)?;
+                Ok(OpenedSession { token, id, account, identity, expires_at })
+            }
+            CodeOutcome::Accepted { .. } => Err(SignInError::NotAllowed),
+            CodeOutcome::Over => Err(SignInError::CodeExpired),
+            CodeOutcome::Unknown | CodeOutcome::Wrong => Err(SignInError::InvalidCode),
+        }
+    }
+
+    fn issue_session(
+        &self,
+        id: SessionId,
+        account: OmniAccount,
+        identity: &Identity,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<SessionToken, KeyError> {
+        let claims = SessionTokenClaims {
+            iss: self.issuer.as_str().to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: account,
+            sid: id,
+            iat: now.as_unix(),
+            exp: expires_at.as_unix(),
+            auth_time: now.as_unix(),
+            idt: identity.identity_type().clone(),
+            cnf: None,
+        };
+        let token = self.session_issuer.issue(&claims)?;
+        self.verifier.remember(token.digest(), VerifiedToken::Session(claims.into()));
+        Ok(token)
+    }
+
+    fn mail_limits(&self, email: &EmailAddress, source: IpAddr) -> Vec<Limit> {
+        let limit = |key, most| Limit { key, most, window: HOUR };
+        vec![
+            limit(format!("mail:{email}"), self.limits.mails_per_address_and_hour),
+            limit(format!("mail-from:{source}"), self.limits.mails_per_source_and_hour),
+            limit("mail".to_owned(), self.limits.mails_per_hour),
+        ]
+    }
+}

@@ -1,0 +1,91 @@
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use agentkeys_store::{SessionRecord, Store, StoreError};
+use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
+use quick_cache::sync::Cache;
+use tokio::sync::watch;
+
+/// For how long another broker on the same store may have revoked something before this one sees it.
+const FRESH: Duration = Duration::from_secs(1);
+const REMEMBERED: usize = 16_384;
+
+/// Whether sessions and proved wallets still stand: by the store, asked at most once a second for each.
+///
+/// What this broker itself revokes falls at once: every change opens a new generation, in which nothing that
+/// was read before counts.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    sessions: Cache<SessionId, Read<Option<SessionRecord>>>,
+    wallets: Cache<(OmniAccount, EvmAddress), Read<Option<Timestamp>>>,
+    generation: AtomicU64,
+    changes: watch::Sender<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Read<T> {
+    found: T,
+    generation: u64,
+    at: Instant,
+}
+
+impl Standing {
+    pub(crate) fn new() -> Self {
+        Self {
+            sessions: Cache::new(REMEMBERED),
+            wallets: Cache::new(REMEMBERED),
+            generation: AtomicU64::new(0),
+            changes: watch::Sender::new(()),
+        }
+    }
+
+    /// The session of this name, whether or not it stands.
+    pub(crate) async fn session(&self, store: &dyn Store, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        // Taken before the store is read, so that a change in between makes what was read stale.
+        let generation = self.generation.load(Ordering::Acquire);
+        if let Some(read) = self.sessions.get(&id).filter(|read| read.is_fresh(generation)) {
+            return Ok(read.found);
+        }
+        let found = store.find_session(id).await?;
+        // A stranger's guesses must not push out what is in use.
+        if found.is_some() {
+            self.sessions.insert(id, Read { found: found.clone(), generation, at: Instant::now() });
+        }
+        Ok(found)
+    }
+
+    /// When the account's link to this wallet was proved, if it is.
+    pub(crate) async fn wallet_proved_at(
+        &self,
+        store: &dyn Store,
+        account: OmniAccount,
+        address: EvmAddress,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let generation = self.generation.load(Ordering::Acquire);
+        if let Some(read) = self.wallets.get(&(account, address)).filter(|read| read.is_fresh(generation)) {
+            return Ok(read.found);
+        }
+        let found = store.find_wallet(account, address).await?.and_then(|link| link.proved_at);
+        self.wallets.insert((account, address), Read { found, generation, at: Instant::now() });
+        Ok(found)
+    }
+
+    /// Forgets everything that was read: something has been revoked, unlinked or proved.
+    pub(crate) fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+        self.changes.send_replace(());
+    }
+
+    /// Tells of changes by this broker.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+}
+
+impl<T> Read<T> {
+    fn is_fresh(&self, generation: u64) -> bool {
+        self.generation == generation && self.at.elapsed() < FRESH
+    }
+}

@@ -1,0 +1,137 @@
+use std::{net::SocketAddr, sync::Arc};
+
+use agentkeys_api::paths;
+use agentkeys_crypto::{Es256Key, HashKey, KeyError, OidcIssuer, Purpose, SessionIssuer, private_file, random};
+use agentkeys_http::{Server, ServerError, TrustedProxies};
+use agentkeys_store::{PinError, SqliteStore, Store, StoreError};
+use agentkeys_types::{Clock, IdentityTypes, PrefixClash};
+use axum::{Router, routing::get};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use zeroize::Zeroizing;
+
+use crate::{Broker, Config, ConfigError, Issuer, SmtpMailer, broker::Keys, routes};
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings cannot be worked with.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The key that hashes codes could not be read or made.
+    #[error("the key of the sign-in codes could not be used: {0}")]
+    CodeKey(#[source] std::io::Error),
+    /// Two identity types would make accounts ambiguous.
+    #[error(transparent)]
+    IdentityTypes(#[from] PrefixClash),
+    /// A signing key could not be read or made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The deployment was begun with other settings.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// The address is taken, or not ours.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A broker that answers. Stops when dropped.
+#[derive(Debug)]
+pub struct Running {
+    broker: Arc<Broker>,
+    server: agentkeys_http::Running,
+    metrics: agentkeys_http::Running,
+}
+
+impl Running {
+    /// What decides.
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Where its metrics are.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics.address()
+    }
+
+    /// Stops listening, and returns when the answers under way have left.
+    pub async fn stop(self) {
+        self.server.stop().await;
+        self.metrics.stop().await;
+    }
+}
+
+/// Starts a broker with these settings.
+pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+    config.check()?;
+    let metrics_handle = install_metrics();
+    let mut server = Server::bind("broker", config.listen).await?;
+    let metrics = Server::bind("metrics", config.metrics_listen).await?;
+    let issuer = config.issuer.clone().unwrap_or_else(|| Issuer::of_listener(server.address()));
+    server.allow_host(issuer.authority());
+    server.trust_proxies(TrustedProxies(config.trusted_proxies.clone()));
+
+    let store = Arc::new(SqliteStore::open(&config.state.join("agentkeys.db"))?);
+    pin_deployment(&*store, &config).await?;
+    let keys = open_keys(&config)?;
+    let mailer = Arc::new(SmtpMailer::new(&config.mail)?);
+    let broker = Arc::new(Broker::new(&config, issuer, keys, store, mailer, clock));
+    tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
+
+    let server = server.serve(routes::router(Arc::clone(&broker)));
+    let metrics = metrics.serve(metrics_router(metrics_handle));
+    Ok(Running { broker, server, metrics })
+}
+
+/// Refuses to start where accounts would come out differently from what they are.
+async fn pin_deployment(store: &dyn Store, config: &Config) -> Result<(), StartError> {
+    store.pin("client_id", config.client_id.as_str()).await?;
+    let types = IdentityTypes::new([])?;
+    for identity_type in types.iter() {
+        store.pin(&format!("identity_type:{identity_type}"), "built in").await?;
+    }
+    Ok(())
+}
+
+fn open_keys(config: &Config) -> Result<Keys, StartError> {
+    let folder = config.keys_folder();
+    let session = SessionIssuer::new(Es256Key::open(&folder, Purpose::Session)?)?;
+    let oidc = OidcIssuer::new(Es256Key::open(&folder, Purpose::Oidc)?)?;
+    let bytes = private_file::read_or_create(&folder.join("codes.key"), || Zeroizing::new(random::<32>().to_vec()));
+    let bytes = bytes.map_err(StartError::CodeKey)?;
+    let wrong_length = |_| StartError::CodeKey(std::io::Error::other("codes.key must be 32 bytes"));
+    let codes = HashKey::new(bytes.as_slice().try_into().map_err(wrong_length)?);
+    Ok(Keys { session, oidc, codes })
+}
+
+/// The process-wide recorder: the first broker of a process installs it, and all of them show it.
+fn install_metrics() -> PrometheusHandle {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            // Where another recorder was installed first, that one counts, and ours shows nothing.
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
+}
+
+fn metrics_router(handle: PrometheusHandle) -> Router {
+    agentkeys_http::router().route(
+        paths::METRICS,
+        get(move || async move {
+            handle.run_upkeep();
+            handle.render()
+        }),
+    )
+}
