@@ -1,2 +1,48 @@
-//! The project's own chores.
-fn main() {}
+//! The project's own chores, as `cargo xtask COMMAND`.
+//!
+//! [`check`] is what needs nothing but the toolchain; [`test`] adds the real [`parts`] and is what CI runs.
+
+mod check;
+mod console;
+mod docs;
+mod e2e;
+mod invocation;
+mod parts;
+mod repository;
+mod runner;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::workspace::Workspace;
+
+/// The project's own chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Xtask {
+    /// Format, lints, documents, dependencies and every test that needs no real part
+    Check,
+    /// Regenerate docs/reference
+    Docs(docs::Docs),
+    /// The real binaries, end to end
+    E2e,
+    /// Get and start the real parts, then `check`, then every test
+    Test(test::Test),
+}
+
+fn main() -> ExitCode {
+    let done = Workspace::find().and_then(|workspace| match Xtask::parse() {
+        Xtask::Check => check::run(&workspace),
+        Xtask::Docs(docs) => docs.run(&workspace),
+        Xtask::E2e => e2e::run(&workspace),
+        Xtask::Test(test) => test.run(&workspace),
+    });
+    done.unwrap_or_else(|error| {
+        console::say(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}

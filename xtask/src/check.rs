@@ -1,0 +1,50 @@
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{
+    console::step,
+    docs, invocation, repository,
+    runner::Runner,
+    tools::{DENY, MACHETE},
+    workspace::Workspace,
+};
+
+/// `cargo xtask check`: everything that needs no real part.
+pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
+    guards(workspace)?;
+    step("tests", || invocation::run(&mut Runner::installed(workspace).without_parts(workspace)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All of `check` but the tests themselves; the quick ones first.
+pub(crate) fn guards(workspace: &Workspace) -> Result<()> {
+    step("format", || invocation::run(&mut workspace.cargo(&["fmt", "--all", "--check"])))?;
+    step("repository", || repository::check(workspace))?;
+    unused_dependencies(workspace)?;
+    dependencies(workspace)?;
+    step("clippy", || clippy(workspace))?;
+    step("rustdoc", || rustdoc(workspace))?;
+    workspace.build()?;
+    step("reference", || docs::check(workspace))?;
+    step("doc tests", || invocation::run(&mut workspace.cargo(&["test", "--workspace", "--doc", "--quiet"])))
+}
+
+fn unused_dependencies(workspace: &Workspace) -> Result<()> {
+    let mut machete = MACHETE.command(workspace, &["crates", "xtask"])?;
+    step("unused dependencies", || invocation::run(&mut machete))
+}
+
+fn dependencies(workspace: &Workspace) -> Result<()> {
+    let mut deny = DENY.command(workspace, &["--locked", "check", "bans", "licenses", "sources"])?;
+    step("dependencies", || invocation::run(&mut deny))
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    invocation::run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn rustdoc(workspace: &Workspace) -> Result<()> {
+    let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+    invocation::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}

@@ -1,0 +1,146 @@
+//! The real things that tests run against: other people's clients, servers and implementations.
+//!
+//! [`Parts`] gets those that this machine can have, starts them, and tells the tests where they are.
+//! They end with it, or with this process, however that ends: see [`Lifeline`](lifeline::Lifeline).
+
+mod apt;
+mod ceph;
+mod lifeline;
+mod maildev;
+mod ports;
+mod python;
+pub(crate) mod vectors;
+
+use std::{
+    fmt,
+    fs::{self, File},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{console::step, parts::lifeline::Lifeline, workspace::Workspace};
+
+/// Something real that tests need.
+trait Part {
+    /// What people call it.
+    fn name(&self) -> &'static str;
+
+    /// The modules of `real_parts` that need it.
+    fn tests(&self) -> &'static [&'static str];
+
+    /// Gets it onto this machine; quick where it is there already.
+    fn install(&self, workspace: &Workspace) -> Result<()>;
+
+    /// Starts it, where it is something that runs.
+    fn start(&self, workspace: &Workspace) -> Result<Started>;
+}
+
+/// A part at the tests' disposal.
+struct Started {
+    /// The environment variable by which tests find it, and its value.
+    variable: (&'static str, String),
+    /// Held until the end, where the part is a process.
+    _lifeline: Option<Lifeline>,
+}
+
+/// A part that cannot be had here, and the tests that are left out for it.
+pub(crate) struct Missing {
+    name: &'static str,
+    tests: &'static [&'static str],
+    why: String,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, tests, why } = self;
+        write!(formatter, "MISSING: {name}; left out: real_parts {}; because: {why}", tests.join(", "))
+    }
+}
+
+/// All real parts, from their installation to their end.
+pub(crate) struct Parts {
+    installed: Vec<Box<dyn Part>>,
+    missing: Vec<Missing>,
+    started: Vec<Started>,
+    /// Held until the end: two runs would take each other's folders away.
+    _lock: File,
+}
+
+impl Parts {
+    /// Gets every part that this machine can have.
+    pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
+        let lock = lock(&workspace.target("parts")?)?;
+        let mut parts = Self { installed: Vec::new(), missing: Vec::new(), started: Vec::new(), _lock: lock };
+        let all: [Box<dyn Part>; 3] = [Box::new(python::Python), Box::new(maildev::Maildev), Box::new(ceph::Ceph)];
+        for part in all {
+            match step(part.name(), || part.install(workspace)) {
+                Ok(()) => parts.installed.push(part),
+                Err(why) => parts.missing.push(Missing::new(part.as_ref(), &why)),
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Whether `part` could be installed.
+    fn have(&self, part: &dyn Part) -> bool {
+        self.installed.iter().any(|installed| installed.name() == part.name())
+    }
+
+    /// Starts what is installed; what does not start is missing.
+    pub(crate) fn start(&mut self, workspace: &Workspace) {
+        for part in self.installed.drain(..) {
+            match step(&format!("start {}", part.name()), || part.start(workspace)) {
+                Ok(started) => self.started.push(started),
+                Err(why) => self.missing.push(Missing::new(part.as_ref(), &why)),
+            }
+        }
+    }
+
+    /// The parts that cannot be had.
+    pub(crate) fn missing(&self) -> &[Missing] {
+        &self.missing
+    }
+
+    /// The modules of `real_parts` that cannot run.
+    pub(crate) fn left_out(&self) -> Vec<&'static str> {
+        self.missing.iter().flat_map(|part| part.tests).copied().collect()
+    }
+
+    /// Where tests find the parts that are started.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.started.iter().map(|part| part.variable.clone())
+    }
+}
+
+impl Missing {
+    fn new(part: &dyn Part, why: &anyhow::Error) -> Self {
+        Self { name: part.name(), tests: part.tests(), why: format!("{why:#}") }
+    }
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let lock = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    lock.try_lock().context("another run has the real parts: wait for it to end")?;
+    Ok(lock)
+}
+
+/// Whether `stamp` says that `wanted` was installed before.
+fn is_current(stamp: &Path, wanted: &str) -> bool {
+    fs::read_to_string(stamp).is_ok_and(|installed| installed == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_part_names_itself_its_tests_and_the_reason() {
+        let missing = Missing::new(&ceph::Ceph, &anyhow::anyhow!("not root").context("cannot install"));
+
+        let line = missing.to_string();
+
+        assert_eq!(line, "MISSING: Ceph; left out: real_parts ceph; because: cannot install: not root");
+    }
+}

@@ -1,0 +1,51 @@
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{
+    check,
+    console::say,
+    invocation::by_hand,
+    parts::{Missing, Parts, vectors},
+    runner::Runner,
+    workspace::Workspace,
+};
+
+/// The flags of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Fail when a real part cannot be had, instead of leaving its tests out
+    #[arg(long, env = "CI")]
+    require_parts: bool,
+}
+
+impl Test {
+    /// `cargo xtask test`: gets and starts the real parts, checks, then runs every test once.
+    ///
+    /// The runner's own summary is the last thing on the screen, so nothing is said after it.
+    pub(crate) fn run(&self, workspace: &Workspace) -> Result<ExitCode> {
+        let mut parts = Parts::install(workspace)?;
+        self.accept(parts.missing())?;
+        check::guards(workspace)?;
+        vectors::check(workspace, &parts)?;
+        parts.start(workspace);
+        self.accept(parts.missing())?;
+
+        let mut tests = Runner::installed(workspace).everything(workspace, &parts.left_out());
+        tests.envs(parts.environment());
+        say(&format!("── tests: {}", by_hand(&tests)));
+        let status = tests.status().context("cannot start the tests")?;
+        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn accept(&self, missing: &[Missing]) -> Result<()> {
+        for part in missing {
+            say(&format!("   {part}"));
+        }
+        if self.require_parts && !missing.is_empty() {
+            bail!("a real part is missing, and this run must not leave tests out");
+        }
+        Ok(())
+    }
+}
