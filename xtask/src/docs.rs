@@ -76,6 +76,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 fn write(workspace: &Workspace) -> Result<()> {
     for page in &PAGES {
         let path = workspace.path(page.path);
+        fs::create_dir_all(path.parent().context("a page lies in a folder")?)?;
         fs::write(&path, page.make(workspace)?).with_context(|| format!("cannot write {}", path.display()))?;
         say(&format!("   {}", page.path));
     }

@@ -1,6 +1,6 @@
 //! The project's own chores, as `cargo xtask COMMAND`.
 //!
-//! [`check`] is what needs nothing but the toolchain; [`test`] adds the real [`parts`] and is what CI runs.
+//! [`check`] is what needs nothing but the toolchain; [`mod@test`] adds the real [`parts`] and is what CI runs.
 
 mod check;
 mod console;

@@ -1,7 +1,7 @@
 //! The real things that tests run against: other people's clients, servers and implementations.
 //!
 //! [`Parts`] gets those that this machine can have, starts them, and tells the tests where they are.
-//! They end with it, or with this process, however that ends: see [`Lifeline`](lifeline::Lifeline).
+//! They end with it, or with this process, however that ends: see [`Lifeline`].
 
 mod apt;
 mod ceph;

@@ -24,8 +24,15 @@ impl Part for Python {
         let folder = workspace.target("parts/venv")?;
         let requirements = workspace.path("testdata/python/requirements.txt");
         let constraints = workspace.path("testdata/python/constraints.txt");
-        let wanted =
-            [&requirements, &constraints].map(fs::read_to_string).into_iter().collect::<Result<String, _>>()?;
+        let [required, constrained] = [&requirements, &constraints].map(fs::read_to_string);
+        // With the folder's name, because a virtual environment does not survive a move.
+        let wanted = format!(
+            "{}
+{}{}",
+            folder.display(),
+            required?,
+            constrained?
+        );
         let stamp = folder.join("installed");
         if is_current(&stamp, &wanted) {
             return Ok(());
