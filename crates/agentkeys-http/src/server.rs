@@ -44,13 +44,19 @@ impl ServerError {
     }
 }
 
-/// An empty router whose unknown paths and methods are refused in our shape.
+/// An empty router whose unknown paths are refused in our shape.
+///
+/// [`Server::serve`] does the same for any router, and for wrong methods too.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .fallback(|| async { Refusal::new(ErrorCode::NotFound, "there is nothing here") })
-        .method_not_allowed_fallback(|| async {
-            Refusal::new(ErrorCode::MethodNotAllowed, "this path takes other methods: see `Allow`")
-        })
+    Router::new().fallback(unknown_path)
+}
+
+async fn unknown_path() -> Refusal {
+    Refusal::new(ErrorCode::NotFound, "there is nothing here")
+}
+
+async fn wrong_method() -> Refusal {
+    Refusal::new(ErrorCode::MethodNotAllowed, "this path takes other methods: see `Allow`")
 }
 
 /// A bound listener, about to serve.
@@ -92,6 +98,8 @@ impl Server {
 
     /// Serves `router` until told to stop.
     pub fn serve(self, router: Router) -> Running {
+        // Here, because axum applies the second one only to the routes that are already there.
+        let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
         let (stop, stopped) = watch::channel(());
         let address = self.address;
         let manners = Arc::new(Manners {
