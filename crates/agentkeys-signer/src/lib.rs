@@ -1,1 +1,24 @@
-//! The signer's routes, gate and signing log, over any source of the master secret.
+//! The signer's routes, gate and signing log, over any source of wallet keys.
+//!
+//! [`Signer`] decides; it knows nothing of HTTP. [`router`] translates HTTP to and from it. [`WalletKeys`]
+//! is where the keys come from: the development signer and the TEE worker each bring their own, and share
+//! the rest. [`Standing`] is what the broker is asked, and [`BrokerStanding`] asks it over HTTP.
+//! [`SigningLog`] remembers every signing before it happens.
+
+mod broker_standing;
+mod caller;
+mod error;
+mod routes;
+mod session_keys;
+mod signer;
+pub mod signing_log;
+mod standing;
+mod wallet_keys;
+
+pub use broker_standing::{BrokerStanding, BrokerUrlError};
+pub use caller::{CallerError, SessionCaller};
+pub use routes::router;
+pub use signer::{SignError, Signer, SignerConfig};
+pub use signing_log::{LogError, SigningLog};
+pub use standing::{BrokerUnreachable, Standing};
+pub use wallet_keys::{KeysUnavailable, WalletKeys};

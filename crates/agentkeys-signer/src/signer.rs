@@ -1,0 +1,137 @@
+use std::{path::PathBuf, sync::Arc};
+
+use agentkeys_api::Message;
+use agentkeys_crypto::{EvmSignature, keccak256};
+use agentkeys_types::{Clock, EvmAddress, OmniAccount};
+use quick_cache::sync::Cache;
+
+use crate::{
+    CallerError, KeysUnavailable, LogError, SessionCaller, SigningLog, Standing, WalletKeys,
+    caller::Callers,
+    session_keys::SessionKeys,
+    signing_log::{Entry, LogUnavailable, Outcome},
+    standing::Standings,
+};
+
+const REMEMBERED_ADDRESSES: usize = 16_384;
+
+/// What a signer needs to know.
+#[derive(Clone, Debug)]
+pub struct SignerConfig {
+    /// The broker's URL as it stands in `iss` of session tokens.
+    pub issuer: String,
+    /// The file of the signing log, made at first start.
+    pub signing_log: PathBuf,
+}
+
+/// Why nothing was derived or signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The caller asked for another account than its own.
+    #[error("the session belongs to another account")]
+    AccountMismatch,
+    /// The signing could not be recorded, so it was not done.
+    #[error(transparent)]
+    Log(#[from] LogUnavailable),
+    /// There is no master secret.
+    #[error(transparent)]
+    Keys(#[from] KeysUnavailable),
+}
+
+/// What a caller may ask for.
+enum Action<'a> {
+    DeriveAddress,
+    SignMessage(&'a Message),
+}
+
+/// Derives wallets and signs for those whose session stands, each for its own account.
+#[derive(Debug)]
+pub struct Signer {
+    keys: Arc<dyn WalletKeys>,
+    callers: Callers,
+    log: SigningLog,
+    clock: Arc<dyn Clock>,
+    /// Addresses only, never keys: half of a signature's cost would go into deriving the public key.
+    addresses: Cache<OmniAccount, EvmAddress>,
+}
+
+impl Signer {
+    /// Opens the signing log, and begins to fetch the broker's session keys.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be used, is in use, or is not the one that was written.
+    pub async fn open(
+        config: SignerConfig,
+        keys: Arc<dyn WalletKeys>,
+        standing: Arc<dyn Standing>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, LogError> {
+        let opening = tokio::task::spawn_blocking(move || SigningLog::open(&config.signing_log));
+        let log = opening.await.map_err(|error| LogError::from(std::io::Error::other(error)))??;
+        let session_keys = Arc::new(SessionKeys::new(config.issuer, Arc::clone(&standing), Arc::clone(&clock)));
+        let first_fetch = Arc::clone(&session_keys);
+        tokio::spawn(async move { first_fetch.fetch_with_others().await });
+        let callers = Callers { keys: session_keys, standings: Standings::new(standing, Arc::clone(&clock)) };
+        Ok(Arc::new(Self { keys, callers, log, clock, addresses: Cache::new(REMEMBERED_ADDRESSES) }))
+    }
+
+    /// The address of the caller's wallet.
+    pub async fn derive_address(&self, caller: &SessionCaller, account: &OmniAccount) -> Result<EvmAddress, SignError> {
+        self.authorize(caller, account, &Action::DeriveAddress).await
+    }
+
+    /// Signs `message` with the caller's wallet, as EIP-191.
+    pub async fn sign_message(
+        &self,
+        caller: &SessionCaller,
+        account: &OmniAccount,
+        message: &Message,
+    ) -> Result<EvmSignature, SignError> {
+        self.authorize(caller, account, &Action::SignMessage(message)).await?;
+        Ok(self.keys.sign_eip191(account, &message.0)?)
+    }
+
+    /// Decides whether `caller` may perform `action` with the wallet of `account`, and records every signing
+    /// durably. Gives the wallet's address.
+    ///
+    /// Every method that acts for a caller starts here, and goes no further on an error.
+    async fn authorize(
+        &self,
+        caller: &SessionCaller,
+        account: &OmniAccount,
+        action: &Action<'_>,
+    ) -> Result<EvmAddress, SignError> {
+        if caller.account() != *account {
+            return Err(SignError::AccountMismatch);
+        }
+        let address = self.address(account)?;
+        if let Action::SignMessage(message) = action {
+            let entry = Entry {
+                time: self.clock.now(),
+                account: *account,
+                address,
+                message: keccak256(&message.0),
+                session: caller.session(),
+                outcome: Outcome::Allowed,
+            };
+            self.log.append(entry).await?;
+        }
+        Ok(address)
+    }
+
+    /// Whether there is a master secret.
+    pub(crate) fn ready(&self) -> Result<(), KeysUnavailable> {
+        self.keys.ready()
+    }
+
+    /// The caller behind a token, if it may come in.
+    pub(crate) async fn recognize(&self, unverified_token: &str) -> Result<SessionCaller, CallerError> {
+        self.callers.recognize(unverified_token).await
+    }
+
+    fn address(&self, account: &OmniAccount) -> Result<EvmAddress, KeysUnavailable> {
+        self.addresses.get_or_insert_with(account, || self.keys.address(account))
+    }
+}

@@ -1,0 +1,161 @@
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::Path,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{Entry, LogError};
+
+/// Stands before the hash, the last field of a line.
+const HASH: &[u8] = br#","hash":""#;
+const END: &[u8] = b"\"}\n";
+/// From the fields' end to the line's end.
+const TAIL: usize = HASH.len() + 64 + END.len();
+/// Far longer than a line can be: a file without line ends must not fill the memory.
+const LONGEST_LINE: u64 = 4096;
+
+/// The hash of a line, and of all before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head([u8; 32]);
+
+impl Head {
+    /// Writes the line of `entry` to `lines`, and gives its hash.
+    pub(super) fn write(self, entry: &Entry, lines: &mut Vec<u8>) -> io::Result<Self> {
+        let start = lines.len();
+        serde_json::to_writer(&mut *lines, entry)?;
+        // The object goes on.
+        lines.pop();
+        let head = self.next(&lines[start..]);
+        lines.extend_from_slice(&head.tail());
+        Ok(head)
+    }
+
+    /// The hash of `line`, if it is the one that was written after this.
+    fn follow(self, line: &[u8]) -> Option<Self> {
+        let (fields, tail) = line.split_at_checked(line.len().checked_sub(TAIL)?)?;
+        let head = self.next(fields);
+        (tail == head.tail()).then_some(head)
+    }
+
+    fn next(self, fields: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(self.0).chain_update(fields).finalize().into())
+    }
+
+    fn tail(self) -> [u8; TAIL] {
+        let mut tail = [0; TAIL];
+        tail[..HASH.len()].copy_from_slice(HASH);
+        // The slice has the very length that the digits need.
+        let _ = hex::encode_to_slice(self.0, &mut tail[HASH.len()..HASH.len() + 64]);
+        tail[HASH.len() + 64..].copy_from_slice(END);
+        tail
+    }
+}
+
+/// What a log turned out to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// How many entries stand in it, in an unbroken chain.
+    pub entries: u64,
+    /// How many bytes of an unfinished line follow them.
+    pub torn: u64,
+    /// How many bytes the entries take.
+    pub(super) length: u64,
+    pub(super) head: Head,
+}
+
+/// Checks every line of the signing log at `path`.
+///
+/// Finds every change of a byte; entries missing at the end can only be told from a copy of the last hash.
+pub fn verify(path: &Path) -> Result<Verified, LogError> {
+    check(BufReader::with_capacity(64 * 1024, File::open(path)?))
+}
+
+pub(super) fn check(mut lines: impl BufRead) -> Result<Verified, LogError> {
+    let mut verified = Verified::default();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = io::Read::take(&mut lines, LONGEST_LINE).read_until(b'\n', &mut line)? as u64;
+        if !line.ends_with(b"\n") && length < LONGEST_LINE {
+            verified.torn = length;
+            return Ok(verified);
+        }
+        let broken = LogError::Broken { line: verified.entries + 1 };
+        verified.head = verified.head.follow(&line).ok_or(broken)?;
+        verified.length += length;
+        verified.entries += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::signing_log::entry::tests::entry;
+
+    fn three_lines() -> Vec<u8> {
+        let mut lines = Vec::new();
+        (0..3).try_fold(Head::default(), |head, number| head.write(&entry(number), &mut lines)).unwrap();
+        lines
+    }
+
+    #[test]
+    fn a_line_is_a_json_object_with_every_field() {
+        let lines = three_lines();
+        let first = lines.split(|byte| *byte == b'\n').next().unwrap();
+
+        let json: serde_json::Value = serde_json::from_slice(first).unwrap();
+
+        let fields: Vec<&String> = json.as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["time", "account", "address", "message", "session", "outcome", "hash"]);
+        assert_eq!(json["time"], "2027-01-15T08:00:00Z");
+        assert_eq!(json["outcome"], "allowed");
+    }
+
+    #[test]
+    fn an_untouched_log_is_in_order_and_a_torn_line_is_counted_apart() {
+        let lines = three_lines();
+        let length = lines.len() as u64;
+
+        let whole = check(lines.as_slice()).unwrap();
+        let torn = check(&lines[..lines.len() - 1]).unwrap();
+
+        assert_eq!((whole.entries, whole.length, whole.torn), (3, length, 0));
+        assert_eq!((torn.entries, torn.torn, torn.length + torn.torn), (2, length / 3 - 1, length - 1));
+    }
+
+    #[test]
+    fn a_line_that_is_missing_or_moved_breaks_the_chain() {
+        let lines = three_lines();
+        let of = |order: &[usize]| -> Vec<u8> {
+            let each: Vec<&[u8]> = lines.split_inclusive(|byte| *byte == b'\n').collect();
+            order.iter().flat_map(|index| each[*index].iter().copied()).collect()
+        };
+        for (order, wrong) in [(&[1, 2][..], 1), (&[0, 2], 2), (&[0, 2, 1], 2), (&[0, 1, 1, 2], 3)] {
+            let found = check(of(order).as_slice()).unwrap_err();
+
+            assert!(matches!(found, LogError::Broken { line } if line == wrong), "{order:?}: {found}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_change_of_any_byte_is_found(position in any::<prop::sample::Index>(), flip in 1..=u8::MAX) {
+            let mut lines = three_lines();
+            let length = lines.len();
+            lines[position.index(length)] ^= flip;
+
+            let found = check(lines.as_slice());
+
+            prop_assert!(found.is_err() || found.is_ok_and(|verified| verified.torn > 0 && verified.entries < 3));
+        }
+
+        #[test]
+        fn no_bytes_make_the_check_panic(bytes in any::<Vec<u8>>()) {
+            let _ = check(bytes.as_slice());
+        }
+    }
+}
