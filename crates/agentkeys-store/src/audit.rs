@@ -109,10 +109,39 @@ pub struct RecordedEntry {
     pub hash: [u8; 32],
 }
 
+impl Entry {
+    /// As [`RecordedEntry::link`], once it is recorded as number `sequence`.
+    pub(crate) fn link(&self, sequence: u64, previous: &[u8; 32]) -> [u8; 32] {
+        let Self { at, action, outcome, account, session, subject, source } = self;
+        let (action, outcome) = (action.as_str(), outcome.as_str());
+        Fields { sequence, at: *at, action, outcome, account, session, subject, source: *source }.link(previous)
+    }
+}
+
 impl RecordedEntry {
     /// SHA-256 of the previous entry's hash (zeroes before the first) and every field of this one, each
     /// preceded by its length.
     pub fn link(&self, previous: &[u8; 32]) -> [u8; 32] {
+        let Self { sequence, at, action, outcome, account, session, subject, source, hash: _ } = self;
+        Fields { sequence: *sequence, at: *at, action, outcome, account, session, subject, source: *source }
+            .link(previous)
+    }
+}
+
+/// What the chain covers.
+struct Fields<'e> {
+    sequence: u64,
+    at: Timestamp,
+    action: &'e str,
+    outcome: &'e str,
+    account: &'e Option<OmniAccount>,
+    session: &'e Option<SessionId>,
+    subject: &'e str,
+    source: Option<IpAddr>,
+}
+
+impl Fields<'_> {
+    fn link(&self, previous: &[u8; 32]) -> [u8; 32] {
         let source = self.source.map(|source| source.to_string()).unwrap_or_default();
         let (sequence, at) = (self.sequence.to_be_bytes(), self.at.as_unix().to_be_bytes());
         let fields: [&[u8]; 8] = [

@@ -1,1 +1,133 @@
 //! The contract of the store traits as a test suite, for any implementation to run.
+//!
+//! Each function is one promise, and takes an empty store. [`conformance!`](crate::conformance!) makes a test of
+//! each:
+//!
+//! ```ignore
+//! agentkeys_store::conformance!(open);
+//!
+//! /// An empty store, and what must live as long as it does.
+//! async fn open() -> (Arc<dyn Store>, TempDir) { … }
+//! ```
+#![expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "these are tests")]
+
+pub mod audit;
+pub mod challenges;
+pub mod deployment;
+pub mod email_sign_ins;
+pub mod identity_links;
+pub mod limits;
+pub mod purging;
+mod sample;
+pub mod sessions;
+pub mod wallet_links;
+
+/// Makes a test of every promise. Takes an `async fn() -> (Arc<dyn Store>, T)`; the `T` is dropped after the test.
+///
+/// The caller's crate needs `tokio`.
+#[macro_export]
+macro_rules! conformance {
+    ($open:ident) => {
+        $crate::conformance! { @$open
+            audit {
+                entries_are_read_back_in_order_as_they_were_written,
+                entries_are_read_in_pages,
+                an_empty_record_has_no_entries,
+                concurrent_appends_leave_one_unbroken_chain,
+                changes_of_every_kind_share_the_chain,
+            }
+            challenges {
+                a_challenge_is_found_by_the_request_and_session_that_asked,
+                a_request_id_names_one_challenge_only,
+                of_many_right_signatures_one_proves,
+                a_used_challenge_is_gone,
+                another_session_cannot_answer,
+                the_fifth_wrong_signature_ends_a_challenge,
+                a_challenge_ends_at_its_expiry_wherever_the_clock_goes,
+                a_wallet_that_was_unlinked_is_not_proved,
+                of_two_accounts_that_prove_one_wallet_one_does,
+                a_wallet_that_is_proved_again_keeps_its_first_proof,
+                a_wallet_may_be_proved_by_another_once_it_is_unlinked,
+            }
+            deployment {
+                what_was_pinned_stays,
+                of_many_values_pinned_at_once_one_stays,
+                pinned_names_are_listed_by_prefix,
+                checking_leaves_nothing_behind,
+            }
+            email_sign_ins {
+                a_sign_in_is_found_as_it_was_begun,
+                a_request_id_names_one_sign_in_only,
+                a_cancelled_sign_in_is_unknown,
+                the_right_code_opens_a_session_and_is_recorded,
+                of_many_right_codes_one_is_accepted,
+                of_many_wrong_codes_five_are_counted,
+                the_right_code_after_five_wrong_ones_is_over,
+                the_right_code_after_four_wrong_ones_is_accepted,
+                right_codes_among_wrong_ones_are_accepted_once_at_most,
+                a_code_ends_at_its_expiry_wherever_the_clock_goes,
+                an_unknown_request_is_unknown,
+                a_refused_code_is_used_up_and_opens_nothing,
+                a_refusal_names_the_account_where_there_is_one,
+                signing_in_again_opens_the_same_account,
+                a_linked_identity_opens_the_account_that_it_is_linked_to,
+                a_session_id_that_is_taken_changes_nothing,
+                first_sign_ins_at_once_open_one_account,
+            }
+            identity_links {
+                an_identity_opens_the_account_that_it_is_linked_to,
+                an_unknown_identity_opens_nothing,
+                linking_again_writes_nothing,
+                an_identity_of_another_account_stays_there,
+                of_many_accounts_one_gets_the_identity,
+                identities_are_listed_oldest_first,
+            }
+            limits {
+                a_limit_is_never_exceeded_by_many_at_once,
+                a_limit_refuses_until_its_window_is_over,
+                a_limited_entry_is_not_recorded,
+                limits_count_together_or_not_at_all,
+                the_longest_wait_is_told,
+                a_limit_of_none_always_refuses,
+                sign_ins_and_entries_share_a_limit,
+                a_limited_sign_in_is_not_kept,
+                stepping_the_clock_back_opens_no_limit,
+            }
+            purging {
+                what_is_long_over_is_forgotten,
+                what_is_not_long_over_is_kept,
+                more_than_one_step_is_forgotten,
+                what_lasts_is_never_forgotten,
+            }
+            sessions {
+                an_unknown_session_is_not_found,
+                a_session_ends_at_its_expiry,
+                sessions_are_listed_newest_first_while_they_stand,
+                a_revoked_session_says_since_when,
+                a_session_is_revoked_once,
+                only_its_own_account_revokes_a_session,
+                an_expired_session_is_not_revoked,
+                revoking_all_spares_other_accounts,
+                revoking_nothing_is_not_recorded,
+            }
+            wallet_links {
+                a_wallet_is_linked_pending,
+                linking_again_changes_nothing,
+                a_pending_link_blocks_nobody,
+                wallets_are_listed_oldest_first,
+                an_unlinked_wallet_is_gone,
+                unlinking_what_is_not_linked_is_not_recorded,
+                of_many_links_at_once_one_is_new,
+            }
+        }
+    };
+    (@$open:ident $($module:ident { $($promise:ident,)* })*) => {
+        $(mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let (store, _guard) = super::$open().await;
+                $crate::conformance::$module::$promise(store).await;
+            })*
+        })*
+    };
+}

@@ -11,6 +11,7 @@ pub mod conformance;
 mod deployment;
 mod identity_link;
 mod limit;
+mod purge;
 mod session;
 mod sign_in;
 mod sqlite;
@@ -21,6 +22,7 @@ pub use challenge::{Challenge, ChallengeStore, MOST_WRONG_SIGNATURES, Proof};
 pub use deployment::{DeploymentStore, PinError};
 pub use identity_link::{IdentityLink, IdentityLinkStore, Linking};
 pub use limit::Limit;
+pub use purge::{FLOWS_KEPT, PurgeStore, SESSIONS_KEPT};
 pub use session::{SessionRecord, SessionStore};
 pub use sign_in::{Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, MOST_WRONG_CODES, Opening};
 pub use sqlite::SqliteStore;
@@ -38,6 +40,7 @@ pub trait Store:
     + DeploymentStore
     + EmailSignInStore
     + IdentityLinkStore
+    + PurgeStore
     + SessionStore
     + WalletLinkStore
     + std::fmt::Debug
@@ -50,6 +53,7 @@ impl<S> Store for S where
         + DeploymentStore
         + EmailSignInStore
         + IdentityLinkStore
+        + PurgeStore
         + SessionStore
         + WalletLinkStore
         + std::fmt::Debug

@@ -1,0 +1,252 @@
+//! [`EmailSignInStore`](crate::EmailSignInStore), without its limits.
+
+use std::sync::Arc;
+
+use super::sample::{
+    DAY, MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, count, email, entry, open_session, opening,
+    outcomes, recorded, request, seconds, session, sign_in,
+};
+use crate::{
+    Action, CodeAnswer, CodeOutcome, EmailSignIn, Entry, IdentityLink, Linking, Opening, SessionRecord, Store,
+};
+
+const MOST_WRONG: usize = crate::MOST_WRONG_CODES as usize;
+
+/// Every field comes back.
+pub async fn a_sign_in_is_found_as_it_was_begun(store: Arc<dyn Store>) {
+    let nameless = EmailSignIn { client_name: None, ..sign_in(2) };
+
+    begin(&store, 1).await;
+    store.begin_email_sign_in(nameless.clone(), vec![]).await.unwrap();
+
+    assert_eq!(store.find_email_sign_in(request(1)).await.unwrap(), Some(sign_in(1)));
+    assert_eq!(store.find_email_sign_in(request(2)).await.unwrap(), Some(nameless));
+    assert_eq!(store.find_email_sign_in(request(3)).await.unwrap(), None);
+}
+
+/// A second one under the same id is an error, and the first stays.
+pub async fn a_request_id_names_one_sign_in_only(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+
+    let again = EmailSignIn { code_hash: WRONG, ..sign_in(1) };
+    store.begin_email_sign_in(again, vec![]).await.unwrap_err();
+
+    assert_eq!(store.find_email_sign_in(request(1)).await.unwrap(), Some(sign_in(1)));
+}
+
+/// And cancelling what is not there is no error.
+pub async fn a_cancelled_sign_in_is_unknown(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+
+    store.cancel_email_sign_in(request(1)).await.unwrap();
+    store.cancel_email_sign_in(request(1)).await.unwrap();
+
+    assert_eq!(store.find_email_sign_in(request(1)).await.unwrap(), None);
+    assert_eq!(answer(&store, 1, RIGHT, NOW).await, CodeOutcome::Unknown);
+}
+
+/// The session, the identity's link and the entry are all there.
+pub async fn the_right_code_opens_a_session_and_is_recorded(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+    let now = NOW.after(MINUTE);
+
+    let outcome = answer(&store, 1, RIGHT, now).await;
+
+    let ada = account("ada");
+    assert_eq!(outcome, CodeOutcome::Accepted { account: Some(ada) });
+    let opened = SessionRecord {
+        id: session(1),
+        account: ada,
+        identity: email("ada"),
+        client_name: sign_in(1).client_name,
+        created_at: now,
+        auth_time: now,
+        expires_at: now.after(30 * DAY),
+        revoked_at: None,
+    };
+    assert_eq!(store.find_session(session(1)).await.unwrap(), Some(opened));
+    let link = IdentityLink { identity: email("ada"), account: ada, linked_at: now };
+    assert_eq!(store.identities(ada).await.unwrap(), [link]);
+    let entries = recorded(&store).await;
+    assert_eq!((entries[0].action.as_str(), entries[0].outcome.as_str()), ("sign_in", "done"));
+    assert_eq!((entries[0].account, entries[0].session), (Some(ada), Some(session(1))));
+    assert_eq!(entries.len(), 1);
+}
+
+/// Exactly one, however many at once.
+pub async fn of_many_right_codes_one_is_accepted(store: Arc<dyn Store>) {
+    begin(&store, 0).await;
+
+    let outcomes = at_once(&store, |store, number| async move {
+        let answer = CodeAnswer { request: request(0), code_hash: RIGHT, now: NOW };
+        store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW)).await.unwrap()
+    })
+    .await;
+
+    assert_eq!(count(&outcomes, &CodeOutcome::Accepted { account: Some(account("ada")) }), 1);
+    assert_eq!(count(&outcomes, &CodeOutcome::Over), outcomes.len() - 1);
+    assert_eq!(store.sessions(account("ada"), NOW).await.unwrap().len(), 1);
+    assert_eq!(recorded(&store).await.len(), 1);
+}
+
+/// Each of the five is recorded, and none of the others.
+pub async fn of_many_wrong_codes_five_are_counted(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+
+    let all = at_once(&store, |store, _| async move { answer(&store, 1, WRONG, NOW).await }).await;
+
+    assert_eq!(count(&all, &CodeOutcome::Wrong), MOST_WRONG);
+    assert_eq!(count(&all, &CodeOutcome::Over), all.len() - MOST_WRONG);
+    assert_eq!(outcomes(&store).await, vec![("sign_in".to_owned(), "wrong_code".to_owned()); MOST_WRONG]);
+}
+
+/// It comes too late.
+pub async fn the_right_code_after_five_wrong_ones_is_over(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+    for _ in 0..MOST_WRONG {
+        assert_eq!(answer(&store, 1, WRONG, NOW).await, CodeOutcome::Wrong);
+    }
+
+    assert_eq!(answer(&store, 1, RIGHT, NOW).await, CodeOutcome::Over);
+
+    assert_eq!(store.find_session(session(1)).await.unwrap(), None);
+    assert_eq!(store.find_account(&email("ada")).await.unwrap(), None);
+}
+
+/// It comes in time.
+pub async fn the_right_code_after_four_wrong_ones_is_accepted(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+    for _ in 1..MOST_WRONG {
+        assert_eq!(answer(&store, 1, WRONG, NOW).await, CodeOutcome::Wrong);
+    }
+
+    let outcome = answer(&store, 1, RIGHT, NOW).await;
+
+    assert_eq!(outcome, CodeOutcome::Accepted { account: Some(account("ada")) });
+    assert_eq!(answer(&store, 1, WRONG, NOW).await, CodeOutcome::Over);
+}
+
+/// And no more than four wrong ones come before.
+pub async fn right_codes_among_wrong_ones_are_accepted_once_at_most(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+
+    let outcomes = at_once(&store, |store, number| async move {
+        answer(&store, 1, if number % 4 == 0 { RIGHT } else { WRONG }, NOW).await
+    })
+    .await;
+
+    let accepted = count(&outcomes, &CodeOutcome::Accepted { account: Some(account("ada")) });
+    let wrong = count(&outcomes, &CodeOutcome::Wrong);
+    assert!((accepted, wrong) == (0, MOST_WRONG) || (accepted == 1 && wrong < MOST_WRONG), "{accepted} {wrong}");
+    assert_eq!(recorded(&store).await.len(), accepted + wrong);
+}
+
+/// The last second before counts; the expiry itself does not, and nothing does after it was seen.
+pub async fn a_code_ends_at_its_expiry_wherever_the_clock_goes(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+    begin(&store, 2).await;
+    let expiry = sign_in(1).expires_at;
+
+    assert_eq!(answer(&store, 1, RIGHT, expiry).await, CodeOutcome::Over);
+    assert_eq!(answer(&store, 1, RIGHT, NOW).await, CodeOutcome::Over);
+    assert!(recorded(&store).await.is_empty());
+    let accepted = CodeOutcome::Accepted { account: Some(account("ada")) };
+    assert_eq!(answer(&store, 2, RIGHT, expiry.before(seconds(1))).await, accepted);
+}
+
+/// And records nothing.
+pub async fn an_unknown_request_is_unknown(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+
+    assert_eq!(answer(&store, 2, RIGHT, NOW).await, CodeOutcome::Unknown);
+
+    assert!(recorded(&store).await.is_empty());
+}
+
+/// The refusal is recorded.
+pub async fn a_refused_code_is_used_up_and_opens_nothing(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+
+    let outcome = refuse(&store, 1).await;
+
+    assert_eq!(outcome, CodeOutcome::Accepted { account: None });
+    assert_eq!(store.find_account(&email("ada")).await.unwrap(), None);
+    assert_eq!(outcomes(&store).await, [("sign_in".to_owned(), "not_allowed".to_owned())]);
+    assert_eq!(answer(&store, 1, RIGHT, NOW).await, CodeOutcome::Over);
+}
+
+/// In the outcome and in the record.
+pub async fn a_refusal_names_the_account_where_there_is_one(store: Arc<dyn Store>) {
+    let ada = open_session(&store, "ada", 1, NOW).await;
+    begin(&store, 2).await;
+
+    let outcome = refuse(&store, 2).await;
+
+    assert_eq!(outcome, CodeOutcome::Accepted { account: Some(ada) });
+    assert_eq!(recorded(&store).await[1].account, Some(ada));
+    assert_eq!(store.sessions(ada, NOW).await.unwrap().len(), 1);
+}
+
+/// The identity is linked once, and each sign-in opens a session.
+pub async fn signing_in_again_opens_the_same_account(store: Arc<dyn Store>) {
+    let first = open_session(&store, "ada", 1, NOW).await;
+    let second = open_session(&store, "ada", 2, NOW.after(MINUTE)).await;
+
+    assert_eq!(first, second);
+    assert_eq!(store.identities(first).await.unwrap()[0].linked_at, NOW);
+    assert_eq!(store.sessions(first, NOW.after(MINUTE)).await.unwrap().len(), 2);
+}
+
+/// Not the one that it would anchor.
+pub async fn a_linked_identity_opens_the_account_that_it_is_linked_to(store: Arc<dyn Store>) {
+    let ada = open_session(&store, "ada", 1, NOW).await;
+    let link = IdentityLink { identity: email("ada.too"), account: ada, linked_at: NOW };
+    let linking = store.link_identity(link, entry(Action::LinkIdentity, NOW)).await.unwrap();
+    assert_eq!(linking, Linking::Linked);
+
+    let opened = open_session(&store, "ada.too", 2, NOW).await;
+
+    assert_eq!(opened, ada);
+    assert_eq!(store.find_session(session(2)).await.unwrap().unwrap().account, ada);
+    assert_eq!(recorded(&store).await[2].account, Some(ada));
+}
+
+/// The code is not used up, nothing is linked, and nothing recorded.
+pub async fn a_session_id_that_is_taken_changes_nothing(store: Arc<dyn Store>) {
+    let mallory = open_session(&store, "mallory", 9, NOW).await;
+    begin(&store, 1).await;
+
+    let right = CodeAnswer { request: request(1), code_hash: RIGHT, now: NOW };
+    store.answer(right, opening("ada", 9, NOW), entry(Action::SignIn, NOW)).await.unwrap_err();
+
+    assert_eq!(store.find_session(session(9)).await.unwrap().unwrap().account, mallory);
+    assert_eq!(store.find_account(&email("ada")).await.unwrap(), None);
+    assert_eq!(recorded(&store).await.len(), 1);
+    assert_eq!(answer(&store, 1, RIGHT, NOW).await, CodeOutcome::Accepted { account: Some(account("ada")) });
+}
+
+/// Even if each would anchor another.
+pub async fn first_sign_ins_at_once_open_one_account(store: Arc<dyn Store>) {
+    let accounts = at_once(&store, |store, number| async move {
+        begin(&store, number).await;
+        let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now: NOW };
+        let opening = Opening::Session {
+            identity: email("ada"),
+            anchor: account(&format!("anchor{number}")),
+            id: session(number),
+            expires_at: NOW.after(DAY),
+        };
+        store.answer(answer, opening, entry(Action::SignIn, NOW)).await.unwrap()
+    })
+    .await;
+
+    let opened = store.find_account(&email("ada")).await.unwrap();
+    assert_eq!(count(&accounts, &CodeOutcome::Accepted { account: opened }), accounts.len());
+    assert_eq!(store.sessions(opened.unwrap(), NOW).await.unwrap().len(), accounts.len());
+}
+
+async fn refuse(store: &Arc<dyn Store>, number: usize) -> CodeOutcome {
+    let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now: NOW };
+    let entry = Entry { account: None, session: None, ..entry(Action::SignIn, NOW) };
+    store.answer(answer, Opening::Refused, entry).await.unwrap()
+}

@@ -1,0 +1,68 @@
+//! [`PurgeStore`](crate::PurgeStore).
+
+use std::sync::Arc;
+
+use super::sample::{
+    DAY, MINUTE, NOW, account, begin, challenged, email, entry, limit, open_session, recorded, request, seconds,
+    session, sign_in, wallet,
+};
+use crate::{Action, FLOWS_KEPT, Recorded, SESSIONS_KEPT, Store};
+
+/// Sign-ins, challenges, sessions and limits, each at its own time.
+pub async fn what_is_long_over_is_forgotten(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 9, NOW).await;
+    begin(&store, 1).await;
+    let challenge = challenged(&store, 1, "ada", wallet(1)).await;
+    store.append(entry(Action::MintOidcJwt, NOW), vec![limit("mint", 1, MINUTE)]).await.unwrap();
+
+    assert_eq!(store.purge(NOW.after(MINUTE)).await.unwrap(), 1);
+    assert_eq!(store.purge(challenge.expires_at.after(FLOWS_KEPT)).await.unwrap(), 1);
+    assert_eq!(store.purge(sign_in(1).expires_at.after(FLOWS_KEPT)).await.unwrap(), 2);
+    assert_eq!(store.purge(NOW.after(30 * DAY + SESSIONS_KEPT)).await.unwrap(), 1);
+
+    assert_eq!(store.find_email_sign_in(request(1)).await.unwrap(), None);
+    assert_eq!(store.find_challenge(request(1), session(1)).await.unwrap(), None);
+    assert_eq!(store.find_session(session(9)).await.unwrap(), None);
+    let again = store.append(entry(Action::MintOidcJwt, NOW), vec![limit("mint", 1, MINUTE)]).await.unwrap();
+    assert_eq!(again, Recorded::Recorded);
+}
+
+/// To the second.
+pub async fn what_is_not_long_over_is_kept(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 9, NOW).await;
+    begin(&store, 1).await;
+    challenged(&store, 1, "ada", wallet(1)).await;
+    store.append(entry(Action::MintOidcJwt, NOW), vec![limit("mint", 1, MINUTE)]).await.unwrap();
+
+    assert_eq!(store.purge(NOW.after(seconds(59))).await.unwrap(), 0);
+    assert_eq!(store.purge(NOW.after(5 * MINUTE + FLOWS_KEPT).before(seconds(1))).await.unwrap(), 1);
+    assert!(store.find_challenge(request(1), session(1)).await.unwrap().is_some());
+    assert_eq!(store.purge(NOW.after(30 * DAY + SESSIONS_KEPT).before(seconds(1))).await.unwrap(), 3);
+    assert!(store.find_session(session(9)).await.unwrap().is_some());
+}
+
+/// However much there is.
+pub async fn more_than_one_step_is_forgotten(store: Arc<dyn Store>) {
+    for number in 0..1_200 {
+        let limits = vec![limit(&format!("email:{number}"), 1, MINUTE), limit("all", 5_000, 60 * MINUTE)];
+        store.begin_email_sign_in(sign_in(number), limits).await.unwrap();
+    }
+
+    assert_eq!(store.purge(NOW.after(MINUTE)).await.unwrap(), 1_200);
+    assert_eq!(store.purge(NOW.after(30 * DAY)).await.unwrap(), 1_201);
+    assert_eq!(store.purge(NOW.after(30 * DAY)).await.unwrap(), 0);
+}
+
+/// Neither identities nor wallets, pins nor the audit record.
+pub async fn what_lasts_is_never_forgotten(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+    store.link_wallet(account("ada"), wallet(1), entry(Action::LinkWallet, NOW)).await.unwrap();
+    store.pin("client_id", "agentkeys").await.unwrap();
+
+    store.purge(NOW.after(3_650 * DAY)).await.unwrap();
+
+    assert_eq!(store.find_account(&email("ada")).await.unwrap(), Some(account("ada")));
+    assert_eq!(store.wallets(account("ada")).await.unwrap().len(), 1);
+    assert_eq!(store.pinned("").await.unwrap().len(), 1);
+    assert_eq!(recorded(&store).await.len(), 2);
+}

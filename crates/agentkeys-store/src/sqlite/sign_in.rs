@@ -1,0 +1,154 @@
+use agentkeys_types::{EmailAddress, Identity, OmniAccount, RequestIdDigest};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    SqliteStore,
+    columns::Columns,
+    identity_link, limit, session,
+    writer::{Change, Transaction},
+};
+use crate::{
+    Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, Entry, IdentityLink, Limit, MOST_WRONG_CODES,
+    Opening, Outcome, SessionRecord, StoreError,
+};
+
+#[async_trait]
+impl EmailSignInStore for SqliteStore {
+    async fn begin_email_sign_in(&self, sign_in: EmailSignIn, limits: Vec<Limit>) -> Result<Begun, StoreError> {
+        self.writer
+            .write(move |transaction| {
+                if let Some(retry_after) = limit::count(transaction.connection, &limits, sign_in.created_at)? {
+                    return Ok(Change::Undo(Begun::Limited { retry_after }));
+                }
+                transaction
+                    .connection
+                    .prepare_cached(
+                        "INSERT INTO email_sign_ins (request, email, code_hash, client_name, created_at, expires_at) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    )?
+                    .execute(params![
+                        sign_in.request.0,
+                        sign_in.email.as_str(),
+                        sign_in.code_hash,
+                        sign_in.client_name,
+                        sign_in.created_at.as_unix(),
+                        sign_in.expires_at.as_unix(),
+                    ])?;
+                Ok(Change::Keep(Begun::Begun))
+            })
+            .await
+    }
+
+    async fn cancel_email_sign_in(&self, request: RequestIdDigest) -> Result<(), StoreError> {
+        self.writer
+            .write(move |transaction| {
+                transaction
+                    .connection
+                    .prepare_cached("DELETE FROM email_sign_ins WHERE request = ?1")?
+                    .execute([request.0])?;
+                Ok(Change::Keep(()))
+            })
+            .await
+    }
+
+    async fn find_email_sign_in(&self, request: RequestIdDigest) -> Result<Option<EmailSignIn>, StoreError> {
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT request, email, code_hash, client_name, created_at, expires_at FROM email_sign_ins \
+                     WHERE request = ?1",
+                )?
+                .query_row([request.0], |row| {
+                    Ok(EmailSignIn {
+                        request: row.request(0)?,
+                        email: row.parsed(1)?,
+                        code_hash: row.get(2)?,
+                        client_name: row.get(3)?,
+                        created_at: row.time(4)?,
+                        expires_at: row.time(5)?,
+                    })
+                })
+                .optional()
+        })
+    }
+
+    async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError> {
+        self.writer
+            .write(move |transaction| {
+                let (state, email, client_name) = match judge(transaction.connection, &answer)? {
+                    Some(judged) => judged,
+                    None if is_known(transaction.connection, answer.request)? => {
+                        return Ok(Change::Keep(CodeOutcome::Over));
+                    }
+                    None => return Ok(Change::Keep(CodeOutcome::Unknown)),
+                };
+                Ok(Change::Keep(match state.as_str() {
+                    "used" => {
+                        let account = accept(transaction, &answer, opening, entry, email, client_name)?;
+                        CodeOutcome::Accepted { account }
+                    }
+                    "expired" => CodeOutcome::Over,
+                    _ => {
+                        transaction.record(&Entry { outcome: Outcome::WrongCode, ..entry })?;
+                        CodeOutcome::Wrong
+                    }
+                }))
+            })
+            .await
+    }
+}
+
+/// Decides on a code, for a sign-in that still waits: its state from now on, its address and its machine.
+fn judge(
+    connection: &Connection,
+    answer: &CodeAnswer,
+) -> rusqlite::Result<Option<(String, EmailAddress, Option<String>)>> {
+    connection
+        .prepare_cached(
+            "UPDATE email_sign_ins SET \
+                 state = CASE WHEN expires_at <= ?3 THEN 'expired' \
+                              WHEN code_hash = ?2 THEN 'used' \
+                              WHEN wrong_codes + 1 >= ?4 THEN 'tried_too_often' \
+                              ELSE 'waiting' END, \
+                 wrong_codes = wrong_codes + CASE WHEN expires_at <= ?3 OR code_hash = ?2 THEN 0 ELSE 1 END \
+             WHERE request = ?1 AND state = 'waiting' RETURNING state, email, client_name",
+        )?
+        .query_row(params![answer.request.0, answer.code_hash, answer.now.as_unix(), MOST_WRONG_CODES], |row| {
+            Ok((row.get(0)?, row.parsed(1)?, row.get(2)?))
+        })
+        .optional()
+}
+
+fn is_known(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM email_sign_ins WHERE request = ?1")?.exists([request.0])
+}
+
+/// Opens what the right code opens, and records it.
+fn accept(
+    transaction: &mut Transaction<'_>,
+    answer: &CodeAnswer,
+    opening: Opening,
+    entry: Entry,
+    email: EmailAddress,
+    client_name: Option<String>,
+) -> rusqlite::Result<Option<OmniAccount>> {
+    let connection = transaction.connection;
+    let now = answer.now;
+    let (account, outcome) = match opening {
+        Opening::Refused => (identity_link::find(connection, &Identity::email(email))?, Outcome::NotAllowed),
+        Opening::Session { identity, anchor, id, expires_at } => {
+            let link = IdentityLink { identity, account: anchor, linked_at: now };
+            let account = identity_link::insert(connection, &link)?.unwrap_or(anchor);
+            let identity = link.identity;
+            let (created_at, auth_time, revoked_at) = (now, now, None);
+            session::insert(
+                connection,
+                &SessionRecord { id, account, identity, client_name, created_at, auth_time, expires_at, revoked_at },
+            )?;
+            (Some(account), entry.outcome)
+        }
+    };
+    transaction.record(&Entry { account, outcome, ..entry })?;
+    Ok(account)
+}
