@@ -1,0 +1,151 @@
+//! The binary `agentkeys-mock-server`: the development parts as a server of their own.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use agentkeys_http::Server;
+use agentkeys_mock_server::{AwsConfig, AwsStandIn, Mailbox, SmtpListener, Trust, dev_key_service::DevKeyService};
+use agentkeys_signer::{BrokerStanding, Signer, SignerConfig};
+use agentkeys_types::{Clock, SystemClock};
+use anyhow::{Context, bail};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// Development parts of AgentKeys: signer, mailbox and AWS stand-in. For development only.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where the development signer and the mailbox page listen.
+    #[arg(long, env = "AGENTKEYS_LISTEN", default_value = "127.0.0.1:8471")]
+    listen: SocketAddr,
+
+    /// Where the AWS stand-in listens.
+    #[arg(long, env = "AGENTKEYS_AWS_LISTEN", default_value = "127.0.0.1:8472")]
+    aws_listen: SocketAddr,
+
+    /// Where the mailbox takes mail over SMTP.
+    #[arg(long, env = "AGENTKEYS_SMTP_LISTEN", default_value = "127.0.0.1:8473")]
+    smtp_listen: SocketAddr,
+
+    /// Let other machines reach these parts, which protect nothing.
+    #[arg(long, env = "AGENTKEYS_ALLOW_NON_LOOPBACK")]
+    allow_non_loopback: bool,
+
+    /// The folder of everything that lasts; objects are kept in `s3` below it.
+    ///
+    /// `$XDG_STATE_HOME/agentkeys/dev` unless given.
+    #[arg(long, env = "AGENTKEYS_STATE")]
+    state: Option<PathBuf>,
+
+    #[arg(long, env = "XDG_STATE_HOME", hide = true)]
+    xdg_state_home: Option<PathBuf>,
+
+    /// The broker whose sessions the development signer takes: the exact `iss` of their tokens.
+    #[arg(long, env = "AGENTKEYS_BROKER_URL", default_value = "http://127.0.0.1:8470")]
+    broker_url: String,
+
+    /// The issuers whose web identities the AWS stand-in takes.
+    #[arg(long, env = "AGENTKEYS_TRUST_ISSUER", value_delimiter = ',', default_value = "http://127.0.0.1:8470")]
+    trust_issuer: Vec<String>,
+
+    /// The audiences that their tokens may be for.
+    #[arg(long, env = "AGENTKEYS_TRUST_AUDIENCE", value_delimiter = ',', default_value = "sts.amazonaws.com")]
+    trust_audience: Vec<String>,
+
+    /// The role that can be assumed at the AWS stand-in.
+    #[arg(long, env = "AGENTKEYS_ROLE_ARN", default_value = AwsConfig::DEFAULT_ROLE_ARN)]
+    role_arn: String,
+
+    /// The bucket of the AWS stand-in.
+    #[arg(long, env = "AGENTKEYS_BUCKET", default_value = AwsConfig::DEFAULT_BUCKET)]
+    bucket: String,
+
+    /// What to log, such as `debug` or `warn,agentkeys_mock_server=debug`.
+    #[arg(long, env = "AGENTKEYS_LOG", default_value = "info")]
+    log: String,
+}
+
+impl Arguments {
+    fn check(&self) -> anyhow::Result<()> {
+        let addresses = [self.listen, self.aws_listen, self.smtp_listen];
+        if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback() && !self.allow_non_loopback) {
+            bail!(
+                "{open} is not a loopback address: these parts protect nothing (--allow-non-loopback overrides this)"
+            );
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> anyhow::Result<PathBuf> {
+        if let Some(state) = &self.state {
+            return Ok(state.clone());
+        }
+        // The XDG base directory specification has relative paths ignored.
+        let from_xdg = self.xdg_state_home.clone().filter(|home| home.is_absolute());
+        let home = from_xdg.or_else(|| Some(std::env::home_dir()?.join(".local/state")));
+        Ok(home.context("there is no home folder: name a folder with --state")?.join("agentkeys/dev"))
+    }
+
+    /// DEV ONLY: the signer over the secret in the environment.
+    async fn signer(&self, state: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Signer>> {
+        let broker = BrokerStanding::new(&self.broker_url.parse().context("--broker-url")?).context("--broker-url")?;
+        let config = SignerConfig { issuer: self.broker_url.clone(), signing_log: state.join("signing.log") };
+        let keys = DevKeyService::from_env()?;
+        Ok(Signer::open(config, Arc::new(keys), Arc::new(broker), clock).await?)
+    }
+
+    fn aws(&self, state: &Path) -> AwsConfig {
+        let trust = |issuer: &String| Trust { issuer: issuer.clone(), audiences: self.trust_audience.clone() };
+        AwsConfig {
+            listen: self.aws_listen,
+            data: state.join("s3"),
+            role_arn: self.role_arn.clone(),
+            bucket: self.bucket.clone(),
+            trusted: self.trust_issuer.iter().map(trust).collect(),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    arguments.check()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+    let state = arguments.state()?;
+    let signer = arguments.signer(&state, clock.clone()).await?;
+    let aws = AwsStandIn::start(arguments.aws(&state), clock.clone()).await?;
+    let mailbox = Mailbox::new(clock);
+    let smtp = SmtpListener::start(mailbox.clone(), arguments.smtp_listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.smtp_listen))?;
+    // The routes of everything that listens at `--listen` come together here.
+    let routes = mailbox.router().merge(agentkeys_signer::router(signer));
+    let server = Server::bind("mock-server", arguments.listen).await?;
+    tracing::warn!(address = %server.address(), "DEV ONLY: development parts listen");
+    let pages = server.serve(routes);
+
+    told_to_stop().await.context("cannot wait for signals")?;
+    tokio::join!(pages.stop(), smtp.stop(), aws.stop());
+    Ok(())
+}
+
+/// Completes at Ctrl-C, and where there are signals at SIGTERM.
+async fn told_to_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
