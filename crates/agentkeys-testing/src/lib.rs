@@ -1,1 +1,14 @@
 //! The whole of AgentKeys on a bench, for tests.
+//!
+//! [`TestBroker`] is a real broker on a free port, with a real mailbox behind real SMTP and a [`ManualClock`].
+//! A [`Person`] is signed in there; everything they do goes over HTTP and comes back as an [`Answer`].
+
+mod answer;
+mod broker;
+mod clock;
+mod person;
+
+pub use answer::Answer;
+pub use broker::{TestBroker, code_in};
+pub use clock::ManualClock;
+pub use person::Person;

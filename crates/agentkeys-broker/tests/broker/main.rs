@@ -1,0 +1,12 @@
+//! The broker with a client's eyes: real routes, real mail, real error bodies.
+
+mod bad_requests;
+mod discovery;
+mod email;
+mod every_route;
+mod linking;
+mod mint_oidc_jwt;
+mod operations;
+mod sessions;
+mod tokens;
+mod wallet;

@@ -1,0 +1,159 @@
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use agentkeys_broker::{Config, Running};
+use agentkeys_mock_server::{Mailbox, SmtpListener};
+use agentkeys_types::EmailAddress;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Answer, ManualClock, Person};
+
+/// A real broker on a free port, with a mailbox behind SMTP, and a clock that the test moves.
+#[derive(Debug)]
+pub struct TestBroker {
+    clock: Arc<ManualClock>,
+    mailbox: Mailbox,
+    smtp: Option<SmtpListener>,
+    state: Arc<TempDir>,
+    config: Config,
+    running: Running,
+    http: reqwest::Client,
+}
+
+impl TestBroker {
+    /// Starts a broker with the settings that nobody set.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts a broker with settings of the test's own.
+    pub async fn start_with(settings: impl FnOnce(&mut Config)) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let mailbox = Mailbox::new(clock.clone());
+        let smtp = SmtpListener::start(mailbox.clone(), loopback()).await.expect("the mailbox listens");
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let mut config = Config {
+            listen: loopback(),
+            metrics_listen: loopback(),
+            state: state.path().to_owned(),
+            ..Config::default()
+        };
+        config.mail.smtp = format!("smtp://{}", smtp.address()).parse().expect("an address makes a URL");
+        settings(&mut config);
+        let running = agentkeys_broker::start(config.clone(), clock.clone()).await.expect("the broker starts");
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        Self { clock, mailbox, smtp: Some(smtp), state: Arc::new(state), config, running, http }
+    }
+
+    /// Stops the broker and starts it again on the same state and under the same issuer.
+    #[must_use]
+    pub async fn restart(self) -> Self {
+        let issuer = self.running.broker().issuer().clone();
+        self.running.stop().await;
+        let config = Config { issuer: Some(issuer), ..self.config };
+        let running = agentkeys_broker::start(config.clone(), self.clock.clone()).await.expect("the broker starts");
+        Self { config, running, ..self }
+    }
+
+    /// Starts a second broker on the same store, under the same issuer.
+    pub async fn start_sibling(&self) -> Self {
+        let issuer = Some(self.running.broker().issuer().clone());
+        let config = Config { issuer, ..self.config.clone() };
+        let running = agentkeys_broker::start(config.clone(), self.clock.clone()).await.expect("the broker starts");
+        Self {
+            clock: self.clock.clone(),
+            mailbox: self.mailbox.clone(),
+            smtp: None,
+            state: self.state.clone(),
+            config,
+            running,
+            http: self.http.clone(),
+        }
+    }
+
+    /// The clock of everything here.
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// Where the mail goes.
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// The broker itself.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// The folder of the store and the keys.
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// The broker's URL for `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.address())
+    }
+
+    /// A client without any credentials.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Stops taking mail, as a mail server that is down.
+    pub async fn stop_mail(&mut self) {
+        if let Some(smtp) = self.smtp.take() {
+            smtp.stop().await;
+        }
+    }
+
+    /// Gets a path without a token.
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::read(self.http.get(self.url(path)).send().await.expect("the broker answers")).await
+    }
+
+    /// Posts JSON without a token.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::read(self.http.post(self.url(path)).json(body).send().await.expect("the broker answers")).await
+    }
+
+    /// Asks for a code for `email`.
+    pub async fn start_sign_in(&self, email: &str) -> Answer {
+        self.post("/v1/auth/email/start", &json!({"email": email, "client_name": "test bench"})).await
+    }
+
+    /// Asks for a code, waits for the mail and returns the request id and the code.
+    pub async fn mailed_code(&self, email: &str) -> (String, String) {
+        let address: EmailAddress = email.parse().expect("an address");
+        let mail = self.mailbox.next_to(&address);
+        let started = self.start_sign_in(email).await.expect(202);
+        (started.text("request_id").to_owned(), code_in(&mail.await.text))
+    }
+
+    /// Answers with a code.
+    pub async fn verify_code(&self, request_id: &str, code: &str) -> Answer {
+        self.post("/v1/auth/email/verify", &json!({"request_id": request_id, "code": code})).await
+    }
+
+    /// Signs in as `name@example.com`, with a code from the mailbox.
+    pub async fn sign_in(&self, name: &str) -> Person {
+        let (request_id, code) = self.mailed_code(&format!("{name}@example.com")).await;
+        let signed_in = self.verify_code(&request_id, &code).await.expect(200);
+        Person::new(self.http.clone(), self.url(""), &signed_in)
+    }
+}
+
+/// The code in a sign-in mail: the one line that looks like `K7Q4-MF2X`.
+///
+/// # Panics
+///
+/// When there is none.
+pub fn code_in(text: &str) -> String {
+    let is_code = |line: &&str| line.len() == 9 && line.as_bytes()[4] == b'-' && !line.contains(' ');
+    text.lines().map(str::trim).find(is_code).unwrap_or_else(|| panic!("no code in {text}")).to_owned()
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
