@@ -56,12 +56,12 @@ pub struct DaemonStatus {
     pub profile: String,
     /// Whether credentials are to be had.
     pub state: DaemonState,
-    /// The account that it acts for.
-    pub account: OmniAccount,
+    /// The account that it acts for, once it is known.
+    pub account: Option<OmniAccount>,
+    /// The wallet, once it is known.
+    pub wallet: Option<EvmAddress>,
     /// When the credentials at hand end.
     pub credentials_expire_at: Option<Timestamp>,
-    /// When the session ends.
-    pub session_expires_at: Timestamp,
     /// Why the last attempt to get credentials failed, if it did.
     pub last_error: Option<String>,
 }

@@ -99,6 +99,8 @@ error_codes! {
     PeerNotAllowed = 403 "peer_not_allowed",
     /// Too often: see `Retry-After`.
     RateLimited = 429 "rate_limited",
+    /// AWS does not let the wallet assume the role.
+    RoleRefused = 403 "role_refused",
     /// A 30-day session token is needed here, and this is a wallet session token.
     SessionRequired = 403 "session_required",
     /// The signer has no master secret.
@@ -107,6 +109,8 @@ error_codes! {
     SignInNotAllowed = 403 "sign_in_not_allowed",
     /// The store cannot write or read.
     StorageUnavailable = 503 "storage_unavailable",
+    /// AWS's STS is away, or cannot fetch the broker's keys.
+    StsUnavailable = 503 "sts_unavailable",
     /// The token's time is over.
     TokenExpired = 401 "token_expired",
     /// A token stands in the URL, where logs would keep it.

@@ -18,10 +18,12 @@ impl FromStr for RoleArn {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let is_role = text.splitn(6, ':').nth(2) == Some("iam")
-            && text.splitn(6, ':').nth(5).is_some_and(|resource| resource.starts_with("role/"));
+        let mut parts = text.splitn(6, ':');
+        let is_role = parts.next() == Some("arn")
+            && parts.nth(1) == Some("iam")
+            && parts.nth(2).is_some_and(|resource| resource.starts_with("role/"));
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !text.starts_with("arn:") || !is_role || !visible || !(20..=2048).contains(&text.len()) {
+        if !is_role || !visible || !(20..=2048).contains(&text.len()) {
             return Err(Invalid("a role is named like arn:aws:iam::123456789012:role/agents"));
         }
         Ok(Self(text.to_owned()))

@@ -2,7 +2,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use agentkeys_api::{ErrorCode, Problem};
 
-use crate::{ChallengeFault, Exit, ServerUrl, StorageError, StsError};
+use crate::{ChallengeFault, Exit, StorageError, StsError};
 
 /// Why a client operation failed.
 ///
@@ -46,9 +46,9 @@ pub enum ClientError {
     #[error("the session belongs to the broker `{expected}`, not to `{url}`")]
     OtherBroker {
         /// The broker that was to be used.
-        url: ServerUrl,
+        url: String,
         /// The broker that issued the session.
-        expected: ServerUrl,
+        expected: String,
     },
     /// A server answered that it will not or cannot do it.
     #[error("{problem}")]
@@ -71,7 +71,7 @@ pub enum ClientError {
     #[error("the signer `{url}` is not on this machine, and nothing attests what runs there")]
     UnattestedSigner {
         /// The signer.
-        url: ServerUrl,
+        url: String,
     },
     /// A server answered with something that is none of its answers.
     #[error("`{url}` gave an answer that was not expected: {reason}")]

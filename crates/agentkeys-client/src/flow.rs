@@ -4,7 +4,7 @@ use std::{
 };
 
 use agentkeys_api::{MintOidcJwt, WalletChallenge, WalletLinked, WalletStart, WalletVerify};
-use agentkeys_types::{AwsCredentials, EvmAddress, OidcJwt, OmniAccount, Timestamp, WalletSessionToken};
+use agentkeys_types::{AwsCredentials, EvmAddress, OidcJwt, OmniAccount, SessionToken, Timestamp, WalletSessionToken};
 
 use crate::{
     AwsSettings, BrokerClient, ClientError, CodePrompt, EmailSignIn, RoleArn, Session, SessionDuration, SignerClient,
@@ -189,7 +189,7 @@ impl Flow {
         session: &Session,
         observer: &mut dyn Observer,
     ) -> Result<EvmAddress, ClientError> {
-        let derived = self.signer.derive_address(&session.token, session.omni_account);
+        let derived = self.signer.derive_address(self.bearer(session)?, session.omni_account);
         let (wallet, elapsed) = timed(derived).await?;
         observer.step(Step::Derive, elapsed, &wallet.to_string());
         Ok(wallet)
@@ -202,7 +202,7 @@ impl Flow {
         wallet: EvmAddress,
         observer: &mut dyn Observer,
     ) -> Result<WalletLinked, ClientError> {
-        let (linked, elapsed) = timed(self.broker.link_wallet(&session.token, wallet)).await?;
+        let (linked, elapsed) = timed(self.broker.link_wallet(self.bearer(session)?, wallet)).await?;
         observer.step(Step::Link, elapsed, "");
         Ok(linked)
     }
@@ -215,7 +215,7 @@ impl Flow {
         observer: &mut dyn Observer,
     ) -> Result<WalletChallenge, ClientError> {
         let request = WalletStart { address: wallet, chain_id: None };
-        let (challenge, elapsed) = timed(self.broker.start_wallet(&session.token, &request)).await?;
+        let (challenge, elapsed) = timed(self.broker.start_wallet(self.bearer(session)?, &request)).await?;
         observer.step(Step::Challenge, elapsed, "");
         Ok(challenge)
     }
@@ -230,7 +230,7 @@ impl Flow {
     ) -> Result<String, ClientError> {
         siwe::check(challenge, session.omni_account, wallet, self.broker.url())?;
         let message = challenge.siwe_message.as_bytes();
-        let signed = self.signer.sign_message(&session.token, session.omni_account, message);
+        let signed = self.signer.sign_message(self.bearer(session)?, session.omni_account, message);
         let (signed, elapsed) = timed(signed).await?;
         observer.step(Step::Sign, elapsed, "");
         Ok(signed.signature)
@@ -245,7 +245,7 @@ impl Flow {
         observer: &mut dyn Observer,
     ) -> Result<WalletProof, ClientError> {
         let request = WalletVerify { request_id: challenge.request_id, signature };
-        let (proved, elapsed) = timed(self.broker.verify_wallet(&session.token, &request)).await?;
+        let (proved, elapsed) = timed(self.broker.verify_wallet(self.bearer(session)?, &request)).await?;
         observer.step(Step::Verify, elapsed, "");
         Ok(WalletProof {
             token: proved.session_token,
@@ -281,8 +281,14 @@ impl Flow {
         observer.step(Step::Assume, elapsed, &credentials.access_key_id);
         Ok(credentials)
     }
+
+    /// The session's token, unless it would go to a broker that did not issue it.
+    fn bearer<'s>(&self, session: &'s Session) -> Result<&'s SessionToken, ClientError> {
+        session.token_for(self.broker.url())
+    }
 }
 
+/// Runs a step and takes its time.
 async fn timed<T>(step: impl Future<Output = Result<T, ClientError>>) -> Result<(T, Duration), ClientError> {
     let started = Instant::now();
     let outcome = step.await?;

@@ -27,14 +27,17 @@ impl Session {
         Self { token: session_token, session_id, expires_at, omni_account, identity, broker_url }
     }
 
-    /// Refuses to go on when the session is over by `now` or belongs to another broker.
-    pub fn check(&self, broker_url: &ServerUrl, now: Timestamp) -> Result<(), ClientError> {
+    /// The token, for its own broker only and the signer that trusts it.
+    pub fn token_for(&self, broker_url: &ServerUrl) -> Result<&SessionToken, ClientError> {
         if self.broker_url != *broker_url {
-            return Err(ClientError::OtherBroker { url: broker_url.clone(), expected: self.broker_url.clone() });
+            let (url, expected) = (broker_url.to_string(), self.broker_url.to_string());
+            return Err(ClientError::OtherBroker { url, expected });
         }
-        if now >= self.expires_at {
-            return Err(ClientError::SessionExpired);
-        }
-        Ok(())
+        Ok(&self.token)
+    }
+
+    /// Whether its time is over by `now`.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.expires_at
     }
 }

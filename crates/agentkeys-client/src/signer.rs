@@ -42,7 +42,7 @@ impl SignerClient {
     /// When `trust` does not cover a signer there.
     pub fn new(http: &Http, url: ServerUrl, trust: SignerTrust) -> Result<Self, ClientError> {
         if trust == SignerTrust::Loopback && !url.is_loopback() {
-            return Err(ClientError::UnattestedSigner { url });
+            return Err(ClientError::UnattestedSigner { url: url.to_string() });
         }
         Ok(Self(Server::new(http, url)))
     }
@@ -72,8 +72,7 @@ impl SignerClient {
 
     /// What the signer shows of where it runs; `nonce` makes the evidence fresh.
     pub async fn attestation(&self, nonce: &[u8; 32]) -> Result<Attestation, ClientError> {
-        let query: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
-        match self.0.show_with_query(paths::ATTESTATION, &[("nonce", &query)]).await {
+        match self.0.show_with_query(paths::ATTESTATION, &[("nonce", &hex::encode(nonce))]).await {
             Ok(evidence) => Ok(Attestation::Unverified(evidence)),
             Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::NotAttested => {
                 Ok(Attestation::Development)

@@ -42,12 +42,11 @@ impl StsClient {
     ///
     /// When the region makes no host name.
     pub fn new(http: &Http, region: &Region, endpoint: Option<&ServerUrl>) -> Result<Self, ClientError> {
-        let url = match endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => {
-                let suffix = if region.as_str().starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                format!("https://sts.{region}.{suffix}").parse()?
-            }
+        let url = if let Some(endpoint) = endpoint {
+            endpoint.clone()
+        } else {
+            let suffix = if region.as_str().starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            format!("https://sts.{region}.{suffix}").parse()?
         };
         Ok(Self { http: http.clone(), url })
     }

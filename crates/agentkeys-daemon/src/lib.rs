@@ -1,1 +1,21 @@
 //! Keeps one person's session and credentials fresh on one machine and hands them to agents.
+//!
+//! [`Daemon`] derives and links the wallet once; for each mint it walks challenge, sign, verify, mint, assume.
+//! [`Cached`] keeps what a [`CredentialSource`] gave and renews it in time; [`Socket`] is where agents ask, and only
+//! those of the same user are answered. [`run`] is the whole process around it.
+
+mod args;
+mod cached;
+mod daemon;
+mod problem;
+mod routes;
+mod run;
+mod socket;
+mod source;
+
+pub use args::DaemonArgs;
+pub use cached::Cached;
+pub use daemon::{Daemon, DaemonConfig, Running};
+pub use run::{RunError, run};
+pub use socket::{Socket, SocketError};
+pub use source::{CredentialSource, Issued, WalletSource};

@@ -1,0 +1,46 @@
+use std::path::PathBuf;
+
+use agentkeys_client::{Config, Places, ProfileName, ServerUrl, Settings, SignerTrust};
+
+use crate::{DaemonConfig, RunError};
+
+/// The daemon's flags. Settings come from a flag, then the environment, then `config.toml`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct DaemonArgs {
+    /// The broker.
+    #[arg(long, env = "AGENTKEYS_BROKER_URL", value_name = "URL")]
+    pub broker_url: Option<ServerUrl>,
+
+    /// The signer.
+    #[arg(long, env = "AGENTKEYS_SIGNER_URL", value_name = "URL")]
+    pub signer_url: Option<ServerUrl>,
+
+    /// Use a signer on another machine though nothing attests what runs there.
+    #[arg(long)]
+    pub allow_unattested_signer: bool,
+
+    /// The profile to serve.
+    #[arg(long, env = "AGENTKEYS_PROFILE", default_value_t, value_name = "NAME")]
+    pub profile: ProfileName,
+
+    /// Listen here instead of in the runtime folder.
+    #[arg(long, env = "AGENTKEYS_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+impl DaemonArgs {
+    /// What the daemon works with: these flags over the profile's settings.
+    pub fn configure(self, places: &Places) -> Result<DaemonConfig, RunError> {
+        let Settings { broker_url, signer_url, allow_unattested_signer, aws } =
+            Config::load(&places.config_file())?.profile(&self.profile);
+        let allow_unattested_signer = allow_unattested_signer || self.allow_unattested_signer;
+        Ok(DaemonConfig {
+            broker_url: self.broker_url.unwrap_or(broker_url),
+            signer_url: self.signer_url.unwrap_or(signer_url),
+            signer_trust: SignerTrust::allowing_unattested(allow_unattested_signer),
+            aws,
+            socket: self.socket.unwrap_or_else(|| places.socket(&self.profile)),
+            profile: self.profile,
+        })
+    }
+}

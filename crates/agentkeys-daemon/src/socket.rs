@@ -1,0 +1,129 @@
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use tokio::net::{UnixListener, UnixStream};
+
+/// Why a socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocketError {
+    /// Another daemon answers there.
+    #[error("a daemon already answers at `{}`", .0.display())]
+    AlreadyServed(PathBuf),
+    /// Others could reach into the folder.
+    #[error("`{}` is not safe for a socket: {reason}", folder.display())]
+    InsecureFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The system refused.
+    #[error("cannot listen on `{}`", path.display())]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something else lies there, and is not ours to remove.
+    #[error("`{}` is not a socket", .0.display())]
+    NotASocket(PathBuf),
+}
+
+/// A Unix socket that only its owner can reach. Removed when dropped.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+/// The socket's name in the file system, and the lock without which nobody takes it.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Socket {
+    /// Listens on `path`, in a folder 0700 that is made where it is missing.
+    ///
+    /// A socket that a dead daemon left is replaced; one that answers is not.
+    pub async fn open(path: &Path) -> Result<Self, SocketError> {
+        let failed = |source| SocketError::Io { path: path.to_owned(), source };
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        secure_folder(folder).map_err(failed)??;
+
+        // Two daemons that start at once would otherwise both find the same leftover and replace each other.
+        let lock = open_lock(&path.with_extension("lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(SocketError::AlreadyServed(path.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(failed(source)),
+            Ok(found) if !found.file_type().is_socket() => return Err(SocketError::NotASocket(path.to_owned())),
+            Ok(_) if UnixStream::connect(path).await.is_ok() => {
+                return Err(SocketError::AlreadyServed(path.to_owned()));
+            }
+            Ok(_) => fs::remove_file(path).map_err(failed)?,
+        }
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        let file = SocketFile { path: path.to_owned(), _lock: lock };
+        // Nobody else could connect in between: the folder is closed to them.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Self { listener, file })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    pub(crate) fn into_parts(self) -> (UnixListener, SocketFile) {
+        (self.listener, self.file)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // One that is gone already is no loss.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes the folder, or checks that nobody but its owner, this process's user, can write into it.
+fn secure_folder(folder: &Path) -> io::Result<Result<(), SocketError>> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let found = fs::symlink_metadata(folder)?;
+    let insecure = |reason| Ok(Err(SocketError::InsecureFolder { folder: folder.to_owned(), reason }));
+    if !found.is_dir() {
+        return insecure("it is a link");
+    }
+    if found.uid() != own_uid() {
+        return insecure("it belongs to another user");
+    }
+    if found.mode() & 0o022 != 0 {
+        return insecure("others may write into it");
+    }
+    if found.mode() & 0o077 != 0 {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(Ok(()))
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// The user that this process acts as.
+pub(crate) fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}

@@ -1,0 +1,394 @@
+//! The daemon's cache and its socket, over a source that a test steers.
+
+#![expect(clippy::unwrap_used, reason = "what a test sets up must succeed")]
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use agentkeys_api::{DaemonState, ErrorCode, Problem};
+use agentkeys_client::{AwsSettings, ClientError, DaemonClient, ProfileName, SignerTrust};
+use agentkeys_daemon::{Cached, CredentialSource, Daemon, DaemonConfig, Issued, Running, Socket, SocketError};
+use agentkeys_types::{AwsCredentials, Clock, EvmAddress, OmniAccount, Timestamp};
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+const LIFE: Duration = Duration::from_mins(15);
+
+#[derive(Debug)]
+struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    fn pass(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Gives credentials named by a running number, or fails while a test says so.
+#[derive(Debug)]
+struct FakeSource {
+    clock: Arc<ManualClock>,
+    asked: AtomicUsize,
+    failure: Mutex<Option<ClientError>>,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl CredentialSource for FakeSource {
+    async fn fetch(&self) -> Result<Issued, ClientError> {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        drop(self.gate.acquire().await.unwrap());
+        if let Some(error) = self.failure.lock().unwrap().clone() {
+            return Err(error);
+        }
+        let credentials = AwsCredentials {
+            access_key_id: format!("ASIA{number}"),
+            secret_access_key: "secret".into(),
+            session_token: "token".into(),
+            expires_at: self.clock.now().after(LIFE),
+        };
+        let (wallet, account) = (EvmAddress::from_bytes([7; 20]), OmniAccount::from_bytes([9; 32]));
+        Ok(Issued { credentials, wallet, account })
+    }
+}
+
+struct Bench {
+    clock: Arc<ManualClock>,
+    source: Arc<FakeSource>,
+    cached: Cached<Arc<FakeSource>>,
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock(AtomicI64::new(1_800_000_000)));
+        let source = Arc::new(FakeSource {
+            clock: Arc::clone(&clock),
+            asked: AtomicUsize::new(0),
+            failure: Mutex::default(),
+            gate: Semaphore::new(1),
+        });
+        let cached = Cached::new(Arc::clone(&source), Arc::clone(&clock) as Arc<dyn Clock>);
+        Self { clock, source, cached, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn asked(&self) -> usize {
+        self.source.asked.load(Ordering::SeqCst)
+    }
+
+    fn fail(&self, error: Option<ClientError>) {
+        *self.source.failure.lock().unwrap() = error;
+    }
+
+    async fn key_id(&self) -> String {
+        self.cached.fetch().await.unwrap().credentials.access_key_id
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("agentkeys/agent.sock")
+    }
+
+    async fn serve(&self) -> (Running, DaemonClient) {
+        let aws = AwsSettings {
+            role_arn: Some("arn:aws:iam::000000000000:role/agentkeys-dev".parse().unwrap()),
+            endpoint_url: Some("http://127.0.0.1:8472".parse().unwrap()),
+            ..AwsSettings::default()
+        };
+        let config = DaemonConfig {
+            broker_url: "http://127.0.0.1:1".parse().unwrap(),
+            signer_url: "http://127.0.0.1:1".parse().unwrap(),
+            signer_trust: SignerTrust::Loopback,
+            aws,
+            profile: "dev".parse().unwrap(),
+            socket: self.socket(),
+        };
+        let source = Arc::clone(&self.source) as Arc<dyn CredentialSource>;
+        let running = Daemon::serve(config, source, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
+        (running, DaemonClient::new(self.socket()))
+    }
+}
+
+fn outage() -> ClientError {
+    let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    ClientError::Unreachable { url: "http://127.0.0.1:1".to_owned(), source: Arc::new(source) }
+}
+
+fn revoked() -> ClientError {
+    ClientError::Problem { problem: Problem::new(ErrorCode::TokenRevoked, "revoked"), retry_after: None }
+}
+
+#[tokio::test]
+async fn two_hundred_callers_at_expiry_make_one_refresh() {
+    let bench = Bench::new();
+    bench.key_id().await;
+    bench.clock.pass(900);
+    let closed = bench.source.gate.acquire().await.unwrap();
+
+    // They are polled in order, so the gate opens when all of them wait.
+    let callers = join_all((0..200).map(|_| bench.key_id()));
+    let (key_ids, ()) = tokio::join!(callers, async { drop(closed) });
+
+    assert_eq!(bench.asked(), 2);
+    assert!(key_ids.iter().all(|key_id| key_id == "ASIA2"));
+}
+
+#[tokio::test]
+async fn two_hundred_callers_share_one_failure_too() {
+    let bench = Bench::new();
+    bench.fail(Some(outage()));
+    let closed = bench.source.gate.acquire().await.unwrap();
+
+    let callers = join_all((0..200).map(|_| bench.cached.fetch()));
+    let (answers, ()) = tokio::join!(callers, async { drop(closed) });
+
+    assert_eq!(bench.asked(), 1);
+    assert!(answers.iter().all(|answer| matches!(answer, Err(ClientError::Unreachable { .. }))));
+}
+
+#[tokio::test]
+async fn credentials_are_renewed_at_two_thirds_of_their_life() {
+    let bench = Bench::new();
+
+    let due = bench.cached.refresh_if_due().await;
+    bench.clock.pass(500);
+    bench.cached.refresh_if_due().await;
+    let asked_before = bench.asked();
+    bench.clock.pass(100);
+    bench.cached.refresh_if_due().await;
+
+    let wait = due.since(bench.clock.now().before(Duration::from_mins(10)));
+    assert!((510..=600).contains(&wait.as_secs()), "{wait:?}");
+    assert_eq!((asked_before, bench.asked()), (1, 2));
+    assert_eq!(bench.key_id().await, "ASIA2");
+}
+
+#[tokio::test]
+async fn who_comes_during_a_renewal_gets_what_is_at_hand() {
+    let bench = Bench::new();
+    bench.key_id().await;
+    bench.clock.pass(600);
+    let closed = bench.source.gate.acquire().await.unwrap();
+
+    let (_, key_id) = tokio::join!(bench.cached.refresh_if_due(), async {
+        let key_id = bench.key_id().await;
+        drop(closed);
+        key_id
+    });
+
+    assert_eq!(key_id, "ASIA1");
+    assert_eq!(bench.key_id().await, "ASIA2");
+}
+
+#[tokio::test]
+async fn an_outage_shorter_than_the_remaining_life_goes_unnoticed() {
+    let bench = Bench::new();
+    bench.key_id().await;
+    bench.fail(Some(outage()));
+
+    for _ in 0..88 {
+        bench.clock.pass(10);
+        bench.cached.refresh_if_due().await;
+        assert_eq!(bench.key_id().await, "ASIA1");
+    }
+    bench.fail(None);
+    bench.clock.pass(60);
+    bench.cached.refresh_if_due().await;
+
+    assert_ne!(bench.key_id().await, "ASIA1");
+    assert_eq!(bench.cached.status("dev").last_error, None);
+}
+
+#[tokio::test]
+async fn attempts_that_fail_are_made_less_and_less_often() {
+    let bench = Bench::new();
+    bench.fail(Some(outage()));
+
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        let due = bench.cached.refresh_if_due().await;
+        let pause = due.since(bench.clock.now()).as_secs();
+        pauses.push(pause);
+        bench.clock.pass(i64::try_from(pause).unwrap());
+    }
+
+    assert_eq!(bench.asked(), 8);
+    assert!(pauses[0] <= 3 && pauses[2] >= 8 && pauses[7] >= 60, "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause <= 75), "{pauses:?}");
+}
+
+#[tokio::test]
+async fn a_revoked_session_empties_the_cache_at_once() {
+    let bench = Bench::new();
+    bench.key_id().await;
+    bench.fail(Some(revoked()));
+    bench.clock.pass(600);
+
+    bench.cached.refresh_if_due().await;
+    let error = bench.cached.fetch().await.unwrap_err();
+
+    assert!(error.needs_sign_in());
+    assert_eq!(bench.cached.status("dev").state, DaemonState::SignInNeeded);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_until_a_person_has_signed_in_again() {
+    let bench = Bench::new();
+    bench.fail(Some(revoked()));
+    bench.cached.refresh_if_due().await;
+    bench.fail(None);
+
+    for _ in 0..10 {
+        bench.clock.pass(3600);
+        bench.cached.refresh_if_due().await;
+        assert!(bench.cached.fetch().await.is_err());
+    }
+    let asked_before = bench.asked();
+    bench.cached.forget();
+
+    assert_eq!(asked_before, 1);
+    assert_eq!(bench.key_id().await, "ASIA2");
+}
+
+#[tokio::test]
+async fn an_agent_gets_credentials_and_what_it_needs_to_use_them() {
+    let bench = Bench::new();
+    let (running, client) = bench.serve().await;
+
+    let credentials = client.credentials(&"dev".parse().unwrap()).await.unwrap();
+    let status = client.status().await.unwrap();
+    running.stop().await;
+
+    assert_eq!(credentials.access_key_id, "ASIA1");
+    assert_eq!(credentials.secret_access_key.expose_secret(), "secret");
+    assert_eq!(credentials.region, "us-east-1");
+    assert_eq!(credentials.endpoint_url.as_deref(), Some("http://127.0.0.1:8472"));
+    assert_eq!(credentials.role_arn, "arn:aws:iam::000000000000:role/agentkeys-dev");
+    assert_eq!((status.state, status.profile.as_str()), (DaemonState::Ready, "dev"));
+    assert_eq!(status.credentials_expire_at, Some(credentials.expires_at));
+}
+
+#[tokio::test]
+async fn another_profile_is_not_found() {
+    let bench = Bench::new();
+    let (_running, client) = bench.serve().await;
+
+    let error = client.credentials(&ProfileName::default()).await.unwrap_err();
+
+    let ClientError::Problem { problem, .. } = error else { panic!("{error}") };
+    assert_eq!(problem.error, ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn an_agent_learns_that_a_person_must_sign_in() {
+    let bench = Bench::new();
+    bench.fail(Some(revoked()));
+    let (_running, client) = bench.serve().await;
+
+    let error = client.credentials(&"dev".parse().unwrap()).await.unwrap_err();
+
+    assert!(error.needs_sign_in(), "{error}");
+}
+
+#[tokio::test]
+async fn only_the_owner_can_reach_the_socket_and_it_goes_with_the_daemon() {
+    let bench = Bench::new();
+    let (running, client) = bench.serve().await;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+
+    let modes = (mode(bench.socket().parent().unwrap()), mode(&bench.socket()));
+    running.stop().await;
+
+    assert_eq!(modes, (0o700, 0o600));
+    assert!(!bench.socket().exists());
+    assert!(matches!(client.status().await, Err(ClientError::NoDaemon { .. })));
+}
+
+#[tokio::test]
+async fn a_folder_into_which_others_may_write_is_refused() {
+    let bench = Bench::new();
+    let folder = bench.socket().parent().unwrap().to_owned();
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+
+    let refused = Socket::open(&bench.socket()).await;
+
+    assert!(matches!(refused, Err(SocketError::InsecureFolder { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_a_link_is_refused() {
+    let bench = Bench::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), bench.socket().parent().unwrap()).unwrap();
+
+    let refused = Socket::open(&bench.socket()).await;
+
+    assert!(matches!(refused, Err(SocketError::InsecureFolder { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_answers_is_replaced() {
+    let bench = Bench::new();
+    fs::create_dir(bench.socket().parent().unwrap()).unwrap();
+    drop(UnixListener::bind(bench.socket()).unwrap());
+
+    let (_running, client) = bench.serve().await;
+
+    assert!(client.status().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_socket_that_somebody_answers_is_left_alone() {
+    let bench = Bench::new();
+    fs::create_dir(bench.socket().parent().unwrap()).unwrap();
+    let _other = UnixListener::bind(bench.socket()).unwrap();
+
+    let refused = Socket::open(&bench.socket()).await;
+
+    assert!(matches!(refused, Err(SocketError::AlreadyServed(_))), "{refused:?}");
+    assert!(bench.socket().exists());
+}
+
+#[tokio::test]
+async fn a_second_daemon_leaves_the_first_alone() {
+    let bench = Bench::new();
+    let (_running, client) = bench.serve().await;
+
+    let refused = Socket::open(&bench.socket()).await;
+
+    assert!(matches!(refused, Err(SocketError::AlreadyServed(_))), "{refused:?}");
+    assert!(client.status().await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_not_a_socket_is_not_removed() {
+    let bench = Bench::new();
+    fs::create_dir(bench.socket().parent().unwrap()).unwrap();
+    for kind in ["file", "link"] {
+        match kind {
+            "file" => fs::write(bench.socket(), "precious").unwrap(),
+            _ => std::os::unix::fs::symlink("/dev/null", bench.socket()).unwrap(),
+        }
+
+        let refused = Socket::open(&bench.socket()).await;
+
+        assert!(matches!(refused, Err(SocketError::NotASocket(_))), "{kind}: {refused:?}");
+        fs::remove_file(bench.socket()).unwrap();
+    }
+}
