@@ -1,0 +1,137 @@
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::process::Process;
+
+/// What a number of requests cost the server, and how long each took.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) cpu: Duration,
+    pub(crate) elapsed: Duration,
+    latencies: Vec<Duration>,
+}
+
+impl Measured {
+    /// CPU time of one request.
+    pub(crate) fn cpu_each(&self) -> Duration {
+        self.cpu / u32::try_from(self.latencies.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Requests in a second of CPU time.
+    pub(crate) fn per_cpu_second(&self) -> f64 {
+        1.0 / self.cpu_each().as_secs_f64()
+    }
+
+    /// Requests in a second on the wall.
+    pub(crate) fn per_second(&self) -> f64 {
+        f64::from(u32::try_from(self.latencies.len()).unwrap_or(u32::MAX)) / self.elapsed.as_secs_f64()
+    }
+
+    /// The latency that `share` of the requests stayed under.
+    pub(crate) fn latency(&self, share: f64) -> Duration {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index"
+        )]
+        let index = (self.latencies.len() as f64 * share) as usize;
+        self.latencies[index.min(self.latencies.len() - 1)]
+    }
+}
+
+/// An HTTP POST, ready to be written.
+pub(crate) fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
+    let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n{authorization}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Sends all `requests`, `callers` of them at a time, and measures what that costs the server.
+pub(crate) async fn send(server: &Process, callers: usize, requests: Vec<Vec<u8>>) -> anyhow::Result<Measured> {
+    let address = server.address;
+    let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
+    let mut tasks = Vec::new();
+    let (cpu, started) = (server.cpu_time()?, Instant::now());
+    for _ in 0..callers {
+        let (requests, next) = (Arc::clone(&requests), Arc::clone(&next));
+        tasks.push(tokio::spawn(async move {
+            let mut connection = Connection::open(address).await?;
+            let mut latencies = Vec::new();
+            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let started = Instant::now();
+                connection.exchange(request).await?;
+                latencies.push(started.elapsed());
+            }
+            anyhow::Ok(latencies)
+        }));
+    }
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await??);
+    }
+    let (cpu, elapsed) = (server.cpu_time()? - cpu, started.elapsed());
+    latencies.sort();
+    Ok(Measured { cpu, elapsed, latencies })
+}
+
+/// Warms up with a tenth of the requests, then takes the run of median CPU time out of three.
+pub(crate) async fn median(
+    server: &Process,
+    callers: usize,
+    count: usize,
+    request: impl Fn(usize) -> Vec<u8>,
+) -> anyhow::Result<Measured> {
+    let batch = |count: usize| (0..count).map(&request).collect::<Vec<_>>();
+    send(server, callers, batch(count / 10)).await?;
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        runs.push(send(server, callers, batch(count)).await?);
+    }
+    runs.sort_by_key(|run| run.cpu);
+    Ok(runs.swap_remove(1))
+}
+
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(4096) })
+    }
+
+    /// Writes a request and reads its answer, which must be a success.
+    async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        loop {
+            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server hung up");
+            let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let text = std::str::from_utf8(&self.buffer[..head])?;
+            ensure!(text.starts_with("HTTP/1.1 2"), "{}", String::from_utf8_lossy(&self.buffer));
+            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).context("no length")?;
+            if self.buffer.len() >= head + 4 + length.parse::<usize>()? {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Measures the real servers against the physical bound of each request, in one run on one machine.
+//!
+//! The bound of a request is the CPU time of an empty JSON POST on the same server stack plus that of the bare
+//! cryptography it cannot avoid. Servers run as processes of their own, so that their CPU time is theirs alone.
+
+mod bare;
+mod empty;
+mod load;
+mod process;
+mod report;
+mod scenarios;
+mod system;
+mod walk;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures the real servers against the physical bound of each request.
+#[derive(Debug, Parser)]
+enum Bench {
+    /// Measures everything and prints the table.
+    Report {
+        /// The folder of the servers' binaries.
+        #[arg(long)]
+        bin: PathBuf,
+        /// How many requests each rate is taken from.
+        #[arg(long, default_value_t = 20_000)]
+        requests: usize,
+    },
+    /// Serves an empty JSON POST on the servers' own stack.
+    #[command(hide = true)]
+    EmptyServer {
+        #[arg(long)]
+        listen: std::net::SocketAddr,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Bench::parse() {
+        Bench::Report { bin, requests } => scenarios::run(&bin, requests).await,
+        Bench::EmptyServer { listen } => empty::serve(listen).await,
+    }
+}

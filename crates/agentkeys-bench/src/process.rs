@@ -1,0 +1,80 @@
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::Context;
+
+/// A server in a process of its own. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Process {
+    /// Starts a server that answers `/healthz`, or anything at all, at `address`.
+    pub(crate) async fn start(command: &mut Command, address: SocketAddr, log: &Path) -> anyhow::Result<Self> {
+        let program = command.get_program().to_owned();
+        let log = fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let mut process =
+            Self { child: child.with_context(|| format!("cannot start {}", program.display()))?, address };
+        process.answers().await.with_context(|| format!("{} does not answer", program.display()))?;
+        Ok(process)
+    }
+
+    async fn answers(&mut self) -> anyhow::Result<()> {
+        for _ in 0..500 {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::bail!("it ended with {status}");
+            }
+            if tokio::net::TcpStream::connect(self.address).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        anyhow::bail!("not within 5 s")
+    }
+
+    /// CPU time of all its threads since it started, from the scheduler's own count in nanoseconds.
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let mut total = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+            total += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(total))
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn resident(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A loopback address whose port was free a moment ago.
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

@@ -1,0 +1,135 @@
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use agentkeys_testing::{Answer, code_in};
+use anyhow::Context;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Process, free_address};
+
+/// The real servers, each a process, on one temporary state.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) broker: Process,
+    pub(crate) development: Process,
+    pub(crate) aws: SocketAddr,
+    bin: PathBuf,
+    state: TempDir,
+    http: reqwest::Client,
+}
+
+impl System {
+    pub(crate) async fn start(bin: &Path) -> anyhow::Result<Self> {
+        let state = tempfile::tempdir()?;
+        let (broker, development) = (free_address()?, free_address()?);
+        let (aws, smtp) = (free_address()?, free_address()?);
+        let config = format!(
+            "listen = \"{broker}\"\nmetrics_listen = \"{}\"\nstate = \"{}\"\n\
+             [mail]\nsmtp = \"smtp://{smtp}\"\n[limits]\nmints_per_account_and_minute = 4000000000\n\
+             mails_per_address_and_hour = 4000000000\nmails_per_source_and_hour = 4000000000\nmails_per_hour = 4000000000\n",
+            free_address()?,
+            state.path().join("broker").display(),
+        );
+        fs::write(state.path().join("broker.toml"), config)?;
+        let log = state.path().join("log");
+        let mut command = Command::new(bin.join("agentkeys-mock-server"));
+        command
+            .args(["--listen", &development.to_string(), "--aws-listen", &aws.to_string()])
+            .args(["--smtp-listen", &smtp.to_string(), "--broker-url", &format!("http://{broker}")])
+            .args(["--trust-issuer", &format!("http://{broker}"), "--state"])
+            .arg(state.path().join("dev"))
+            .env("DEV_KEY_SERVICE_MASTER_SECRET", "07".repeat(32));
+        let broker = Self::start_broker(bin, state.path(), broker).await?;
+        let development = Process::start(&mut command, development, &log).await?;
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { broker, development, aws, bin: bin.to_owned(), state, http })
+    }
+
+    async fn start_broker(bin: &Path, state: &Path, address: SocketAddr) -> anyhow::Result<Process> {
+        let mut command = Command::new(bin.join("agentkeys-broker"));
+        command.arg("--config").arg(state.join("broker.toml"));
+        Process::start(&mut command, address, &state.join("log")).await
+    }
+
+    /// Ends the broker as a crash would, and starts it again on its state.
+    pub(crate) async fn restart_broker(self) -> anyhow::Result<Self> {
+        let address = self.broker.address;
+        self.broker.kill();
+        let broker = Self::start_broker(&self.bin, self.state.path(), address).await?;
+        Ok(Self { broker, ..self })
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Posts to one of the servers and expects success.
+    pub(crate) async fn post(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        token: Option<&str>,
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
+        let mut request = self.http.post(format!("http://{address}{path}")).json(body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = Answer::read(request.send().await?).await;
+        anyhow::ensure!((200..300).contains(&answer.status), "{path}: {answer:?}");
+        Ok(answer)
+    }
+
+    /// Asks for a code and reads it from the mailbox; returns what ends the sign-in.
+    pub(crate) async fn mailed_code(&self, email: &str) -> anyhow::Result<Value> {
+        let broker = self.broker.address;
+        let started = self.post(broker, "/v1/auth/email/start", None, &json!({"email": email})).await?;
+        let mailbox = format!("http://{}/mail?to={email}", self.development.address);
+        let mails = self.http.get(mailbox).header("accept", "application/json").send().await?;
+        let mails = Answer::read(mails).await;
+        let text = mails.body[0]["text"].as_str().context("no mail")?;
+        Ok(json!({"request_id": started.text("request_id"), "code": code_in(text)}))
+    }
+
+    /// Signs in; returns the session token and the account.
+    pub(crate) async fn sign_in(&self, email: &str) -> anyhow::Result<(String, String)> {
+        let answer = self.mailed_code(email).await?;
+        let signed_in = self.post(self.broker.address, "/v1/auth/email/verify", None, &answer).await?;
+        Ok((signed_in.text("session_token").to_owned(), signed_in.text("omni_account").to_owned()))
+    }
+
+    /// Derives and links the account's wallet; returns its address.
+    pub(crate) async fn link_wallet(&self, token: &str, account: &str) -> anyhow::Result<String> {
+        let derive = json!({"omni_account": account});
+        let derived = self.post(self.development.address, "/dev/derive-address", Some(token), &derive).await?;
+        let address = derived.text("address").to_owned();
+        self.post(self.broker.address, "/v1/wallet/link", Some(token), &json!({"address": address})).await?;
+        Ok(address)
+    }
+
+    /// Asks for a challenge and has it signed; returns what ends the proof.
+    pub(crate) async fn signed_challenge(&self, token: &str, account: &str, address: &str) -> anyhow::Result<Value> {
+        let start = json!({"address": address});
+        let challenge = self.post(self.broker.address, "/v1/auth/wallet/start", Some(token), &start).await?;
+        let message: String = challenge.text("siwe_message").bytes().map(|byte| format!("{byte:02x}")).collect();
+        let sign = json!({"omni_account": account, "message_hex": message});
+        let signed = self.post(self.development.address, "/dev/sign-message", Some(token), &sign).await?;
+        Ok(json!({"request_id": challenge.text("request_id"), "signature": signed.text("signature")}))
+    }
+
+    /// Proves the wallet; returns the wallet session token.
+    pub(crate) async fn prove_wallet(&self, token: &str, account: &str, address: &str) -> anyhow::Result<String> {
+        let answer = self.signed_challenge(token, account, address).await?;
+        let proved = self.post(self.broker.address, "/v1/auth/wallet/verify", Some(token), &answer).await?;
+        Ok(proved.text("session_token").to_owned())
+    }
+}

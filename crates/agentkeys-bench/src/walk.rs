@@ -1,0 +1,83 @@
+use std::time::{Duration, Instant};
+
+use agentkeys_api::EmailStarted;
+use agentkeys_client::{
+    BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Region, Role, SessionDuration,
+    SignerClient, SignerTrust, Step, StsClient,
+};
+use agentkeys_testing::{Answer, code_in};
+use async_trait::async_trait;
+
+use crate::{
+    report::{line, millis},
+    system::System,
+};
+
+const WALKS: usize = 21;
+const ROLE: &str = "arn:aws:iam::000000000000:role/agentkeys-dev";
+/// What must be on disk before an answer leaves: the sign-in that waits, the session, the wallet link, the
+/// challenge, the signing, the proof, the mint.
+const SYNCS: u32 = 7;
+/// What all the rest may take.
+const REST: Duration = Duration::from_millis(8);
+
+/// Walks the eight steps, each time as somebody new, and prints how long that took.
+pub(crate) async fn eight_steps(system: &System, sync: Duration) -> anyhow::Result<()> {
+    let http = Http::default();
+    let flow = Flow {
+        broker: BrokerClient::new(&http, format!("http://{}", system.broker.address).parse()?),
+        signer: SignerClient::new(
+            &http,
+            format!("http://{}", system.development.address).parse()?,
+            SignerTrust::Loopback,
+        )?,
+        sts: StsClient::new(&http, &Region::default(), Some(&format!("http://{}", system.aws).parse()?))?,
+    };
+    let role = Role { role_arn: ROLE.parse()?, duration: SessionDuration::default() };
+    let mut walks = Vec::new();
+    for index in 0..WALKS {
+        let email = format!("walker{index}@example.com").parse()?;
+        let mut prompt = Mailbox { system, address: format!("walker{index}@example.com") };
+        let mut steps = Steps::default();
+        let started = Instant::now();
+        flow.walk(&EmailSignIn { email, client_name: None }, &mut prompt, &role, &mut steps).await?;
+        walks.push((started.elapsed(), steps.0));
+    }
+    walks.sort_by_key(|(total, _)| *total);
+    let (total, steps) = &walks[WALKS / 2];
+    let each: Vec<_> = steps.iter().map(|(step, elapsed)| format!("{} {}", step.number(), millis(*elapsed))).collect();
+    line(&format!(
+        "the eight steps: {} ms (aim {SYNCS} syncs of {} ms and {} ms = {} ms); by step, ms: {}",
+        millis(*total),
+        millis(sync),
+        REST.as_millis(),
+        millis(sync * SYNCS + REST),
+        each.join(", ")
+    ));
+    Ok(())
+}
+
+#[derive(Default)]
+struct Steps(Vec<(Step, Duration)>);
+
+impl Observer for Steps {
+    fn step(&mut self, step: Step, elapsed: Duration, _: &str) {
+        self.0.push((step, elapsed));
+    }
+}
+
+/// Reads codes from the mailbox's page.
+struct Mailbox<'s> {
+    system: &'s System,
+    address: String,
+}
+
+#[async_trait]
+impl CodePrompt for Mailbox<'_> {
+    async fn code(&mut self, _: &EmailStarted, _: u32) -> Result<String, ClientError> {
+        let url = format!("http://{}/mail?to={}", self.system.development.address, self.address);
+        let mails = self.system.http().get(url).header("accept", "application/json").send().await;
+        let mails = Answer::read(mails.map_err(|_| ClientError::NoCode)?).await;
+        mails.body[0]["text"].as_str().map(code_in).ok_or(ClientError::NoCode)
+    }
+}
