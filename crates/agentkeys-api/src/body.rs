@@ -158,10 +158,8 @@ impl Scan {
     fn problem(&self, error: &serde_json::Error) -> Problem {
         let text = error.to_string();
         let out_of_bounds = text.starts_with("number out of range") || text.starts_with("recursion limit exceeded");
-        let code = self.fault.get().unwrap_or(match out_of_bounds {
-            true => ErrorCode::JsonTooComplex,
-            false => ErrorCode::InvalidJson,
-        });
+        let code =
+            self.fault.get().unwrap_or(if out_of_bounds { ErrorCode::JsonTooComplex } else { ErrorCode::InvalidJson });
         let detail: Cow<'static, str> = match code {
             ErrorCode::DuplicateField => "a field stands twice".into(),
             ErrorCode::JsonTooComplex => "the body is more complex than any request here".into(),
@@ -347,7 +345,7 @@ mod tests {
         assert_eq!(refusal(r#"{"name":"a","n\u0061me":"b"}"#), ErrorCode::DuplicateField);
         assert_eq!(refusal(r#"{"name":{"a":1,"a":2}}"#), ErrorCode::DuplicateField);
         assert_eq!(refusal(r#"{"name":"a","admin":true}"#), ErrorCode::UnknownField);
-        assert_eq!(refusal(r#"{}"#), ErrorCode::InvalidField);
+        assert_eq!(refusal("{}"), ErrorCode::InvalidField);
         for value in ["1", "1.5", "-1", "true", "null", "[]", "{}", r#""""#, r#""\u0000""#] {
             assert_eq!(refusal(format!(r#"{{"name":{value}}}"#)), ErrorCode::InvalidField, "{value}");
         }

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeSet,
+    fmt::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     str::FromStr,
@@ -315,7 +316,7 @@ pub fn settings_page() -> String {
                     an unknown setting is refused by name.\n\n| setting | default | meaning |\n|---|---|---|\n"
             .to_owned();
     for (name, default, meaning) in SETTINGS {
-        page.push_str(&format!("| `{name}` | {default} | {meaning} |\n"));
+        let _ = writeln!(page, "| `{name}` | {default} | {meaning} |");
     }
     page
 }

@@ -48,7 +48,7 @@ enum Page {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments) {
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(Command::Docs { page }) = arguments.command {
         return print_page(page);
     }
@@ -65,7 +65,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         .with_env_filter(tracing_subscriber::EnvFilter::try_new(&arguments.log).context("--log")?)
         .with_writer(std::io::stderr)
         .init();
-    let config = load(&arguments)?;
+    let config = load(arguments)?;
     // Two workers serve every request there is: more of them only take memory.
     tokio::runtime::Runtime::new()?.block_on(serve(config))
 }

@@ -8,8 +8,8 @@ use agentkeys_types::{OidcJwt, Timestamp};
 use crate::{Broker, WalletCaller, wallets::hex};
 
 /// For how long a web-identity JWT counts.
-const JWT_LIFE: Duration = Duration::from_secs(5 * 60);
-const MINUTE: Duration = Duration::from_secs(60);
+const JWT_LIFE: Duration = Duration::from_mins(5);
+const MINUTE: Duration = Duration::from_mins(1);
 /// The audience of AWS STS.
 const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 

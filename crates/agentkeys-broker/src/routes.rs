@@ -22,8 +22,8 @@ use crate::Broker;
 
 /// The routes of a broker.
 pub fn router(broker: Arc<Broker>) -> Router {
-    let (routes, description) = described();
-    operations::with_description(routes, description).with_state(broker)
+    let (router, description) = described();
+    operations::with_description(router, description).with_state(broker)
 }
 
 /// The description of the API (OpenAPI 3.1), made from the routes themselves.
@@ -51,7 +51,7 @@ fn described() -> (Router<Arc<Broker>>, OpenApi) {
         .routes(routes!(wallet_proofs::verify))
         .routes(routes!(well_known::jwks))
         .routes(routes!(well_known::openid_configuration));
-    let (routes, mut description) = router.split_for_parts();
+    let (router, mut description) = router.split_for_parts();
     description.info = Info::new("AgentKeys broker", env!("CARGO_PKG_VERSION"));
-    (routes, description)
+    (router, description)
 }

@@ -9,10 +9,10 @@ use agentkeys_types::{EmailAddress, Identity, OmniAccount, RequestId, SessionId,
 use crate::{Broker, SignInMail, code::SignInCode};
 
 /// For how long a code works.
-pub(crate) const CODE_LIFE: Duration = Duration::from_secs(10 * 60);
+pub(crate) const CODE_LIFE: Duration = Duration::from_mins(10);
 /// For how long a session stands.
-const SESSION_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
+const SESSION_LIFE: Duration = Duration::from_hours(30 * 24);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Why nobody was signed in.
 #[derive(Debug, thiserror::Error)]

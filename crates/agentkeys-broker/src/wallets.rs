@@ -11,9 +11,9 @@ use agentkeys_types::{
 use crate::{Broker, SessionCaller, SiweMessage};
 
 /// For how long a challenge may be answered.
-const CHALLENGE_LIFE: Duration = Duration::from_secs(5 * 60);
+const CHALLENGE_LIFE: Duration = Duration::from_mins(5);
 /// For how long a wallet session stands.
-const WALLET_SESSION_LIFE: Duration = Duration::from_secs(10 * 60);
+const WALLET_SESSION_LIFE: Duration = Duration::from_mins(10);
 const DEFAULT_CHAIN: u64 = 1;
 
 /// Why a wallet was not linked, challenged or proved.

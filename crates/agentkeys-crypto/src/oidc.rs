@@ -33,6 +33,7 @@ pub struct SessionTags {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "tags need a name of their own in a cloud account that others tag too")]
 struct PrincipalTags {
     agentkeys_user_wallet: [String; 1],
     agentkeys_account: [OmniAccount; 1],

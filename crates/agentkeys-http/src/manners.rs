@@ -91,15 +91,14 @@ impl Manners {
         let started = Instant::now();
         let id = self.ids.of(request.headers());
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-        let mut response = match self.refuse(&request) {
-            Some(refusal) => refusal.into_response(),
-            None => {
-                let source = Source(self.proxies.source(peer, request.headers()));
-                request.extensions_mut().insert(source);
-                // Routers are always ready.
-                let routed = AssertUnwindSafe(router.call(request)).catch_unwind().instrument(span.clone()).await;
-                routed.map_or_else(|_| panicked(&span), |answer| answer.unwrap_or_else(|never| match never {}))
-            }
+        let mut response = if let Some(refusal) = self.refuse(&request) {
+            refusal.into_response()
+        } else {
+            let source = Source(self.proxies.source(peer, request.headers()));
+            request.extensions_mut().insert(source);
+            // Routers are always ready.
+            let answered = AssertUnwindSafe(router.call(request)).catch_unwind().instrument(span.clone()).await;
+            answered.map_or_else(|_| panicked(&span), |answer| answer.unwrap_or_else(|never| match never {}))
         };
         response.headers_mut().insert(REQUEST_ID, id);
         let elapsed = started.elapsed();

@@ -102,7 +102,7 @@ mod tests {
         let timestamp: Timestamp = "2026-12-22T10:00:00Z".parse().unwrap();
 
         assert_eq!(timestamp.to_string(), "2026-12-22T10:00:00Z");
-        assert_eq!(timestamp.after(Duration::from_secs(60)).since(timestamp), Duration::from_secs(60));
+        assert_eq!(timestamp.after(Duration::from_mins(1)).since(timestamp), Duration::from_mins(1));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use agentkeys_broker::AllowList;
 use agentkeys_testing::TestBroker;
 use serde_json::json;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_code_from_the_mail_opens_the_account_of_the_address() {

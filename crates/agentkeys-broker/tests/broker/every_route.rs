@@ -110,7 +110,7 @@ async fn no_route_opens_to_a_token_that_is_missing_expired_revoked_or_forged() {
         }
     }
 
-    broker.clock().advance(Duration::from_secs(30 * 24 * 60 * 60));
+    broker.clock().advance(Duration::from_hours(30 * 24));
     for (method, path, _) in ROUTES.iter().filter(|(_, _, takes)| *takes != Takes::Nothing) {
         for token in [expired.token(), expired.wallet_token()] {
             let answer = call(&broker, method, path, &address, Some(token)).await;

@@ -1,5 +1,7 @@
 //! The broker with a client's eyes: real routes, real mail, real error bodies.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+
 mod bad_requests;
 mod discovery;
 mod email;

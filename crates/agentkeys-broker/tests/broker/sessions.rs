@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentkeys_testing::TestBroker;
 use serde_json::json;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test]
 async fn a_session_shows_who_opened_it_from_where() {

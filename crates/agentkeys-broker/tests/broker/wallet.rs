@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::email::futures;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_linked_wallet_waits_for_its_proof_and_linking_again_changes_nothing() {
