@@ -1,9 +1,10 @@
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
     console::step,
@@ -53,7 +54,9 @@ impl Tool {
 
     fn install(&self, workspace: &Workspace, tools: &Path) -> Result<()> {
         let mut install = workspace.cargo(&["install", "--quiet", "--locked", self.name, "--version", self.version]);
-        install.arg("--root").arg(tools).arg("--target-dir").arg(tools.join("build")).envs(BUILD_QUICKLY);
-        invocation::run(&mut install)
+        let build = tools.join("build");
+        install.arg("--root").arg(tools).arg("--target-dir").arg(&build).envs(BUILD_QUICKLY);
+        invocation::run(&mut install)?;
+        fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))
     }
 }
