@@ -52,7 +52,7 @@ fn cpu_time_of(mut call: impl FnMut(u64)) -> Duration {
         .map(|batch| {
             let before = thread_cpu_time();
             (0..BATCH).for_each(|round| call(u64::from(batch * BATCH + round)));
-            (thread_cpu_time() - before) / BATCH
+            thread_cpu_time().saturating_sub(before) / BATCH
         })
         .collect();
     batches.sort();

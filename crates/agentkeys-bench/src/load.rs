@@ -85,7 +85,7 @@ pub(crate) async fn send(server: &Process, callers: usize, requests: Vec<Vec<u8>
     for task in tasks {
         latencies.extend(task.await??);
     }
-    let (cpu, elapsed) = (server.cpu_time()? - cpu, started.elapsed());
+    let (cpu, elapsed) = (server.cpu_time()?.saturating_sub(cpu), started.elapsed());
     latencies.sort();
     Ok(Measured { cpu, elapsed, latencies })
 }

@@ -120,7 +120,7 @@ impl System {
     pub(crate) async fn signed_challenge(&self, token: &str, account: &str, address: &str) -> anyhow::Result<Value> {
         let start = json!({"address": address});
         let challenge = self.post(self.broker.address, "/v1/auth/wallet/start", Some(token), &start).await?;
-        let message: String = challenge.text("siwe_message").bytes().map(|byte| format!("{byte:02x}")).collect();
+        let message = hex::encode(challenge.text("siwe_message"));
         let sign = json!({"omni_account": account, "message_hex": message});
         let signed = self.post(self.development.address, "/dev/sign-message", Some(token), &sign).await?;
         Ok(json!({"request_id": challenge.text("request_id"), "signature": signed.text("signature")}))
