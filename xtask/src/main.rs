@@ -2,6 +2,7 @@
 //!
 //! [`check`] is what needs nothing but the toolchain; [`mod@test`] adds the real [`parts`] and is what CI runs.
 
+mod bench;
 mod check;
 mod console;
 mod docs;
@@ -24,6 +25,8 @@ use crate::workspace::Workspace;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Xtask {
+    /// Rates, latencies and memory of the real servers against the bound of each request
+    Bench,
     /// Format, lints, documents, dependencies and every test that needs no real part
     Check,
     /// Regenerate docs/reference
@@ -36,6 +39,7 @@ enum Xtask {
 
 fn main() -> ExitCode {
     let done = Workspace::find().and_then(|workspace| match Xtask::parse() {
+        Xtask::Bench => bench::run(&workspace),
         Xtask::Check => check::run(&workspace),
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e => e2e::run(&workspace),
