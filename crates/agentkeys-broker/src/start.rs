@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use agentkeys_api::paths;
 use agentkeys_crypto::{Es256Key, HashKey, KeyError, OidcIssuer, Purpose, SessionIssuer, private_file, random};
@@ -7,6 +7,7 @@ use agentkeys_store::{PinError, SqliteStore, Store, StoreError};
 use agentkeys_types::{Clock, IdentityTypes, PrefixClash};
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::{Broker, Config, ConfigError, Issuer, SmtpMailer, broker::Keys, routes};
@@ -38,10 +39,15 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// How often the store forgets what has long been over.
+const PURGE_EVERY: Duration = Duration::from_mins(10);
+
 /// A broker that answers. Stops when dropped.
 #[derive(Debug)]
 pub struct Running {
     broker: Arc<Broker>,
+    /// Ends with the broker.
+    _purge: JoinSet<()>,
     server: agentkeys_http::Running,
     metrics: agentkeys_http::Running,
 }
@@ -86,9 +92,24 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let broker = Arc::new(Broker::new(&config, issuer, keys, store, mailer, clock));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 
+    let mut purge = JoinSet::new();
+    purge.spawn(purge_now_and_then(Arc::clone(&broker)));
     let server = server.serve(routes::router(Arc::clone(&broker)));
     let metrics = metrics.serve(metrics_router(metrics_handle));
-    Ok(Running { broker, server, metrics })
+    Ok(Running { broker, _purge: purge, server, metrics })
+}
+
+/// Lets the store forget what has long been over, at once and then every ten minutes.
+async fn purge_now_and_then(broker: Arc<Broker>) {
+    let mut interval = tokio::time::interval(PURGE_EVERY);
+    loop {
+        interval.tick().await;
+        match broker.store.purge(broker.clock.now()).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "forgot what has long been over"),
+            Err(error) => tracing::warn!(%error, "what is long over could not be forgotten"),
+        }
+    }
 }
 
 /// Refuses to start where accounts would come out differently from what they are.
