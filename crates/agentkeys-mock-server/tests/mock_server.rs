@@ -4,6 +4,8 @@
 
 #[path = "mock_server/bench.rs"]
 mod bench;
+#[path = "mock_server/logs.rs"]
+mod logs;
 #[path = "mock_server/mailbox.rs"]
 mod mailbox;
 #[path = "mock_server/s3.rs"]

@@ -8,7 +8,7 @@ use agentkeys_types::Clock;
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use s3s::{
@@ -17,13 +17,12 @@ use s3s::{
 };
 use s3s_fs::FileSystem;
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
-use url::form_urlencoded;
 
 use self::{
     access::Access,
     signature::{Secrets, SignedBy, WhoSigned},
 };
-use super::{role_session::RoleSessions, sts::StsError};
+use super::{role_session::RoleSessions, session_token, sts::StsError};
 use crate::StartError;
 
 /// S3 over a folder, behind SigV4 and our own access check.
@@ -48,8 +47,9 @@ impl SimpleStorage {
     }
 
     /// Answers an S3 request.
-    pub(super) async fn answer(&self, request: Request) -> Response {
-        match refused_unread(request.uri(), request.headers()) {
+    pub(super) async fn answer(&self, mut request: Request) -> Response {
+        session_token::into_header(&mut request);
+        match refused_unread(request.headers()) {
             Some(refusal) => refusal.to_http_response().map_or_else(internal_error, |response| response.map(Body::new)),
             None => self.call(request).await.unwrap_or_else(internal_error),
         }
@@ -75,14 +75,11 @@ impl SimpleStorage {
 
 /// What is refused before anything of the body is read.
 ///
-/// AWS takes no signatures of version 2 in its newer regions, and an upload by HTML form would be read into
-/// memory before the access check.
-fn refused_unread(uri: &Uri, headers: &HeaderMap) -> Option<S3Error> {
+/// An upload by HTML form would be read into memory before the access check.
+fn refused_unread(headers: &HeaderMap) -> Option<S3Error> {
     let is_text =
         |name, matches: fn(&str) -> bool| headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(matches));
-    let old_header = is_text(header::AUTHORIZATION, |value| !value.starts_with("AWS4-HMAC-SHA256"));
-    let mut query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    if old_header || query.any(|(name, _)| name == "Signature" || name == "AWSAccessKeyId") {
+    if is_text(header::AUTHORIZATION, |value| !value.starts_with("AWS4-HMAC-SHA256")) {
         let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
         return Some(S3Error::with_message(S3ErrorCode::InvalidRequest, message));
     }

@@ -133,8 +133,9 @@ async fn many_are_deleted_only_when_all_are_own() {
     call(&bench, &ada, Method::PUT, &format!("/{hers}"), b"hers").await;
     call(&bench, &mallory, Method::PUT, &format!("/{own}"), b"own").await;
     let delete = async |keys: &[&str]| {
-        let objects = keys.iter().map(|key| format!("<Object><Key>{key}</Key></Object>")).collect::<Vec<_>>().join("");
-        call(&bench, &mallory, Method::POST, "?delete", format!("<Delete>{objects}</Delete>").as_bytes()).await
+        let objects = keys.join("</Key></Object><Object><Key>");
+        let body = format!("<Delete><Object><Key>{objects}</Key></Object></Delete>");
+        call(&bench, &mallory, Method::POST, "?delete", body.as_bytes()).await
     };
 
     assert_eq!(delete(&[&own, &hers]).await.error(), refused(403, "AccessDenied"));
@@ -183,6 +184,25 @@ async fn a_presigned_url_works_until_the_credentials_end() {
 }
 
 #[tokio::test]
+async fn a_url_presigned_as_boto3_does_opens_own_keys_only() {
+    let bench = Bench::start().await;
+    let (ada, mallory) = (bench.sign_in(ADA).await, bench.sign_in(MALLORY).await);
+    let path = format!("/agentkeys-dev/bots/{ADA}/hello.txt");
+    call(&bench, &ada, Method::PUT, &format!("/bots/{ADA}/hello.txt"), b"hello").await;
+    let get = async |keys: &Keys| {
+        let response = bench.http.get(keys.presign_in_version_2(&bench.url, &path)).send().await.unwrap();
+        Answer { status: response.status(), xml: response.text().await.unwrap() }
+    };
+
+    assert_eq!(get(&ada).await.xml, "hello");
+    assert_eq!(get(&mallory).await.error(), refused(403, "AccessDenied"));
+    let without_token = Keys { session_token: None, ..ada.clone() };
+    assert_eq!(get(&without_token).await.error(), refused(403, "InvalidAccessKeyId"));
+    bench.clock.advance(Duration::from_hours(1));
+    assert_eq!(get(&ada).await.error(), refused(400, "ExpiredToken"));
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_refused_as_s3_does() {
     let bench = Bench::start().await;
     let (good, other) = (bench.sign_in(ADA).await, bench.sign_in(ADA).await);
@@ -218,7 +238,7 @@ async fn unsigned_requests_and_old_signatures_are_refused() {
     let version_2 = bench.http.get(&url).header("authorization", "AWS ASIA:c2ln");
     assert_eq!(error(version_2).await, refused(400, "InvalidRequest"));
     let presigned = bench.http.get(format!("{url}?AWSAccessKeyId=ASIA&Signature=c2ln&Expires=9999999999"));
-    assert_eq!(error(presigned).await, refused(400, "InvalidRequest"));
+    assert_eq!(error(presigned).await, refused(403, "InvalidAccessKeyId"));
     let form = bench.http.post(format!("{}/agentkeys-dev", bench.url));
     let form = form.header("content-type", "multipart/form-data; boundary=b").body("--b--");
     assert_eq!(error(form).await, refused(405, "MethodNotAllowed"));

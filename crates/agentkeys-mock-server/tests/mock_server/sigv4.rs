@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use agentkeys_types::{Clock, SystemClock};
 use aws_lc_rs::{digest, hmac};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{Client, Method, Response, Url};
 
 const REGION: &str = "us-east-1";
@@ -41,9 +42,9 @@ impl Keys {
             signed.insert("x-amz-security-token".to_owned(), token.clone());
         }
         let names = signed.keys().cloned().collect::<Vec<_>>().join(";");
-        let lines = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect::<Vec<_>>().join("");
+        let lines = signed.iter().map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>().join("\n");
         let query = canonical_query(&url);
-        let canonical = format!("{method}\n{}\n{query}\n{lines}\n{names}\n{payload}", canonical_path(&url));
+        let canonical = format!("{method}\n{}\n{query}\n{lines}\n\n{names}\n{payload}", canonical_path(&url));
         let (scope, signature) = self.sign(service, &time, &canonical);
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
@@ -74,6 +75,22 @@ impl Keys {
         let canonical = format!("{method}\n{}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD", url.path());
         let (_, signature) = self.sign("s3", &time, &canonical);
         url.query_pairs_mut().append_pair("X-Amz-Signature", &signature);
+        url
+    }
+
+    /// A URL to read from until 2100, in the signature version that boto3 uses for `us-east-1`.
+    pub(crate) fn presign_in_version_2(&self, endpoint: &str, path: &str) -> Url {
+        const EXPIRES: &str = "4102444800";
+        let token = self.session_token.as_deref();
+        let line = token.map(|token| format!("x-amz-security-token:{token}\n")).unwrap_or_default();
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, self.secret_access_key.as_bytes());
+        let signature = hmac::sign(&key, format!("GET\n\n\n{EXPIRES}\n{line}{path}").as_bytes());
+        let mut url = Url::parse(&format!("{endpoint}{path}")).unwrap();
+        url.query_pairs_mut()
+            .append_pair("AWSAccessKeyId", &self.access_key_id)
+            .append_pair("Signature", &STANDARD.encode(signature))
+            .append_pair("Expires", EXPIRES)
+            .extend_pairs(token.map(|token| ("x-amz-security-token", token)));
         url
     }
 
