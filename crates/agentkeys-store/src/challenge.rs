@@ -32,7 +32,7 @@ pub enum Proof {
     Expired,
     /// There is no such open challenge of this session: unknown, used, or tried too often.
     Invalid,
-    /// The wallet is no longer linked to the account.
+    /// The wallet is no longer linked to the account; nothing was changed.
     NotLinked,
     /// The challenge is used up, and the wallet proved.
     Proved,

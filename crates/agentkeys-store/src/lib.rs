@@ -3,7 +3,7 @@
 //! A method that changes something returns once the change, and the audit [`Entry`] that goes with it, are on
 //! disk: both or neither. Nothing is checked before it is written: single use, uniqueness and counting are
 //! one atomic statement each, so that several brokers on one store count together. Time is an argument.
-//! [`conformance`] is the contract as a test suite. [`SqliteStore`] is the store in a file.
+//! [`mod@conformance`] is the contract as a test suite. [`SqliteStore`] is the store in a file.
 
 mod audit;
 mod challenge;

@@ -43,6 +43,7 @@ pub trait SessionStore: Send + Sync {
     /// Revokes one session of the account, from `entry.at` on; `false`, without a record, when there was none standing.
     async fn revoke_session(&self, account: OmniAccount, id: SessionId, entry: Entry) -> Result<bool, StoreError>;
 
-    /// Revokes every session of the account that stands, from `entry.at` on, and names them.
+    /// Revokes every session of the account that stands, from `entry.at` on, and names them; without a
+    /// record when there was none.
     async fn revoke_sessions(&self, account: OmniAccount, entry: Entry) -> Result<Vec<SessionId>, StoreError>;
 }

@@ -71,7 +71,7 @@ pub enum Opening {
 pub enum CodeOutcome {
     /// It was right, for the first and only time. With [`Opening::Session`], this account is open.
     Accepted {
-        /// The account, also when nothing was opened.
+        /// The account that is open, or with [`Opening::Refused`] the one that the address's identity opens, if any.
         account: Option<OmniAccount>,
     },
     /// The sign-in is over: expired, used, or tried too often.

@@ -10,7 +10,7 @@ use crate::{Action, Begun, Limit, Recorded, Store};
 /// However many at once, for entries and for sign-ins.
 pub async fn a_limit_is_never_exceeded_by_many_at_once(store: Arc<dyn Store>) {
     let recorded_entries =
-        at_once(&store, |store, _| async move { append(&store, NOW, &[limit("mint", 7, MINUTE)]).await }).await;
+        at_once(&store, |store, _| async move { append(&store, NOW, [limit("mint", 7, MINUTE)]).await }).await;
     let begun = at_once(&store, |store, number| async move {
         store.begin_email_sign_in(sign_in(number), vec![limit("email", 5, MINUTE)]).await.unwrap()
     })
@@ -37,18 +37,18 @@ pub async fn a_limit_refuses_until_its_window_is_over(store: Arc<dyn Store>) {
 
 /// And another key is not touched by it.
 pub async fn a_limited_entry_is_not_recorded(store: Arc<dyn Store>) {
-    assert_eq!(append(&store, NOW, &[limit("ada", 1, MINUTE)]).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW, [limit("ada", 1, MINUTE)]).await, Recorded::Recorded);
     let limited = Recorded::Limited { retry_after: MINUTE };
-    assert_eq!(append(&store, NOW, &[limit("ada", 1, MINUTE)]).await, limited);
+    assert_eq!(append(&store, NOW, [limit("ada", 1, MINUTE)]).await, limited);
 
     assert_eq!(recorded(&store).await.len(), 1);
-    assert_eq!(append(&store, NOW, &[limit("mallory", 1, MINUTE)]).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW, [limit("mallory", 1, MINUTE)]).await, Recorded::Recorded);
 }
 
 /// Wherever among them the one is that refuses.
 pub async fn limits_count_together_or_not_at_all(store: Arc<dyn Store>) {
     let (full, free) = (limit("full", 1, MINUTE), limit("free", 2, MINUTE));
-    assert_eq!(append(&store, NOW, &[full.clone()]).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW, [full.clone()]).await, Recorded::Recorded);
     for limits in [[free.clone(), full.clone()], [full, free.clone()]] {
         let limited = Recorded::Limited { retry_after: MINUTE };
         assert_eq!(append(&store, NOW, &limits).await, limited);
@@ -56,21 +56,21 @@ pub async fn limits_count_together_or_not_at_all(store: Arc<dyn Store>) {
         assert_eq!(begun, Begun::Limited { retry_after: MINUTE });
     }
 
-    assert_eq!(append(&store, NOW, &[free.clone()]).await, Recorded::Recorded);
-    assert_eq!(append(&store, NOW, &[free.clone()]).await, Recorded::Recorded);
-    assert_eq!(append(&store, NOW, &[free]).await, Recorded::Limited { retry_after: MINUTE });
+    assert_eq!(append(&store, NOW, [free.clone()]).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW, [free.clone()]).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW, [free]).await, Recorded::Limited { retry_after: MINUTE });
     assert_eq!(recorded(&store).await.len(), 3);
 }
 
 /// Whoever waits that long is let in.
 pub async fn the_longest_wait_is_told(store: Arc<dyn Store>) {
     let (short, long) = (limit("short", 1, MINUTE), limit("long", 1, 60 * MINUTE));
-    assert_eq!(append(&store, NOW, &[short.clone(), long.clone()]).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW, [short.clone(), long.clone()]).await, Recorded::Recorded);
 
     let limited = Recorded::Limited { retry_after: 60 * MINUTE };
-    assert_eq!(append(&store, NOW, &[short.clone(), long.clone()]).await, limited);
-    assert_eq!(append(&store, NOW, &[long.clone(), short.clone()]).await, limited);
-    assert_eq!(append(&store, NOW.after(60 * MINUTE), &[short, long]).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW, [short.clone(), long.clone()]).await, limited);
+    assert_eq!(append(&store, NOW, [long.clone(), short.clone()]).await, limited);
+    assert_eq!(append(&store, NOW.after(60 * MINUTE), [short, long]).await, Recorded::Recorded);
 }
 
 /// Also for the first time, and after a window that let some in.
@@ -78,15 +78,15 @@ pub async fn a_limit_of_none_always_refuses(store: Arc<dyn Store>) {
     let none = limit("mint", 0, MINUTE);
 
     let limited = Recorded::Limited { retry_after: MINUTE };
-    assert_eq!(append(&store, NOW, &[none.clone()]).await, limited);
-    assert_eq!(append(&store, NOW, &[limit("mint", 1, MINUTE)]).await, Recorded::Recorded);
-    assert_eq!(append(&store, NOW.after(2 * MINUTE), &[none]).await, limited);
+    assert_eq!(append(&store, NOW, [none.clone()]).await, limited);
+    assert_eq!(append(&store, NOW, [limit("mint", 1, MINUTE)]).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW.after(2 * MINUTE), [none]).await, limited);
 }
 
 /// A key is counted in one place.
 pub async fn sign_ins_and_entries_share_a_limit(store: Arc<dyn Store>) {
     let limits = vec![limit("source:127.0.0.1", 1, MINUTE)];
-    assert_eq!(append(&store, NOW, &limits).await, Recorded::Recorded);
+    assert_eq!(append(&store, NOW, limits.as_slice()).await, Recorded::Recorded);
 
     let begun = store.begin_email_sign_in(sign_in(1), limits).await.unwrap();
 
@@ -111,6 +111,6 @@ pub async fn stepping_the_clock_back_opens_no_limit(store: Arc<dyn Store>) {
     assert_eq!(limited, Recorded::Limited { retry_after: seconds(90) });
 }
 
-async fn append(store: &Arc<dyn Store>, now: Timestamp, limits: &[Limit]) -> Recorded {
-    store.append(entry(Action::MintOidcJwt, now), limits.to_vec()).await.unwrap()
+async fn append(store: &Arc<dyn Store>, now: Timestamp, limits: impl Into<Vec<Limit>>) -> Recorded {
+    store.append(entry(Action::MintOidcJwt, now), limits.into()).await.unwrap()
 }

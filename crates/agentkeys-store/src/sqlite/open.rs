@@ -62,9 +62,10 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the file, empty, where there is none. SQLite gives the files that it puts beside it the same mode.
+/// Makes the file, empty and private, where there is none, and refuses one that is not private.
 fn make_private(path: &Path) -> io::Result<()> {
     let path = std::path::absolute(path)?;
+    // SQLite gives the files that it puts beside this one the same mode.
     match private_file::create_new(&path, b"") {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         created => return created,

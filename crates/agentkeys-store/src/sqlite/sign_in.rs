@@ -149,6 +149,6 @@ fn accept(
             (Some(account), entry.outcome)
         }
     };
-    transaction.record(&Entry { account, outcome, ..entry })?;
+    transaction.record(&Entry { outcome, account, ..entry })?;
     Ok(account)
 }

@@ -1,4 +1,5 @@
-//! The SQLite store: the contract of every store, and what is its own.
+//! [`SqliteStore`]: the contract of every store, and what is its own.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod damage;
 mod opening;

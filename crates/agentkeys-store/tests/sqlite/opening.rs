@@ -48,7 +48,7 @@ async fn two_stores_on_one_file_write_one_chain() {
 
     for _ in 0..20 {
         let (first, second) = tokio::join!(one.append(entry("one"), vec![]), two.append(entry("two"), vec![]));
-        (first.unwrap(), second.unwrap());
+        first.and(second).unwrap();
     }
 
     let entries = one.entries_after(0, 100).await.unwrap();
