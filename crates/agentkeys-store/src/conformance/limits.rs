@@ -1,4 +1,4 @@
-//! [`Limit`](crate::Limit)s, as entries and sign-ins count against them.
+//! [`Limit`]s, as entries and sign-ins count against them.
 
 use std::sync::Arc;
 
