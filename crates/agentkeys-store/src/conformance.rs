@@ -3,7 +3,7 @@
 //! Each function is one promise, and takes an empty store. [`conformance!`](crate::conformance!) makes a test of
 //! each:
 //!
-//! ```ignore
+//! ```text
 //! agentkeys_store::conformance!(open);
 //!
 //! /// An empty store, and what must live as long as it does.
