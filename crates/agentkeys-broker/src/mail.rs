@@ -1,11 +1,14 @@
 use std::{fmt, net::IpAddr, time::Duration};
 
-use agentkeys_crypto::private_file;
+use agentkeys_crypto::{private_file, random};
 use agentkeys_types::{EmailAddress, Timestamp};
 use async_trait::async_trait;
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
-    message::{Mailbox, header::ContentType},
+    message::{
+        Mailbox,
+        header::{ContentType, MIME_VERSION_1_0},
+    },
     transport::smtp::authentication::Credentials,
 };
 use zeroize::Zeroizing;
@@ -105,10 +108,14 @@ impl SmtpMailer {
         // Split by hand, because delivery must go to exactly the text that was hashed.
         let (user, domain) = mail.to.as_str().split_once('@').unwrap_or_default();
         let address = Address::new(user, domain).map_err(|_| lettre::error::Error::MissingTo)?;
+        // Named after the sender, because the name of this machine is nobody's business.
+        let message_id = format!("<{:032x}@{}>", u128::from_ne_bytes(random()), self.from.email.domain());
         Message::builder()
+            .message_id(Some(message_id))
             .from(self.from.clone())
             .to(Mailbox::new(None, address))
             .subject("Your AgentKeys sign-in code")
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(mail.body())
     }
