@@ -89,6 +89,43 @@ mod tests {
         assert_eq!(jwk.es256_point(), None);
     }
 
+    fn vectors(kind: &str, at_least: usize) -> Vec<serde_json::Value> {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/vectors.json");
+        let mut vectors: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let cases: Vec<_> = serde_json::from_value(vectors[kind].take()).unwrap();
+        assert!(cases.len() >= at_least, "only {} of {kind}", cases.len());
+        cases
+    }
+
+    fn published(key: &serde_json::Value) -> Jwk {
+        let [kty, crv, x, y] = ["kty", "crv", "x", "y"].map(|name| key[name].as_str().unwrap().to_owned());
+        let kid = thumbprint(&x, &y);
+        Jwk { kty, crv, x, y, alg: "ES256".to_owned(), use_: "sig".to_owned(), kid, x5c: None }
+    }
+
+    #[test]
+    fn keys_have_the_thumbprints_that_others_compute() {
+        for case in vectors("thumbprints", 5) {
+            assert_eq!(published(&case["jwk"]).kid, case["thumbprint"], "{case}");
+        }
+    }
+
+    #[test]
+    fn the_point_of_a_key_verifies_what_others_signed_with_it() {
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
+
+        for case in vectors("es256", 2) {
+            let point = published(&case["jwk"]).es256_point().unwrap();
+            let (signed, signature) = case["compact"].as_str().unwrap().rsplit_once('.').unwrap();
+            let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+
+            let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).unwrap();
+
+            assert!(key.verify_sig(signed.as_bytes(), &signature).is_ok(), "{case}");
+            assert!(key.verify_sig(&signed.as_bytes()[1..], &signature).is_err(), "{case}");
+        }
+    }
+
     #[test]
     fn a_private_part_is_never_published() {
         let key = Es256Key::generate(Purpose::Oidc).unwrap();
