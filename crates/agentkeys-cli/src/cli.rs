@@ -1,0 +1,145 @@
+use std::{process::ExitCode, time::Duration};
+
+use agentkeys_client::{Exit, ProfileName, ServerUrl};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{commands, duration, failure::Failure, output::Output};
+
+/// Credentials for AI agents that live for minutes, from one sign-in by a person.
+#[derive(Debug, Parser)]
+#[command(name = "agentkeys", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Print one JSON document, errors included
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print results only, no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Never ask anything
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+
+    /// The broker
+    #[arg(long, global = true, env = "AGENTKEYS_BROKER_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) broker_url: Option<ServerUrl>,
+
+    /// The signer
+    #[arg(long, global = true, env = "AGENTKEYS_SIGNER_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) signer_url: Option<ServerUrl>,
+
+    /// Use a signer on another machine though nothing attests what runs there
+    #[arg(long, global = true)]
+    pub(crate) allow_unattested_signer: bool,
+
+    /// Settings and session to use, by name
+    #[arg(
+        long,
+        global = true,
+        env = "AGENTKEYS_PROFILE",
+        hide_env_values = true,
+        default_value_t,
+        value_name = "NAME"
+    )]
+    pub(crate) profile: ProfileName,
+
+    /// How long one request may take, such as 10s
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Log more: -v what happens, -vv everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Whether to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What `agentkeys` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole system on this machine and walk it once, for development
+    #[cfg(feature = "dev")]
+    Dev(crate::dev::DevArgs),
+    /// Sign in, derive and prove the wallet, and keep the session in the keychain
+    Init(commands::init::InitArgs),
+    /// Show who is signed in, with which wallet, and for how long
+    #[command(visible_alias = "status")]
+    Whoami(commands::whoami::WhoamiArgs),
+    /// Revoke the session and forget it
+    Logout(commands::logout::LogoutArgs),
+    /// The sessions of the account
+    #[command(subcommand)]
+    Sessions(commands::sessions::SessionsCommand),
+    /// The identities that open the account
+    #[command(subcommand)]
+    Identities(commands::identities::IdentitiesCommand),
+    /// Temporary AWS credentials
+    #[command(subcommand)]
+    Aws(commands::aws::AwsCommand),
+    /// The daemon that keeps credentials fresh on this machine
+    #[command(subcommand)]
+    Daemon(commands::daemon::DaemonCommand),
+    /// The servers
+    #[cfg(feature = "dev")]
+    #[command(subcommand)]
+    Serve(commands::serve::ServeCommand),
+    /// Print completions for a shell
+    Completion(commands::completion::CompletionArgs),
+    /// Print the manual page, or write one for every command
+    Man(commands::man::ManArgs),
+    /// Print a page of the reference
+    #[command(hide = true, subcommand)]
+    Docs(commands::docs::DocsCommand),
+}
+
+impl Command {
+    /// Whether it runs until it is told to stop, so that its log is worth reading.
+    pub(crate) fn is_server(&self) -> bool {
+        match self {
+            Self::Daemon(commands::daemon::DaemonCommand::Run(_)) => true,
+            #[cfg(feature = "dev")]
+            Self::Serve(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Ends a call that could not be read: with help, the version or what is wrong with it.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    let before_program = std::env::args_os().take_while(|argument| argument != "--");
+    let is_json = before_program.into_iter().any(|argument| argument == "--json");
+    if is_json && error.use_stderr() {
+        Output::for_programs().failure(&Failure::usage(error));
+        return ExitCode::from(Exit::Usage.code());
+    }
+    // A reader that has gone away is no failure of ours.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()))
+}

@@ -1,0 +1,57 @@
+//! One file for each command, named after it.
+
+pub(crate) mod aws;
+pub(crate) mod completion;
+pub(crate) mod daemon;
+pub(crate) mod docs;
+pub(crate) mod identities;
+pub(crate) mod init;
+pub(crate) mod logout;
+pub(crate) mod man;
+#[cfg(feature = "dev")]
+pub(crate) mod serve;
+pub(crate) mod sessions;
+pub(crate) mod whoami;
+
+use crate::{
+    cli::{Cli, Command},
+    context::Context,
+    error::CliError,
+    failure::Failure,
+    output::Output,
+};
+
+/// Does what was typed, and gives the code to exit with.
+pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
+    let plain = |outcome: Result<(), CliError>| outcome.map(|()| 0).map_err(|error| Failure::of(&error, None));
+    let command = match cli.command {
+        Command::Completion(args) => {
+            args.run(output);
+            return Ok(0);
+        }
+        Command::Docs(command) => {
+            command.run(output);
+            return Ok(0);
+        }
+        Command::Man(args) => return plain(args.run(output)),
+        #[cfg(feature = "dev")]
+        Command::Serve(command) => return plain(command.run().await),
+        command => command,
+    };
+    let context = Context::load(&cli.global).map_err(|error| Failure::of(&error, None))?;
+    let outcome = match command {
+        #[cfg(feature = "dev")]
+        Command::Dev(args) => args.run(&context, output).await,
+        Command::Init(args) => args.run(&context, output).await.map(|()| 0),
+        Command::Whoami(args) => args.run(&context, output).await.map(|()| 0),
+        Command::Logout(args) => args.run(&context, output).await.map(|()| 0),
+        Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Daemon(command) => command.run(&context, output).await.map(|()| 0),
+        #[cfg(feature = "dev")]
+        Command::Serve(_) => Ok(0),
+        Command::Completion(_) | Command::Man(_) | Command::Docs(_) => Ok(0),
+    };
+    outcome.map_err(|error| Failure::of(&error, Some(&context)))
+}

@@ -1,0 +1,96 @@
+use agentkeys_api::DaemonCredentials;
+use clap::{Args, ValueEnum};
+use secrecy::ExposeSecret;
+
+use super::fresh;
+use crate::{context::Context, error::CliError, output::Output};
+
+/// The flags of `agentkeys aws export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// How to print them
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// How credentials are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// `export NAME='value'` for each variable
+    #[default]
+    Env,
+    /// One document
+    Json,
+}
+
+impl ExportArgs {
+    pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
+        let credentials = fresh::credentials(context).await?;
+        if output.is_json() || self.format == Format::Json {
+            output.document(&credentials);
+        } else {
+            for (name, value) in variables(&credentials) {
+                output.line(format_args!("export {name}={}", quoted(&value)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a program needs in its environment to use the credentials.
+pub(crate) fn variables(credentials: &DaemonCredentials) -> Vec<(&'static str, String)> {
+    let DaemonCredentials { access_key_id, secret_access_key, session_token, expires_at, region, .. } = credentials;
+    let mut variables = vec![
+        ("AWS_ACCESS_KEY_ID", access_key_id.clone()),
+        ("AWS_SECRET_ACCESS_KEY", secret_access_key.expose_secret().to_owned()),
+        ("AWS_SESSION_TOKEN", session_token.expose_secret().to_owned()),
+        ("AWS_CREDENTIAL_EXPIRATION", expires_at.to_string()),
+        ("AWS_REGION", region.clone()),
+        // The AWS CLI, version 1, knows only this name.
+        ("AWS_DEFAULT_REGION", region.clone()),
+    ];
+    if let Some(endpoint) = &credentials.endpoint_url {
+        variables.push(("AWS_ENDPOINT_URL", endpoint.clone()));
+    }
+    variables
+}
+
+/// As one word of a POSIX shell, whatever the value.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_can_break_out_of_its_quotes() {
+        assert_eq!(quoted("a/b+c="), "'a/b+c='");
+        assert_eq!(quoted("'; rm -rf ~ #"), r"''\''; rm -rf ~ #'");
+    }
+
+    #[test]
+    fn region_and_endpoint_go_with_the_credentials() {
+        let json = r#"{"access_key_id":"ASIA","secret_access_key":"s","session_token":"t",
+            "expires_at":"2026-11-22T12:20:22Z","region":"eu-west-1","endpoint_url":"http://127.0.0.1:1","role_arn":"r",
+            "wallet":"0x74144a5f826537a8610B136552c6fFEc9D37A6dE",
+            "account":"7308dcc96d7caa45764fe8f0062b49383fe63608ac14f5e47067c41682cac6e6"}"#;
+        let credentials: DaemonCredentials = serde_json::from_str(json).unwrap();
+
+        let names: Vec<&str> = variables(&credentials).into_iter().map(|(name, _)| name).collect();
+
+        assert_eq!(
+            names,
+            [
+                "AWS_ACCESS_KEY_ID",
+                "AWS_SECRET_ACCESS_KEY",
+                "AWS_SESSION_TOKEN",
+                "AWS_CREDENTIAL_EXPIRATION",
+                "AWS_REGION",
+                "AWS_DEFAULT_REGION",
+                "AWS_ENDPOINT_URL"
+            ]
+        );
+    }
+}

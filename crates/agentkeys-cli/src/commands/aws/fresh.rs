@@ -1,0 +1,46 @@
+use agentkeys_api::DaemonCredentials;
+use agentkeys_client::{ClientError, DaemonClient, Role, Session};
+
+use crate::{context::Context, error::CliError};
+
+/// Fresh credentials: from the daemon if one runs, otherwise by walking the steps with the session that is kept.
+///
+/// Nothing is kept on disk on the way.
+pub(super) async fn credentials(context: &Context) -> Result<DaemonCredentials, CliError> {
+    match DaemonClient::new(context.socket()).credentials(&context.profile).await {
+        // `agentkeys dev` keeps its session nowhere: without it there is nothing to walk with.
+        Err(ClientError::NoDaemon { .. }) if !context.is_dev() => walk(context).await,
+        answer => Ok(answer?),
+    }
+}
+
+async fn walk(context: &Context) -> Result<DaemonCredentials, CliError> {
+    let session = session(context).await?;
+    let aws = &context.settings.aws;
+    let role = Role::of(aws).ok_or_else(|| CliError::NoRole { config: context.places.config_file() })?;
+    let flow = context.flow()?;
+    let wallet = flow.connect_wallet(&session, &mut ()).await?;
+    let credentials = flow.fetch_credentials(&session, wallet, &role, &mut ()).await?;
+    Ok(DaemonCredentials {
+        access_key_id: credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key,
+        session_token: credentials.session_token,
+        expires_at: credentials.expires_at,
+        region: aws.region.to_string(),
+        endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
+        role_arn: role.role_arn.to_string(),
+        wallet,
+        account: session.omni_account,
+    })
+}
+
+/// The session, or what has to be mended first: where no broker answers, signing in would not help either.
+async fn session(context: &Context) -> Result<Session, ClientError> {
+    match context.session().await {
+        Err(error) => {
+            context.broker().health().await?;
+            Err(error)
+        }
+        found => found,
+    }
+}

@@ -1,0 +1,139 @@
+mod code;
+
+use agentkeys_api::{ErrorCode, LinkStatus};
+use agentkeys_client::{ClientError, EmailSignIn, Session};
+use agentkeys_types::{EmailAddress, EvmAddress, OmniAccount, Timestamp};
+use clap::Args;
+use serde::Serialize;
+
+use self::code::Prompt;
+use super::whoami::SignerKind;
+use crate::{context::Context, error::CliError, output::Output};
+
+/// The flags of `agentkeys init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Sign in with a code sent to this address
+    #[arg(long, value_name = "ADDRESS")]
+    email: EmailAddress,
+
+    /// Sign in anew although somebody is signed in
+    #[arg(long)]
+    force: bool,
+}
+
+/// What came of it, as a program reads it.
+#[derive(Serialize)]
+struct Outcome {
+    signed_in: bool,
+    account: OmniAccount,
+    wallet: EvmAddress,
+    session_expires_at: Timestamp,
+}
+
+impl InitArgs {
+    pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
+        // Before a mail is sent whose outcome could not be kept.
+        context.store.check().await?;
+        let (session, is_new) = match self.standing_session(context).await? {
+            Some(session) => (session, false),
+            None => (self.sign_in(context, output).await?, true),
+        };
+        let wallet = match proved_wallet(context, &session).await? {
+            Some(wallet) => wallet,
+            None => prove_wallet(context, &session, output).await?,
+        };
+        let (account, session_expires_at) = (session.omni_account, session.expires_at);
+        let document = Outcome { signed_in: is_new, account, wallet, session_expires_at };
+        output.result(&document, |output| {
+            if is_new {
+                output.done(format_args!("Wallet proved; session until {}", date(session_expires_at)));
+            } else {
+                let name = &session.identity.value;
+                output.line(format_args!("Already signed in as {name}, until {}.", date(session_expires_at)));
+            }
+        });
+        if is_new {
+            output.note(format_args!("Next: {0} whoami · {0} aws export", context.command()));
+        }
+        Ok(())
+    }
+
+    /// The session that is kept, if it still stands and there is no reason for another.
+    async fn standing_session(&self, context: &Context) -> Result<Option<Session>, CliError> {
+        if self.force {
+            return Ok(None);
+        }
+        let session = match context.session().await {
+            Ok(session) => session,
+            Err(ClientError::NotSignedIn | ClientError::SessionExpired) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if session.identity.value != self.email.to_string() {
+            return Err(CliError::SignedInAsOther(session.identity.value));
+        }
+        match context.broker().session(&session.token).await {
+            Ok(_) => Ok(Some(session)),
+            Err(error) if error.needs_sign_in() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn sign_in(&self, context: &Context, output: &Output) -> Result<Session, CliError> {
+        let mut prompt = Prompt::new(self.email.clone(), context.no_input, output)?;
+        let broker = context.broker();
+        broker.health().await?;
+        let how = if broker.url().is_loopback() { "on this machine" } else { "TLS ok" };
+        output.note(format_args!("  Broker   {} ({how})", broker.url()));
+        output.note(format_args!("  Storage  {} (tested: write, read, delete)", context.store.name()));
+
+        let sign_in = EmailSignIn { email: self.email.clone(), client_name: machine_name() };
+        let session = context.flow()?.sign_in(&sign_in, &mut prompt, &mut ()).await?;
+        context.store.save(&context.profile, &session).await?;
+        output.done("Signed in");
+        Ok(session)
+    }
+}
+
+/// The account's wallet, if one has been proved already.
+async fn proved_wallet(context: &Context, session: &Session) -> Result<Option<EvmAddress>, CliError> {
+    let links = context.broker().wallets(&session.token).await?.links;
+    Ok(links.iter().find(|link| link.status == LinkStatus::Proved).map(|link| link.address))
+}
+
+async fn prove_wallet(context: &Context, session: &Session, output: &Output) -> Result<EvmAddress, CliError> {
+    let flow = context.flow()?;
+    let wallet = flow.connect_wallet(session, &mut ()).await?;
+    let signer = SignerKind::of(context).await;
+    output.done(format_args!("Wallet {wallet} (eip155:1; signer: {})", signer.in_words()));
+    let proof = flow.prove_wallet(session, wallet, &mut ()).await;
+    proof.map_err(|error| match error {
+        // Not this session's fault: the wallet proved itself for another account before.
+        ClientError::Problem { problem, .. } if problem.error == ErrorCode::WalletTaken => {
+            CliError::SignedInAsOther("another account of the same wallet".to_owned())
+        }
+        error => error.into(),
+    })?;
+    Ok(wallet)
+}
+
+/// The day alone, as people say it.
+fn date(time: Timestamp) -> String {
+    time.to_string().chars().take_while(|character| *character != 'T').collect()
+}
+
+/// This machine's name, for the mail and the list of sessions.
+fn machine_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_the_day_alone() {
+        assert_eq!(date("2026-12-22T10:00:00Z".parse().unwrap()), "2026-12-22");
+    }
+}

@@ -1,0 +1,41 @@
+use agentkeys_client::BrokerClient;
+use clap::Args;
+use serde_json::json;
+
+use crate::{context::Context, error::CliError, output::Output};
+
+/// The flags of `agentkeys logout`.
+#[derive(Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// End every session of the account, on all machines
+    #[arg(long)]
+    all: bool,
+
+    /// Only forget the session here, where the broker cannot be reached; it stands until it ends
+    #[arg(long, conflicts_with = "all")]
+    local: bool,
+}
+
+impl LogoutArgs {
+    pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
+        let Some(session) = context.store.load(&context.profile).await? else {
+            output.result(&json!({"signed_out": false}), |output| output.line("Nobody is signed in."));
+            return Ok(());
+        };
+        if !self.local {
+            // It may be over already, which is as good. To the broker that issued it, whichever the settings name today.
+            let broker = BrokerClient::new(&context.http, session.broker_url.clone());
+            let revoked = if self.all {
+                broker.revoke_all_sessions(&session.token).await
+            } else {
+                broker.revoke_session(&session.token, session.session_id).await
+            };
+            revoked.or_else(|error| if error.needs_sign_in() { Ok(()) } else { Err(error) })?;
+        }
+        context.store.delete(&context.profile).await?;
+        output.result(&json!({"signed_out": true}), |output| {
+            output.done(if self.all { "Signed out, here and everywhere else" } else { "Signed out" });
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use agentkeys_api::{DaemonState, IdentityView, LinkStatus};
+use agentkeys_client::{Attestation, ClientError, DaemonClient, Session};
+use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
+use clap::Args;
+use serde::Serialize;
+
+use crate::{context::Context, duration, error::CliError, output::Output};
+
+/// The flags of `agentkeys whoami`.
+#[derive(Debug, Args)]
+pub(crate) struct WhoamiArgs {
+    /// Print nothing; exit with 0 while the session stands, and with 3 when a person must sign in
+    #[arg(long)]
+    check: bool,
+
+    /// With `--check`: for at least this long, such as 1h
+    #[arg(long, requires = "check", value_name = "DURATION", value_parser = duration::parse)]
+    min_ttl: Option<Duration>,
+}
+
+/// Who is signed in, as a program reads it.
+#[derive(Serialize)]
+struct Whoami {
+    account: OmniAccount,
+    identities: Vec<IdentityView>,
+    wallets: Vec<Wallet>,
+    session: Held,
+    broker_url: String,
+    signer: Signer,
+}
+
+#[derive(Serialize)]
+struct Wallet {
+    address: EvmAddress,
+    /// The name that works on every chain (CAIP-10).
+    caip10: String,
+    status: LinkStatus,
+}
+
+#[derive(Serialize)]
+struct Held {
+    session_id: SessionId,
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Signer {
+    url: String,
+    kind: SignerKind,
+}
+
+/// What the signer shows of itself.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SignerKind {
+    /// It says itself that it is for development.
+    Development,
+    /// It shows evidence, which nothing here has checked.
+    Unverified,
+    /// It did not answer, or may not be asked.
+    Unknown,
+}
+
+impl SignerKind {
+    pub(super) async fn of(context: &Context) -> Self {
+        let mut nonce = [0; 32];
+        let Ok(signer) = context.signer() else { return Self::Unknown };
+        if getrandom::fill(&mut nonce).is_err() {
+            return Self::Unknown;
+        }
+        match signer.attestation(&nonce).await {
+            Ok(Attestation::Development) => Self::Development,
+            Ok(Attestation::Unverified(_)) => Self::Unverified,
+            Err(_) => Self::Unknown,
+        }
+    }
+
+    pub(super) fn in_words(self) -> &'static str {
+        match self {
+            Self::Development => "DEV, keep no funds on it",
+            Self::Unverified => "shows evidence, which was not verified",
+            Self::Unknown => "did not answer",
+        }
+    }
+}
+
+impl WhoamiArgs {
+    pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
+        let session = match context.session().await {
+            Ok(session) => session,
+            Err(error) => return self.ask_daemon(context, output, error).await,
+        };
+        if self.check {
+            // The broker knows what the session itself cannot say: whether it was revoked.
+            let view = context.broker().session(&session.token).await?;
+            return self.check_life(context, view.expires_at);
+        }
+        let whoami = Whoami::ask(context, &session).await?;
+        output.result(&whoami, |output| whoami.print(context, output));
+        Ok(())
+    }
+
+    /// Where nothing is kept, as under the profile `dev`, a daemon may still act for somebody.
+    async fn ask_daemon(&self, context: &Context, output: &Output, error: ClientError) -> Result<(), CliError> {
+        let status = match DaemonClient::new(context.socket()).status().await {
+            Ok(status) => status,
+            Err(no_daemon) if context.is_dev() => return Err(no_daemon.into()),
+            Err(_) => return Err(error.into()),
+        };
+        if status.state == DaemonState::SignInNeeded {
+            return Err(ClientError::NotSignedIn.into());
+        }
+        if self.check {
+            return Ok(());
+        }
+        output.result(&status, |output| {
+            let known = |value: Option<String>| value.unwrap_or_else(|| "not known yet".to_owned());
+            output.line(format_args!("account     {}", known(status.account.map(|account| account.to_string()))));
+            output.line(format_args!("wallet      {}", known(status.wallet.map(|wallet| caip10(&wallet)))));
+            output.line(format_args!("session     held by the daemon of the profile {}", status.profile));
+        });
+        if !output.is_json() {
+            let signer = SignerKind::of(context).await;
+            output.line(format_args!("signer      {} ({})", context.settings.signer_url, signer.in_words()));
+        }
+        Ok(())
+    }
+
+    fn check_life(&self, context: &Context, expires_at: Timestamp) -> Result<(), CliError> {
+        let left = expires_at.since(context.clock.now());
+        if left < self.min_ttl.unwrap_or_default() {
+            return Err(CliError::EndsSoon(duration::display(left)));
+        }
+        Ok(())
+    }
+}
+
+impl Whoami {
+    async fn ask(context: &Context, session: &Session) -> Result<Self, ClientError> {
+        let (broker, token) = (context.broker(), &session.token);
+        let (view, identities, links, kind) = tokio::join!(
+            broker.session(token),
+            broker.identities(token),
+            broker.wallets(token),
+            SignerKind::of(context)
+        );
+        let (view, identities, links) = (view?, identities?, links?);
+        let wallet = |link: agentkeys_api::WalletLinkView| Wallet {
+            address: link.address,
+            caip10: caip10(&link.address),
+            status: link.status,
+        };
+        Ok(Self {
+            account: view.account,
+            identities: identities.identities.into_iter().map(|linked| linked.identity).collect(),
+            wallets: links.links.into_iter().map(wallet).collect(),
+            session: Held { session_id: view.session_id, expires_at: view.expires_at },
+            broker_url: context.settings.broker_url.to_string(),
+            signer: Signer { url: context.settings.signer_url.to_string(), kind },
+        })
+    }
+
+    fn print(&self, context: &Context, output: &Output) {
+        output.line(format_args!("account     {}", self.account));
+        for identity in &self.identities {
+            output.line(format_args!("identity    {} ({})", identity.value, identity.identity_type));
+        }
+        for wallet in &self.wallets {
+            let status = match wallet.status {
+                LinkStatus::Proved => "proved",
+                LinkStatus::Pending => "not proved yet",
+            };
+            output.line(format_args!("wallet      {} ({status})", wallet.caip10));
+        }
+        let left = duration::display(self.session.expires_at.since(context.clock.now()));
+        output.line(format_args!("session     until {} ({left} left)", self.session.expires_at));
+        output.line(format_args!("broker      {}", self.broker_url));
+        output.line(format_args!("signer      {} ({})", self.signer.url, self.signer.kind.in_words()));
+    }
+}
+
+/// The address on Ethereum's main chain; it is the same on every other one.
+fn caip10(address: &EvmAddress) -> String {
+    format!("eip155:1:{address}")
+}

@@ -1,0 +1,163 @@
+//! `agentkeys dev`: the whole system in one process on loopback, walked once. For development only.
+
+mod bucket;
+mod child;
+mod code;
+mod error;
+mod ports;
+mod report;
+mod screen;
+mod state;
+mod system;
+mod try_it;
+
+use std::{ffi::OsString, io, time::Instant};
+
+use agentkeys_api::DaemonCredentials;
+use agentkeys_client::{AwsSettings, EmailSignIn, Flow, ProfileName, Role, SignerTrust, StsClient, Walked};
+use agentkeys_daemon::{Daemon, DaemonConfig};
+use agentkeys_types::EmailAddress;
+use clap::Args;
+
+use self::{
+    bucket::Bucket, code::MailboxPrompt, ports::Ports, report::Report, screen::Screen, state::State, system::System,
+};
+use crate::{commands::aws::variables, context::Context, error::CliError, output::Output};
+
+pub(crate) use self::error::DevError;
+
+/// The flags of `agentkeys dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Walk once and end, with 0 if every line went well
+    #[arg(long, conflicts_with = "command")]
+    once: bool,
+
+    /// Who signs in
+    #[arg(long, default_value = "dev@agentkeys.localhost", value_name = "ADDRESS")]
+    email: EmailAddress,
+
+    #[command(flatten)]
+    ports: Ports,
+
+    /// A program to run with the credentials in its environment, after `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+impl DevArgs {
+    pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<u8, CliError> {
+        let screen = Screen::new(output, !self.command.is_empty());
+        let state = State::lock(context.places.state().join("dev"))?;
+        let mut notes = Vec::new();
+        let addresses = self.ports.choose(|note| notes.push(note))?;
+        let system = System::start(&state, addresses, context.clock.clone()).await?;
+        screen.header(&notes, &system, &state);
+
+        let mut report = Report::new(screen);
+        let walked = self.walk(context, &system, &mut report).await;
+        let (walked, aws) = match walked {
+            Ok(walked) => walked,
+            Err(error) => {
+                report.print_document();
+                system.stop().await;
+                return Err(error);
+            }
+        };
+        report.end(&walked);
+        let daemon = Daemon::start(
+            daemon_config(context, &system, aws.clone())?,
+            walked.session.clone(),
+            context.clock.clone(),
+            &context.http,
+        );
+        let daemon = match daemon.await {
+            Ok(daemon) => daemon,
+            Err(error) => {
+                system.stop().await;
+                return Err(error.into());
+            }
+        };
+        report.print_document();
+
+        let code = if let Some((program, arguments)) = self.command.split_first() {
+            child::run(program, arguments, &variables(&credentials(&walked, &aws))).await
+        } else if self.once {
+            Ok(0)
+        } else {
+            screen.footer(&try_it::program(), &walked.wallet);
+            told_to_stop().await.map(|()| 0).map_err(DevError::Signals)
+        };
+        daemon.stop().await;
+        system.stop().await;
+        Ok(code?)
+    }
+
+    /// The eight steps, and then the two lines that show what they are good for.
+    async fn walk(
+        &self,
+        context: &Context,
+        system: &System,
+        report: &mut Report<'_>,
+    ) -> Result<(Walked, AwsSettings), CliError> {
+        let aws = system.aws_settings()?;
+        let role = Role::of(&aws).ok_or(CliError::NoRole { config: context.places.config_file() })?;
+        let flow = Flow {
+            broker: agentkeys_client::BrokerClient::new(&context.http, system.broker_url()?),
+            signer: agentkeys_client::SignerClient::new(&context.http, system.signer_url()?, SignerTrust::Loopback)?,
+            sts: StsClient::new(&context.http, &aws.region, aws.endpoint_url.as_ref())?,
+        };
+        let sign_in = EmailSignIn { email: self.email.clone(), client_name: Some("agentkeys dev".to_owned()) };
+        let mut prompt = MailboxPrompt::new(system.mailbox(), &self.email);
+        let walked = flow.walk(&sign_in, &mut prompt, &role, report).await;
+        let walked = walked.inspect_err(|error| report.failed_step(error))?;
+
+        let bucket = Bucket::new(&system.aws_at(), &aws.region, &walked.credentials)?;
+        let started = Instant::now();
+        let own = bucket.write_and_read(&walked.wallet.to_lowercase()).await;
+        report.check("wrote and read", started.elapsed(), &own);
+        let started = Instant::now();
+        let other = bucket.is_refused(&format!("0x{}", "0".repeat(40))).await;
+        report.check("refused", started.elapsed(), &other);
+        own.and(other)?;
+        Ok((walked, aws))
+    }
+}
+
+/// Completes at Ctrl-C and at SIGTERM.
+pub(crate) async fn told_to_stop() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+fn daemon_config(context: &Context, system: &System, aws: AwsSettings) -> Result<DaemonConfig, CliError> {
+    let profile: ProfileName =
+        "dev".parse().map_err(|error: agentkeys_types::Invalid| CliError::Usage(error.to_string()))?;
+    Ok(DaemonConfig {
+        broker_url: system.broker_url()?,
+        signer_url: system.signer_url()?,
+        signer_trust: SignerTrust::Loopback,
+        aws,
+        socket: context.places.socket(&profile),
+        profile,
+    })
+}
+
+fn credentials(walked: &Walked, aws: &AwsSettings) -> DaemonCredentials {
+    let Walked { session, wallet, credentials } = walked.clone();
+    DaemonCredentials {
+        access_key_id: credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key,
+        session_token: credentials.session_token,
+        expires_at: credentials.expires_at,
+        region: aws.region.to_string(),
+        endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
+        role_arn: aws.role_arn.as_ref().map(ToString::to_string).unwrap_or_default(),
+        wallet,
+        account: session.omni_account,
+    }
+}

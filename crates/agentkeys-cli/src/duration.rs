@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+/// Reads `90`, `90s`, `15m` or `1h 30m`.
+pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
+    const SHAPE: &str = "a duration is written like 90s, 15m or 1h";
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| SHAPE)?;
+    duration.try_into().map_err(|_| SHAPE)
+}
+
+/// Writes a duration in its two largest units: `29d 23h`, `14m 59s`.
+pub(crate) fn display(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_and_without_a_unit() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("15m", 900), ("1h 30m", 5400), ("1h", 3600)] {
+            assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "soon", "-1s", "1 fortnight"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_in_their_two_largest_units() {
+        for (seconds, text) in [(5, "5s"), (899, "14m 59s"), (3600, "1h 0m"), (2_588_400, "29d 23h")] {
+            assert_eq!(display(Duration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+use agentkeys_api::ErrorCode;
+use agentkeys_client::{ClientError, Exit, StorageError};
+use agentkeys_daemon::{RunError, SocketError};
+use serde::Serialize;
+
+use crate::{context::Context, error::CliError};
+
+/// What a person or a program is told of a failure.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Failure {
+    code: String,
+    pub(crate) exit: u8,
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+    retryable: bool,
+}
+
+impl Failure {
+    /// Puts `error` into words, for the situation that `context` knows.
+    pub(crate) fn of(error: &CliError, context: Option<&Context>) -> Self {
+        Self {
+            code: error.code().to_owned(),
+            exit: error.exit(),
+            message: message(error, context),
+            hint: hint(error, context),
+            retryable: error.retryable(),
+        }
+    }
+}
+
+impl Failure {
+    /// Puts into words what is wrong with a call.
+    pub(crate) fn usage(error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        Self {
+            code: "usage".to_owned(),
+            exit: Exit::Usage.code(),
+            message: first.trim_start_matches("error: ").to_owned(),
+            hint: Some("agentkeys help".to_owned()),
+            retryable: false,
+        }
+    }
+}
+
+fn message(error: &CliError, context: Option<&Context>) -> String {
+    if let (CliError::Client(ClientError::Unreachable { url, .. }), Some(context)) = (error, context)
+        && let Some(server) = Server::at(url, context)
+    {
+        return format!("no {} answered at `{url}`", server.name());
+    }
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    // A cause that its effect already repeats, or that only a log should hold, is left out.
+    while let (Some(source), true) = (cause, tells_its_cause(error)) {
+        let text = source.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = source.source();
+    }
+    message
+}
+
+fn tells_its_cause(error: &CliError) -> bool {
+    matches!(error, CliError::Config(_) | CliError::Daemon(_) | CliError::System(_))
+}
+
+/// Which of the servers was asked.
+enum Server {
+    Broker,
+    Signer,
+}
+
+impl Server {
+    fn at(url: &str, context: &Context) -> Option<Self> {
+        if url == context.settings.broker_url.to_string() {
+            return Some(Self::Broker);
+        }
+        (url == context.settings.signer_url.to_string()).then_some(Self::Signer)
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Signer => "signer",
+        }
+    }
+}
+
+/// What to do next.
+fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
+    let is_dev = context.is_some_and(Context::is_dev);
+    let command = context.map_or_else(|| "agentkeys".to_owned(), Context::command);
+    let text = match error {
+        CliError::Client(error) => return client_hint(error, context, is_dev, &command),
+        #[cfg(feature = "dev")]
+        CliError::Dev(error) => return error.hint(),
+        CliError::Daemon(RunError::Socket(SocketError::AlreadyServed(_))) => {
+            format!("ask it how it is doing with `{command} daemon status`")
+        }
+        CliError::Daemon(RunError::NoRole) | CliError::NoRole { .. } => {
+            let file = context.map(|context| context.places.config_file().display().to_string()).unwrap_or_default();
+            let section = context
+                .filter(|context| !context.profile.is_default())
+                .map(|context| format!("profiles.{}.aws", context.profile));
+            let section = section.as_deref().unwrap_or("aws");
+            format!("name it in `{file}`: section [{section}], role_arn = \"arn:aws:iam::123456789012:role/agents\"")
+        }
+        CliError::EndsSoon(_) => format!("{command} init --force"),
+        CliError::NoTerminal => "pipe the code in, or leave `--no-input` out".to_owned(),
+        CliError::SignedInAsOther(_) => {
+            format!("`{command} init --force` signs in anew; another `--profile` keeps both")
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, command: &str) -> Option<String> {
+    let text = match error {
+        ClientError::NoDaemon { .. } if is_dev => "start one with `agentkeys dev`".to_owned(),
+        ClientError::NoDaemon { .. } => format!("start one with `{command} daemon run`"),
+        error if error.needs_sign_in() && is_dev => "start `agentkeys dev`, which signs in by itself".to_owned(),
+        ClientError::OtherBroker { expected, .. } => format!(
+            "point `--broker-url` at {expected}, or sign in here: `{command} init --force`, or another `--profile`"
+        ),
+        error if error.needs_sign_in() => format!("{command} init"),
+        ClientError::Unreachable { url, .. } => match context.and_then(|context| Server::at(url, context)) {
+            Some(Server::Broker) => "start one with `agentkeys-broker`, or point `--broker-url` at yours".to_owned(),
+            Some(Server::Signer) => {
+                "start one with `agentkeys-mock-server` (for development), or point `--signer-url` at yours".to_owned()
+            }
+            None => "check the address and the network, and try again".to_owned(),
+        },
+        ClientError::Storage(StorageError::Locked) => {
+            "unlock the keychain (log in to the desktop, or run `gnome-keyring-daemon --unlock`), and try again"
+                .to_owned()
+        }
+        ClientError::Storage(StorageError::Malformed) => format!("`{command} init --force` replaces it"),
+        ClientError::Storage(_) if is_dev => "start `agentkeys dev`, which needs no keychain".to_owned(),
+        ClientError::Storage(_) => "a session is kept in the keychain of the desktop, never in a file: \
+            run `dbus-run-session` with `gnome-keyring-daemon --unlock` where there is no desktop"
+            .to_owned(),
+        ClientError::UnattestedSigner { .. } => {
+            "where you trust the network and the machine, spell out `--allow-unattested-signer`".to_owned()
+        }
+        ClientError::NoCode => format!("`{command} init` sends a new code"),
+        ClientError::Problem { problem, retry_after } => match (problem.error, retry_after) {
+            (ErrorCode::SignerDisabled, _) => {
+                "the development signer needs DEV_KEY_SERVICE_MASTER_SECRET (64 hex digits)".to_owned()
+            }
+            (ErrorCode::CodeExpired, _) => format!("`{command} init` sends a new code"),
+            (ErrorCode::SignInNotAllowed, _) => "ask the broker's operator to allow you in".to_owned(),
+            (_, Some(wait)) if error.exit() == Exit::Unreachable => {
+                format!("try again in {}", crate::duration::display(*wait))
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(text)
+}

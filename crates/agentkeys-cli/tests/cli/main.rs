@@ -1,0 +1,7 @@
+//! The `agentkeys` command as a person or a script meets it: as a process.
+#![cfg(feature = "dev")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod bench;
+mod commands;
+mod dev;
