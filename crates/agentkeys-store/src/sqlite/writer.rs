@@ -204,9 +204,6 @@ impl Work {
         let mut group = Vec::with_capacity(LARGEST_GROUP);
         while waiting.blocking_recv_many(&mut group, LARGEST_GROUP) > 0 {
             let committed = self.commit(&mut group);
-            if let Err(GroupFailed(error)) = &committed {
-                tracing::error!(%error, jobs = group.len(), "nothing was written");
-            }
             for job in group.drain(..) {
                 job.answer(committed.clone());
             }
