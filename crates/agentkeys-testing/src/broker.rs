@@ -76,6 +76,11 @@ impl TestBroker {
         &self.clock
     }
 
+    /// The same clock, for servers that are to share it.
+    pub fn shared_clock(&self) -> Arc<ManualClock> {
+        self.clock.clone()
+    }
+
     /// Where the mail goes.
     pub fn mailbox(&self) -> &Mailbox {
         &self.mailbox

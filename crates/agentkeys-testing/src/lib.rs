@@ -2,18 +2,23 @@
 //!
 //! [`TestBroker`] is a real broker on a free port, with a real mailbox behind real SMTP and a [`ManualClock`].
 //! A [`Person`] is signed in there; everything they do goes over HTTP and comes back as an [`Answer`].
-//! A [`Process`] is one of the real binaries.
+//! A [`Process`] is one of the real binaries, a [`System`] the servers among them; the command runs in a
+//! [`Home`].
 
 #![allow(clippy::missing_panics_doc, reason = "whatever goes wrong on the bench fails the test, by a panic")]
 
 mod answer;
 mod broker;
 mod clock;
+mod home;
 mod person;
 mod process;
+mod system;
 
 pub use answer::Answer;
 pub use broker::{TestBroker, code_in};
 pub use clock::ManualClock;
+pub use home::Home;
 pub use person::Person;
 pub use process::{Process, ReservedPort};
+pub use system::System;

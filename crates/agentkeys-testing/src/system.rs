@@ -1,0 +1,138 @@
+use std::{fs, net::SocketAddr, path::PathBuf};
+
+use agentkeys_api::EmailStarted;
+use agentkeys_client::{
+    BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl, SessionDuration,
+    SignerClient, SignerTrust, StsClient, Walked,
+};
+use agentkeys_crypto::random;
+use agentkeys_mock_server::AwsConfig;
+use async_trait::async_trait;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Process, ReservedPort, code_in};
+
+/// The broker and the development parts as processes of their own, as a team runs them.
+#[derive(Debug)]
+pub struct System {
+    aws: SocketAddr,
+    signer: SocketAddr,
+    issuer: ReservedPort,
+    folder: TempDir,
+    broker: Process,
+    _parts: Process,
+}
+
+impl System {
+    /// The one bucket there is.
+    pub const BUCKET: &str = AwsConfig::DEFAULT_BUCKET;
+    /// The one role there is.
+    pub const ROLE_ARN: &str = AwsConfig::DEFAULT_ROLE_ARN;
+
+    /// Starts everything on free ports, the broker from a file of settings.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let issuer = ReservedPort::take();
+        let mut parts = start_parts(&folder, issuer.address());
+        let smtp = parts.address_in("a mailbox takes mail").await;
+        let aws = parts.address_in("a stand-in for AWS listens").await;
+        let signer = parts.address_in("development parts listen").await;
+        let mut broker = start_broker(&folder, issuer.address(), smtp);
+        broker.line_with("the broker answers").await;
+        Self { aws, signer, issuer, folder, broker, _parts: parts }
+    }
+
+    /// The URL of the broker.
+    pub fn broker_url(&self) -> String {
+        format!("http://{}", self.issuer.address())
+    }
+
+    /// The URL of the signer and the mailbox.
+    pub fn signer_url(&self) -> String {
+        format!("http://{}", self.signer)
+    }
+
+    /// The URL of the AWS stand-in.
+    pub fn aws_url(&self) -> String {
+        format!("http://{}", self.aws)
+    }
+
+    /// The folder of what the stand-in's bucket holds.
+    pub fn bucket_folder(&self) -> PathBuf {
+        self.folder.path().join("parts/s3").join(Self::BUCKET)
+    }
+
+    /// All that the broker has logged so far.
+    pub fn broker_log(&self) -> String {
+        String::from_utf8_lossy(&self.broker.output()).into_owned()
+    }
+
+    /// The typed clients of all three.
+    pub fn flow(&self) -> Flow {
+        let http = Http::default();
+        let url = |url: String| -> ServerUrl { url.parse().expect("an address makes a URL") };
+        let signer = SignerClient::new(&http, url(self.signer_url()), SignerTrust::default());
+        let sts = StsClient::new(&http, &"us-east-1".parse().expect("a region"), Some(&url(self.aws_url())));
+        Flow {
+            broker: BrokerClient::new(&http, url(self.broker_url())),
+            signer: signer.expect("a signer on loopback"),
+            sts: sts.expect("an STS on loopback"),
+        }
+    }
+
+    /// The role, for the shortest time there is.
+    pub fn role(&self) -> Role {
+        Role { role_arn: Self::ROLE_ARN.parse().expect("a role"), duration: SessionDuration::default() }
+    }
+
+    /// Walks the eight steps as `name@example.com`, with the code from the mailbox.
+    pub async fn walk(&self, name: &str, observer: &mut dyn Observer) -> Result<Walked, ClientError> {
+        let email = format!("{name}@example.com");
+        let sign_in = EmailSignIn { email: email.parse().expect("an address"), client_name: None };
+        let mut mailbox = MailboxReader { pages: self.signer_url(), email };
+        self.flow().walk(&sign_in, &mut mailbox, &self.role(), observer).await
+    }
+}
+
+fn start_parts(folder: &TempDir, issuer: SocketAddr) -> Process {
+    let issuer = format!("http://{issuer}");
+    let mut command = Process::command(Process::binary("agentkeys-mock-server"));
+    for listener in ["--listen", "--aws-listen", "--smtp-listen"] {
+        command.args([listener, "127.0.0.1:0"]);
+    }
+    command.args(["--broker-url", &issuer, "--trust-issuer", &issuer]);
+    command.arg("--state").arg(folder.path().join("parts"));
+    command.env("DEV_KEY_SERVICE_MASTER_SECRET", hex::encode(random::<32>()));
+    Process::start(command)
+}
+
+fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr) -> Process {
+    let config = folder.path().join("broker.toml");
+    let state = folder.path().join("broker");
+    let settings = format!(
+        "listen = \"{issuer}\"\nmetrics_listen = \"127.0.0.1:0\"\nstate = \"{}\"\n[mail]\nsmtp = \"smtp://{smtp}\"\n",
+        state.display()
+    );
+    fs::write(&config, settings).expect("a temporary folder can be written");
+    let mut command = Process::command(Process::binary("agentkeys-broker"));
+    command.arg("--config").arg(config);
+    Process::start(command)
+}
+
+/// Reads codes from the mailbox's pages.
+struct MailboxReader {
+    pages: String,
+    email: String,
+}
+
+#[async_trait]
+impl CodePrompt for MailboxReader {
+    async fn code(&mut self, _: &EmailStarted, _: u32) -> Result<String, ClientError> {
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let request = http.get(format!("{}/mail", self.pages)).query(&[("to", &self.email)]);
+        let response = request.header("accept", "application/json").send().await.expect("the mailbox answers");
+        let mails: Value = response.json().await.expect("mails are JSON");
+        Ok(code_in(mails[0]["text"].as_str().expect("a mail")))
+    }
+}
