@@ -1,0 +1,52 @@
+//! Broker and development parts as separate processes.
+
+use std::time::Duration;
+
+use agentkeys_client::{Observer, Step};
+use agentkeys_testing::System;
+use secrecy::ExposeSecret;
+
+#[tokio::test]
+async fn a_sign_in_becomes_aws_credentials_in_eight_steps() {
+    let system = System::start().await;
+    let mut steps = Steps::default();
+
+    let walked = system.walk("ada", &mut steps).await.unwrap();
+
+    assert_eq!(steps.0, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(walked.credentials.access_key_id.starts_with("ASIA"));
+}
+
+#[tokio::test]
+async fn the_same_person_comes_back_to_the_same_account_and_wallet() {
+    let system = System::start().await;
+
+    let [first, second] = [system.walk("ada", &mut ()).await.unwrap(), system.walk("ada", &mut ()).await.unwrap()];
+    let other = system.walk("grace", &mut ()).await.unwrap();
+
+    assert_eq!(first.session.omni_account, second.session.omni_account);
+    assert_eq!(first.wallet, second.wallet);
+    assert_ne!(first.session.session_id, second.session.session_id);
+    assert_ne!(first.wallet, other.wallet);
+}
+
+#[tokio::test]
+async fn the_log_of_the_broker_has_none_of_the_secrets() {
+    let system = System::start().await;
+
+    let walked = system.walk("ada", &mut ()).await.unwrap();
+
+    let log = system.broker_log();
+    assert!(!log.contains(walked.session.token.expose()));
+    assert!(!log.contains(walked.credentials.secret_access_key.expose_secret()));
+}
+
+/// The numbers of the steps, as they are done.
+#[derive(Default)]
+struct Steps(Vec<u8>);
+
+impl Observer for Steps {
+    fn step(&mut self, step: Step, _: Duration, _: &str) {
+        self.0.push(step.number());
+    }
+}
