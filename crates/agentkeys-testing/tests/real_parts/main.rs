@@ -1,0 +1,15 @@
+//! Held against what others made: the AWS CLI, boto3, Ceph, maildev, and independent implementations.
+//!
+//! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
+//! are, and runs these tests too. The binaries must have been built: `cargo build --workspace --bins`.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod aws_cli;
+mod boto3;
+mod ceph;
+mod maildev;
+mod parts;
+mod public_vectors;
+mod vectors;
