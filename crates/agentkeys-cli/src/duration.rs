@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-/// Reads `90`, `90s`, `15m` or `1h 30m`.
+/// Reads `90`, `90s`, `15m`, `1h 30m` or `30d`.
 pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
-    const SHAPE: &str = "a duration is written like 90s, 15m or 1h";
+    const SHAPE: &str = "a duration is written like 90s, 15m, 1h or 30d";
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
     }
-    let duration: jiff::SignedDuration = text.parse().map_err(|_| SHAPE)?;
+    let span: jiff::Span = text.parse().map_err(|_| SHAPE)?;
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| SHAPE)?;
     duration.try_into().map_err(|_| SHAPE)
 }
 
@@ -28,7 +29,8 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_and_without_a_unit() {
-        for (text, seconds) in [("90", 90), ("90s", 90), ("15m", 900), ("1h 30m", 5400), ("1h", 3600)] {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("15m", 900), ("1h 30m", 5400), ("1h", 3600), ("2d", 172_800)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "soon", "-1s", "1 fortnight"] {

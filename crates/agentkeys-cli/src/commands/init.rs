@@ -13,9 +13,9 @@ use crate::{context::Context, error::CliError, output::Output};
 /// The flags of `agentkeys init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Sign in with a code sent to this address
+    /// Sign in with a code sent to this address; asked for unless given
     #[arg(long, value_name = "ADDRESS")]
-    email: EmailAddress,
+    email: Option<EmailAddress>,
 
     /// Sign in anew although somebody is signed in
     #[arg(long)]
@@ -69,7 +69,7 @@ impl InitArgs {
             Err(ClientError::NotSignedIn | ClientError::SessionExpired) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if session.identity.value != self.email.to_string() {
+        if self.email.as_ref().is_some_and(|email| email.to_string() != session.identity.value) {
             return Err(CliError::SignedInAsOther(session.identity.value));
         }
         match context.broker().session(&session.token).await {
@@ -80,14 +80,14 @@ impl InitArgs {
     }
 
     async fn sign_in(&self, context: &Context, output: &Output) -> Result<Session, CliError> {
-        let mut prompt = Prompt::new(self.email.clone(), context.no_input, output)?;
+        let mut prompt = Prompt::new(self.email.clone(), context.no_input, output).await?;
         let broker = context.broker();
         broker.health().await?;
         let how = if broker.url().is_loopback() { "on this machine" } else { "TLS ok" };
         output.note(format_args!("  Broker   {} ({how})", broker.url()));
         output.note(format_args!("  Storage  {} (tested: write, read, delete)", context.store.name()));
 
-        let sign_in = EmailSignIn { email: self.email.clone(), client_name: machine_name() };
+        let sign_in = EmailSignIn { email: prompt.email().clone(), client_name: machine_name() };
         let session = context.flow()?.sign_in(&sign_in, &mut prompt, &mut ()).await?;
         context.store.save(&context.profile, &session).await?;
         output.done("Signed in");

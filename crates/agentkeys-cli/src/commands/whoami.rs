@@ -90,7 +90,11 @@ impl WhoamiArgs {
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
         let session = match context.session().await {
             Ok(session) => session,
-            Err(error) => return self.ask_daemon(context, output, error).await,
+            // Where nothing is kept, as under the profile `dev`, a daemon may still act for somebody.
+            Err(error) if context.is_dev() || matches!(error, ClientError::Storage(_)) => {
+                return self.ask_daemon(context, output, error).await;
+            }
+            Err(error) => return Err(error.into()),
         };
         if self.check {
             // The broker knows what the session itself cannot say: whether it was revoked.
@@ -102,7 +106,6 @@ impl WhoamiArgs {
         Ok(())
     }
 
-    /// Where nothing is kept, as under the profile `dev`, a daemon may still act for somebody.
     async fn ask_daemon(&self, context: &Context, output: &Output, error: ClientError) -> Result<(), CliError> {
         let status = match DaemonClient::new(context.socket()).status().await {
             Ok(status) => status,

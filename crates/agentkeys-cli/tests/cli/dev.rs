@@ -40,7 +40,7 @@ fn the_screen_names_every_part_and_every_step() {
 #[test]
 fn a_program_gets_the_credentials_and_stdout_and_nothing_secret_of_ours() {
     let home = Home::new();
-    let script = r#"env | cut -d= -f1 | grep -E '^(AWS|DEV)' | grep -v CA_BUNDLE | sort; exit 42"#;
+    let script = r"env | cut -d= -f1 | grep -E '^(AWS|DEV)' | grep -v CA_BUNDLE | sort; exit 42";
     let mut command = home.command(&["dev", "--broker-port", "0", "--metrics-port", "0", "--signer-port", "0"]);
     command.args(["--aws-port", "0", "--smtp-port", "0", "--", "sh", "-c", script]);
     command.env("DEV_KEY_SERVICE_MASTER_SECRET", "00".repeat(32)).env("AWS_PROFILE", "other");

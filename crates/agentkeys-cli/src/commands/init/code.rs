@@ -19,15 +19,31 @@ pub(super) struct Prompt<'o> {
 }
 
 impl<'o> Prompt<'o> {
+    /// For the mail to `email`, which a person is asked for where it is not given.
+    ///
     /// # Errors
     ///
     /// When a person would have to be asked, and may not be.
-    pub(super) fn new(email: EmailAddress, no_input: bool, output: &'o Output) -> Result<Self, CliError> {
+    pub(super) async fn new(email: Option<EmailAddress>, no_input: bool, output: &'o Output) -> Result<Self, CliError> {
         let is_terminal = io::stdin().is_terminal();
         if is_terminal && no_input {
             return Err(CliError::NoTerminal);
         }
+        let email = match email {
+            Some(email) => email,
+            None if is_terminal => {
+                output.prompt("  E-mail:");
+                let line = read_line().await.ok_or(ClientError::NoCode)?;
+                line.trim().parse().map_err(|error: agentkeys_types::Invalid| CliError::Usage(error.to_string()))?
+            }
+            None => return Err(CliError::Usage("who is to sign in? `--email` names an address".to_owned())),
+        };
         Ok(Self { email, is_terminal, output })
+    }
+
+    /// Whose mail it is.
+    pub(super) fn email(&self) -> &EmailAddress {
+        &self.email
     }
 }
 
