@@ -1,4 +1,7 @@
-use std::process::ExitCode;
+use std::{
+    path::{PathBuf, absolute},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -18,6 +21,10 @@ pub(crate) struct Test {
     /// Fail when a real part cannot be had, instead of leaving its tests out
     #[arg(long, env = "CI")]
     require_parts: bool,
+
+    /// The folder of the vectors that others published
+    #[arg(long, env = "AGENTKEYS_VECTORS", value_name = "FOLDER")]
+    vectors: Option<PathBuf>,
 }
 
 impl Test {
@@ -34,6 +41,11 @@ impl Test {
 
         let mut tests = Runner::installed(workspace).everything(workspace, &parts.left_out());
         tests.envs(parts.environment());
+        match &self.vectors {
+            // Tests run in the folder of their crate.
+            Some(folder) => drop(tests.env("AGENTKEYS_VECTORS", absolute(folder)?)),
+            None => say("   SKIPPED: real_parts public_vectors; because: AGENTKEYS_VECTORS names no folder of them"),
+        }
         say(&format!("── tests: {}", by_hand(&tests)));
         let status = tests.status().context("cannot start the tests")?;
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
