@@ -9,7 +9,7 @@ use std::{
 use agentkeys_api::{ErrorCode, paths};
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{FromRequestParts, Request},
     response::{IntoResponse, Response},
 };
@@ -21,6 +21,8 @@ use tracing::Instrument;
 use crate::Refusal;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A body up to this size comes with its head, and is taken in even where nobody reads it.
+const LARGEST_COMPANION: u64 = 4 * 1024;
 
 /// The `Host` values under which a server answers. The issuer never reflects another one.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +93,7 @@ impl Manners {
         let started = Instant::now();
         let id = self.ids.of(request.headers());
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+        let may_stay_unread = request.body().size_hint().exact().is_none_or(|length| length > LARGEST_COMPANION);
         let mut response = if let Some(refusal) = self.refuse(&request) {
             refusal.into_response()
         } else {
@@ -101,6 +104,10 @@ impl Manners {
             answered.map_or_else(|_| panicked(&span), |answer| answer.unwrap_or_else(|never| match never {}))
         };
         response.headers_mut().insert(REQUEST_ID, id);
+        if may_stay_unread && !response.status().is_success() {
+            // What is left of the body ends the connection: a client that was not told would lose its next request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let elapsed = started.elapsed();
         self.meters.record(response.status(), elapsed);
         if response.status().is_success() {

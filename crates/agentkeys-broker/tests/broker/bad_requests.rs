@@ -25,6 +25,17 @@ async fn a_body_over_the_limit_is_refused_with_and_without_a_length() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_left_unread_ends_its_connection_and_says_so() {
+    let broker = TestBroker::start().await;
+
+    let large = send(&broker, "text/plain", "a".repeat(64 * 1024)).await;
+    let small = send(&broker, "text/plain", "a").await;
+
+    assert_eq!((large.status, large.headers["connection"].as_bytes()), (415, b"close".as_slice()));
+    assert_eq!((small.status, small.headers.get("connection")), (415, None));
+}
+
+#[tokio::test]
 async fn malformed_bodies_have_their_codes_and_send_no_mail() {
     let broker = TestBroker::start().await;
     let good = r#"{"email":"ada@example.com"}"#;
