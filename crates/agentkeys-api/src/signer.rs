@@ -58,8 +58,13 @@ impl Field for Message {
 
     fn read(value: Value) -> Option<Self> {
         let Value::Text(text) = value else { return None };
-        let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(&text)).ok()?;
-        (1..=Self::LONGEST).contains(&bytes.len()).then_some(Self(bytes))
+        let digits = text.strip_prefix("0x").unwrap_or(&text);
+        if !(1..=Self::LONGEST).contains(&digits.len().div_ceil(2)) {
+            return None;
+        }
+        let mut bytes = vec![0; digits.len() / 2];
+        hex::decode_to_slice(digits, &mut bytes).ok()?;
+        Some(Self(bytes))
     }
 }
 

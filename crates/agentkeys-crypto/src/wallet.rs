@@ -156,7 +156,10 @@ impl EvmSignature {
 /// `0x` and 130 hex digits.
 impl fmt::Display for EvmSignature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "0x{}", hex::encode(self.0))
+        let mut text = [0; 130];
+        hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
+        formatter.write_str("0x")?;
+        formatter.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

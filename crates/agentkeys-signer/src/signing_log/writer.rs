@@ -1,5 +1,6 @@
 use std::io;
 
+use agentkeys_commit::Groups;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Entry, LogUnavailable, Verified, chain::Head, disk::Disk};
@@ -34,9 +35,10 @@ impl<D: Disk> Writer<D> {
     }
 
     /// Writes entries until nobody can send any more.
-    pub(super) fn run(&mut self, mut entries: mpsc::Receiver<Waiting>) {
+    pub(super) fn run(&mut self, entries: mpsc::Receiver<Waiting>) {
+        let mut groups = Groups::new(entries, LARGEST_GROUP);
         let mut group = Vec::new();
-        while entries.blocking_recv_many(&mut group, LARGEST_GROUP) > 0 {
+        while groups.next(&mut group) {
             let written = self.append(group.iter().map(|waiting| &waiting.entry)).map_err(|error| {
                 tracing::error!(%error, "the signing log could not be written");
                 LogUnavailable

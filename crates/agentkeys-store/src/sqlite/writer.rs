@@ -5,6 +5,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use agentkeys_commit::Groups;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -200,9 +201,10 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+    fn run(mut self, waiting: mpsc::Receiver<Box<dyn Job>>) {
+        let mut groups = Groups::new(waiting, LARGEST_GROUP);
         let mut group = Vec::with_capacity(LARGEST_GROUP);
-        while waiting.blocking_recv_many(&mut group, LARGEST_GROUP) > 0 {
+        while groups.next(&mut group) {
             let committed = self.commit(&mut group);
             for job in group.drain(..) {
                 job.answer(committed.clone());
