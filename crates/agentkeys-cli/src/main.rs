@@ -1,8 +1,8 @@
 //! The `agentkeys` command: signs a person in, and hands out credentials that live for minutes.
 //!
-//! [`Cli`](cli::Cli) is what can be typed, [`commands`] has one file for each command, and `dev` the whole system
-//! in one process. A command gets a [`Context`](context::Context) and prints by its [`Output`](output::Output) only;
-//! what goes wrong is a [`CliError`](error::CliError), which [`Failure`](failure::Failure) puts into words.
+//! [`Cli`] is what can be typed, [`commands`] has one file for each command, and `dev` the whole system
+//! in one process. A command gets a [`Context`](context::Context) and prints by its [`Output`] only;
+//! what goes wrong is a [`CliError`](error::CliError), which [`Failure`] puts into words.
 
 mod cli;
 mod commands;
