@@ -4,6 +4,7 @@
 //! cryptography it cannot avoid. Servers run as processes of their own, so that their CPU time is theirs alone.
 
 mod bare;
+mod daemon;
 mod empty;
 mod load;
 mod process;
@@ -28,6 +29,9 @@ enum Bench {
         #[arg(long, default_value_t = 20_000)]
         requests: usize,
     },
+    /// Runs a daemon for the sign-in that it reads from standard input.
+    #[command(hide = true)]
+    Daemon(Box<daemon::Daemon>),
     /// Serves an empty JSON POST on the servers' own stack.
     #[command(hide = true)]
     EmptyServer {
@@ -40,6 +44,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Report { bin, requests } => scenarios::run(&bin, requests).await,
+        Bench::Daemon(daemon) => daemon.run().await,
         Bench::EmptyServer { listen } => empty::serve(listen).await,
     }
 }

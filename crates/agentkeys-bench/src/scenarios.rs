@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bare::{BareCrypto, disk_sync},
-    empty,
+    daemon, empty,
     load::{self, Measured, post},
     process::{Process, free_address},
     report::{self, line, micros, millis},
@@ -69,6 +69,7 @@ pub(crate) async fn run(bin: &Path, requests: usize) -> anyhow::Result<()> {
         "resident at rest: broker {} KiB (aim 40960), development signer, mailbox and AWS stand-in together {} KiB (aim 25600)",
         resting.0, resting.1
     ));
+    line(&format!("resident at rest: daemon {} KiB (aim 25600)", daemon::resident(&system).await?));
     walk::eight_steps(&system, sync).await
 }
 

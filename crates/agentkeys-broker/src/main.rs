@@ -66,7 +66,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let config = load(arguments)?;
-    // Two workers serve every request there is: more of them only take memory.
     tokio::runtime::Runtime::new()?.block_on(serve(config))
 }
 

@@ -23,7 +23,7 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
 ///
 /// [`io::ErrorKind::AlreadyExists`] when it does exist; it is then left as it was.
 pub fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_folder(folder)?;
     // A half-written file never appears under the final name: `link` fails where the name is taken.
     let draft = path.with_extension(format!("new-{}", hex::encode(crate::random::<8>())));

@@ -48,7 +48,9 @@ struct Arguments {
     broker_url: String,
 
     /// The issuers whose web identities the AWS stand-in takes.
-    #[arg(long, env = "AGENTKEYS_TRUST_ISSUER", value_delimiter = ',', default_value = "http://127.0.0.1:8470")]
+    ///
+    /// The broker's unless given.
+    #[arg(long, env = "AGENTKEYS_TRUST_ISSUER", value_delimiter = ',')]
     trust_issuer: Vec<String>,
 
     /// The audiences that their tokens may be for.
@@ -104,7 +106,11 @@ impl Arguments {
             data: state.join("s3"),
             role_arn: self.role_arn.clone(),
             bucket: self.bucket.clone(),
-            trusted: self.trust_issuer.iter().map(trust).collect(),
+            trusted: if self.trust_issuer.is_empty() {
+                vec![trust(&self.broker_url)]
+            } else {
+                self.trust_issuer.iter().map(trust).collect()
+            },
         }
     }
 }

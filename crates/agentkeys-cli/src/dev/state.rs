@@ -17,7 +17,11 @@ impl State {
     pub(super) fn lock(folder: PathBuf) -> Result<Self, DevError> {
         let open = || {
             private_file::create_folder(&folder)?;
-            OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).write(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.open(folder.join("lock"))
         };
         let lock = open().map_err(|source| DevError::Folder { folder: folder.clone(), source })?;
         match lock.try_lock() {
