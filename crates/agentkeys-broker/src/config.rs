@@ -3,12 +3,13 @@ use std::{
     fmt::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
 };
 
-use agentkeys_types::{ClientId, EmailAddress};
+use agentkeys_types::ClientId;
 use serde::Deserialize;
 use url::Url;
+
+use crate::{AllowList, Issuer};
 
 /// The broker's settings, as read from `broker.toml`. All of them are optional on loopback.
 ///
@@ -124,127 +125,6 @@ pub enum ConfigError {
     /// A setting has a value that cannot be worked with.
     #[error("{0}")]
     Value(&'static str),
-}
-
-/// The URL of an OpenID issuer, without a trailing slash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issuer(Url);
-
-impl Issuer {
-    /// The issuer of a listener on loopback.
-    ///
-    /// # Panics
-    ///
-    /// Never: every socket address makes a URL.
-    pub fn of_listener(address: SocketAddr) -> Self {
-        Self(Url::parse(&format!("http://{address}")).expect("an address makes a URL"))
-    }
-
-    /// The issuer as it stands in `iss`.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str().trim_end_matches('/')
-    }
-
-    /// Host and, where it is not the scheme's own, port: the domain of a SIWE message (EIP-4361).
-    pub fn authority(&self) -> &str {
-        self.0.authority()
-    }
-
-    fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        }
-    }
-}
-
-impl FromStr for Issuer {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let url = Url::parse(text).map_err(|_| ConfigError::Value("`issuer` must be a URL"))?;
-        let plain =
-            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-        let issuer = Self(url);
-        if !plain || issuer.0.path() != "/" || issuer.as_str() != text.trim_end_matches('/') {
-            return Err(ConfigError::Value(
-                "`issuer` must be scheme and host alone, such as https://broker.example.com",
-            ));
-        }
-        if issuer.is_loopback() {
-            return Ok(issuer);
-        }
-        if issuer.0.scheme() != "https" {
-            return Err(ConfigError::Value("`issuer` must start with https://, because clouds fetch keys from it"));
-        }
-        if issuer.0.port().is_some() {
-            return Err(ConfigError::Value("`issuer` must not name a port, because AWS accepts none"));
-        }
-        Ok(issuer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Issuer {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Who may sign in.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AllowList {
-    /// E-mail addresses (`ada@example.com`) and domains (`@example.com`). Empty means anyone, and is refused off loopback.
-    allow: Vec<Allowed>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Allowed {
-    Address(EmailAddress),
-    Domain(String),
-}
-
-impl AllowList {
-    /// Lets in exactly the addresses (`ada@example.com`) and domains (`@example.com`) named.
-    pub fn of<'t>(entries: impl IntoIterator<Item = &'t str>) -> Result<Self, ConfigError> {
-        Ok(Self { allow: entries.into_iter().map(str::parse).collect::<Result<_, _>>()? })
-    }
-
-    /// Whether this address may sign in.
-    pub fn allows(&self, address: &EmailAddress) -> bool {
-        self.allow.is_empty()
-            || self.allow.iter().any(|allowed| match allowed {
-                Allowed::Address(one) => one == address,
-                Allowed::Domain(domain) => domain == address.domain(),
-            })
-    }
-
-    fn is_empty(&self) -> bool {
-        self.allow.is_empty()
-    }
-}
-
-impl FromStr for Allowed {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let invalid =
-            |_| ConfigError::Value("`sign_in.allow` takes addresses (ada@example.com) and domains (@example.com)");
-        if text.starts_with('@') {
-            // A domain is written as an address without its local part, and read like one.
-            let address: EmailAddress = format!("x{text}").parse().map_err(invalid)?;
-            return Ok(Self::Domain(address.domain().to_owned()));
-        }
-        text.parse().map(Self::Address).map_err(invalid)
-    }
-}
-
-impl<'de> Deserialize<'de> for Allowed {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
 }
 
 /// How mail leaves.
@@ -391,31 +271,5 @@ mod tests {
         assert!(refusal(&issuer).contains("sign_in.allow"));
         assert!(refusal(&allow).contains("mail.smtp"));
         assert!(Config::parse(&mail).unwrap().sign_in.allows(&"ada@example.com".parse().unwrap()));
-    }
-
-    #[test]
-    fn an_issuer_is_https_without_port_path_or_query() {
-        for issuer in [
-            "http://broker.example.com",
-            "https://broker.example.com:8443",
-            "https://broker.example.com/x",
-            "https://broker.example.com?x",
-            "https://a@broker.example.com",
-            "https://Broker.example.com",
-            "broker",
-        ] {
-            assert!(issuer.parse::<Issuer>().is_err(), "{issuer}");
-        }
-        assert_eq!("https://broker.example.com/".parse::<Issuer>().unwrap().as_str(), "https://broker.example.com");
-        assert_eq!("http://127.0.0.1:8470".parse::<Issuer>().unwrap().authority(), "127.0.0.1:8470");
-    }
-
-    #[test]
-    fn a_domain_does_not_let_its_neighbours_in() {
-        let list = AllowList::of(["@example.com", "Grace@Example.org"]).unwrap();
-
-        let allows = |address: &str| list.allows(&address.parse().unwrap());
-        assert!(allows("ada@example.com") && allows("grace@example.org"));
-        assert!(!allows("ada@sub.example.com") && !allows("ada@notexample.com") && !allows("ada@example.org"));
     }
 }

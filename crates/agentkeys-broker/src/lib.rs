@@ -3,11 +3,13 @@
 //! [`Broker`] decides; it knows nothing of HTTP. [`routes`] translates HTTP to and from it. [`Config`] is the
 //! only way settings get in. [`start`] puts the three together and serves them.
 
+mod allow_list;
 mod broker;
 mod caller;
 mod code;
 mod config;
 mod error;
+mod issuer;
 mod mail;
 mod mint;
 pub mod routes;
@@ -18,9 +20,11 @@ mod standing;
 mod start;
 mod wallets;
 
+pub use allow_list::AllowList;
 pub use broker::Broker;
 pub use caller::{AuthError, Caller, SessionCaller, WalletCaller};
-pub use config::{AllowList, Config, ConfigError, Issuer, Limits, Mail, settings_page};
+pub use config::{Config, ConfigError, Limits, Mail, settings_page};
+pub use issuer::Issuer;
 pub use mail::{MailError, Mailer, SignInMail, SmtpMailer};
 pub use mint::MintError;
 pub use sessions::SessionError;
