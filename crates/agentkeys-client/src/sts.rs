@@ -169,6 +169,7 @@ struct ErrorBody {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -225,6 +226,14 @@ mod tests {
             let error = client().read_credentials(text).unwrap_err();
 
             assert!(matches!(error, ClientError::UnexpectedAnswer { .. }), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_the_reader_panic(text in "(<[A-Za-z/!?&; ]{0,12}>|\\PC){0,40}") {
+            let _ = client().read_credentials(&text);
+            let _ = client().read_error(StatusCode::BAD_REQUEST, &text);
         }
     }
 

@@ -25,6 +25,8 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn found(values: &[&'static str]) -> Result<String, ErrorCode> {
@@ -33,6 +35,17 @@ mod tests {
             headers.append(header::AUTHORIZATION, value.parse().unwrap());
         }
         bearer_token(&headers).map(str::to_owned).map_err(|problem| problem.error)
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_panic(value in any::<Vec<u8>>()) {
+            if let Ok(value) = http::HeaderValue::from_bytes(&value) {
+                let mut headers = HeaderMap::new();
+                headers.append(header::AUTHORIZATION, value);
+                let _ = bearer_token(&headers);
+            }
+        }
     }
 
     #[test]
