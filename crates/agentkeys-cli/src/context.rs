@@ -2,7 +2,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use agentkeys_client::{
     BrokerClient, ClientError, Config, Flow, Http, KeychainStore, Places, ProfileName, Session, SessionTokenKeyStore,
-    Settings, SignerClient, SignerTrust, StsClient,
+    Settings, SignerClient, SignerTrust,
 };
 use agentkeys_types::{Clock, SystemClock};
 
@@ -51,9 +51,7 @@ impl Context {
     }
 
     pub(crate) fn flow(&self) -> Result<Flow, ClientError> {
-        let aws = &self.settings.aws;
-        let sts = StsClient::new(&self.http, &aws.region, aws.endpoint_url.as_ref())?;
-        Ok(Flow { broker: self.broker(), signer: self.signer()?, sts })
+        Flow::new(&self.http, self.settings.broker_url.clone(), self.signer()?, &self.settings.aws)
     }
 
     /// Where the profile's daemon listens.

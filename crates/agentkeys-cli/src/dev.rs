@@ -13,8 +13,7 @@ mod try_it;
 
 use std::{ffi::OsString, io, time::Instant};
 
-use agentkeys_api::DaemonCredentials;
-use agentkeys_client::{AwsSettings, EmailSignIn, Flow, ProfileName, Role, SignerTrust, StsClient, Walked};
+use agentkeys_client::{AwsSettings, EmailSignIn, Flow, ProfileName, Role, SignerClient, SignerTrust, Walked};
 use agentkeys_daemon::{Daemon, DaemonConfig};
 use agentkeys_types::EmailAddress;
 use clap::Args;
@@ -81,7 +80,9 @@ impl DevArgs {
         report.print_document();
 
         let code = if let Some((program, arguments)) = self.command.split_first() {
-            child::run(program, arguments, &variables(&credentials(&walked, &aws))).await
+            let Walked { session, wallet, credentials } = walked;
+            let credentials = aws.hand_out(credentials, wallet, session.omni_account);
+            child::run(program, arguments, &variables(&credentials)).await
         } else if self.once {
             Ok(0)
         } else {
@@ -102,11 +103,8 @@ impl DevArgs {
     ) -> Result<(Walked, AwsSettings), CliError> {
         let aws = system.aws_settings()?;
         let role = Role::of(&aws).ok_or(CliError::NoRole { config: context.places.config_file() })?;
-        let flow = Flow {
-            broker: agentkeys_client::BrokerClient::new(&context.http, system.broker_url()?),
-            signer: agentkeys_client::SignerClient::new(&context.http, system.signer_url()?, SignerTrust::Loopback)?,
-            sts: StsClient::new(&context.http, &aws.region, aws.endpoint_url.as_ref())?,
-        };
+        let signer = SignerClient::new(&context.http, system.signer_url()?, SignerTrust::Loopback)?;
+        let flow = Flow::new(&context.http, system.broker_url()?, signer, &aws)?;
         let sign_in = EmailSignIn { email: self.email.clone(), client_name: Some("agentkeys dev".to_owned()) };
         let mut prompt = MailboxPrompt::new(system.mailbox(), &self.email);
         let walked = flow.walk(&sign_in, &mut prompt, &role, report).await;
@@ -145,19 +143,4 @@ fn daemon_config(context: &Context, system: &System, aws: AwsSettings) -> Result
         socket: context.places.socket(&profile),
         profile,
     })
-}
-
-fn credentials(walked: &Walked, aws: &AwsSettings) -> DaemonCredentials {
-    let Walked { session, wallet, credentials } = walked.clone();
-    DaemonCredentials {
-        access_key_id: credentials.access_key_id,
-        secret_access_key: credentials.secret_access_key,
-        session_token: credentials.session_token,
-        expires_at: credentials.expires_at,
-        region: aws.region.to_string(),
-        endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
-        role_arn: aws.role_arn.as_ref().map(ToString::to_string).unwrap_or_default(),
-        wallet,
-        account: session.omni_account,
-    }
 }

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, fs, io, path::Path, path::PathBuf};
 
+use agentkeys_api::DaemonCredentials;
+use agentkeys_types::{AwsCredentials, EvmAddress, OmniAccount};
 use serde::Deserialize;
 
 use crate::{ProfileName, Region, RoleArn, ServerUrl, SessionDuration};
@@ -53,6 +55,23 @@ pub struct AwsSettings {
     /// An STS and S3 other than Amazon's own.
     #[serde(default)]
     pub endpoint_url: Option<ServerUrl>,
+}
+
+impl AwsSettings {
+    /// Credentials of this role as an agent gets them, with where they work and whose they are.
+    pub fn hand_out(&self, credentials: AwsCredentials, wallet: EvmAddress, account: OmniAccount) -> DaemonCredentials {
+        DaemonCredentials {
+            access_key_id: credentials.access_key_id,
+            secret_access_key: credentials.secret_access_key,
+            session_token: credentials.session_token,
+            expires_at: credentials.expires_at,
+            region: self.region.to_string(),
+            endpoint_url: self.endpoint_url.as_ref().map(ToString::to_string),
+            role_arn: self.role_arn.as_ref().map(ToString::to_string).unwrap_or_default(),
+            wallet,
+            account,
+        }
+    }
 }
 
 /// Why the settings cannot be used.

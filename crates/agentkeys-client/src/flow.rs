@@ -7,8 +7,8 @@ use agentkeys_api::{MintOidcJwt, WalletChallenge, WalletLinked, WalletStart, Wal
 use agentkeys_types::{AwsCredentials, EvmAddress, OidcJwt, OmniAccount, SessionToken, Timestamp, WalletSessionToken};
 
 use crate::{
-    AwsSettings, BrokerClient, ClientError, CodePrompt, EmailSignIn, RoleArn, Session, SessionDuration, SignerClient,
-    StsClient, request_session_token, siwe,
+    AwsSettings, BrokerClient, ClientError, CodePrompt, EmailSignIn, Http, RoleArn, ServerUrl, Session,
+    SessionDuration, SignerClient, StsClient, request_session_token, siwe,
 };
 
 /// One of the eight steps from a sign-in to AWS credentials.
@@ -116,6 +116,17 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// The way from the broker at `broker_url`, over `signer`, to the STS of `aws`.
+    pub fn new(
+        http: &Http,
+        broker_url: ServerUrl,
+        signer: SignerClient,
+        aws: &AwsSettings,
+    ) -> Result<Self, ClientError> {
+        let sts = StsClient::new(http, &aws.region, aws.endpoint_url.as_ref())?;
+        Ok(Self { broker: BrokerClient::new(http, broker_url), signer, sts })
+    }
+
     /// All eight steps.
     pub async fn walk(
         &self,

@@ -6,8 +6,7 @@ use std::{
 };
 
 use agentkeys_client::{
-    AwsSettings, BrokerClient, ClientError, Flow, Http, ProfileName, Role, ServerUrl, Session, SignerClient,
-    SignerTrust, StsClient,
+    AwsSettings, ClientError, Flow, Http, ProfileName, Role, ServerUrl, Session, SignerClient, SignerTrust,
 };
 use agentkeys_types::Clock;
 use tokio::{sync::watch, task::JoinHandle};
@@ -58,11 +57,8 @@ impl Daemon {
         http: &Http,
     ) -> Result<Running, RunError> {
         let role = Role::of(&config.aws).ok_or(RunError::NoRole)?;
-        let flow = Flow {
-            broker: BrokerClient::new(http, config.broker_url.clone()),
-            signer: SignerClient::new(http, config.signer_url.clone(), config.signer_trust)?,
-            sts: StsClient::new(http, &config.aws.region, config.aws.endpoint_url.as_ref())?,
-        };
+        let signer = SignerClient::new(http, config.signer_url.clone(), config.signer_trust)?;
+        let flow = Flow::new(http, config.broker_url.clone(), signer, &config.aws)?;
         let source = Arc::new(WalletSource::new(flow, role, session, Arc::clone(&clock)));
         let mut running = Self::serve(config, Arc::clone(&source) as Arc<dyn CredentialSource>, clock).await?;
         running.wallet = Some(source);
@@ -83,8 +79,10 @@ impl Daemon {
     ) -> Result<Running, RunError> {
         let socket = Socket::open(&config.socket).await?;
         let cached = Arc::new(Cached::new(source, Arc::clone(&clock)));
-        let role_arn = config.aws.role_arn.as_ref().ok_or(RunError::NoRole)?.to_string();
-        let desk = Desk { profile: config.profile, aws: config.aws, role_arn, cached: Arc::clone(&cached) };
+        if config.aws.role_arn.is_none() {
+            return Err(RunError::NoRole);
+        }
+        let desk = Desk { profile: config.profile, aws: config.aws, cached: Arc::clone(&cached) };
         let (stop, stopped) = watch::channel(());
         let path = socket.path().to_owned();
         let server = tokio::spawn(answer(socket, desk, stopped.clone()));

@@ -25,7 +25,6 @@ use crate::{Cached, CredentialSource, problem, socket::own_uid};
 pub(crate) struct Desk {
     pub(crate) profile: ProfileName,
     pub(crate) aws: AwsSettings,
-    pub(crate) role_arn: String,
     pub(crate) cached: Arc<Cached<Arc<dyn CredentialSource>>>,
 }
 
@@ -84,17 +83,7 @@ async fn credentials(
         return Err(Refusal::new(ErrorCode::NotFound, "this daemon serves another profile"));
     }
     let issued = desk.cached.fetch().await.map_err(|error| problem::of(&error))?;
-    Ok(Json(DaemonCredentials {
-        access_key_id: issued.credentials.access_key_id,
-        secret_access_key: issued.credentials.secret_access_key,
-        session_token: issued.credentials.session_token,
-        expires_at: issued.credentials.expires_at,
-        region: desk.aws.region.to_string(),
-        endpoint_url: desk.aws.endpoint_url.as_ref().map(ToString::to_string),
-        role_arn: desk.role_arn.clone(),
-        wallet: issued.wallet,
-        account: issued.account,
-    }))
+    Ok(Json(desk.aws.hand_out(issued.credentials, issued.wallet, issued.account)))
 }
 
 /// `GET /v1/status`
@@ -134,7 +123,7 @@ mod tests {
     async fn ask(peer: Option<u32>, method: &str, target: &str) -> (StatusCode, Option<ErrorCode>) {
         let cached = Arc::new(Cached::new(Arc::new(Nothing) as Arc<dyn CredentialSource>, Arc::new(SystemClock)));
         let (profile, aws) = (ProfileName::default(), AwsSettings::default());
-        let router = router(Arc::new(Desk { profile, aws, role_arn: String::new(), cached }));
+        let router = router(Arc::new(Desk { profile, aws, cached }));
         let mut request = Request::builder().method(method).uri(target).body(Body::empty()).unwrap();
         request.extensions_mut().insert(ConnectInfo(Peer(peer)));
 

@@ -21,17 +21,7 @@ async fn walk(context: &Context) -> Result<DaemonCredentials, CliError> {
     let flow = context.flow()?;
     let wallet = flow.connect_wallet(&session, &mut ()).await?;
     let credentials = flow.fetch_credentials(&session, wallet, &role, &mut ()).await?;
-    Ok(DaemonCredentials {
-        access_key_id: credentials.access_key_id,
-        secret_access_key: credentials.secret_access_key,
-        session_token: credentials.session_token,
-        expires_at: credentials.expires_at,
-        region: aws.region.to_string(),
-        endpoint_url: aws.endpoint_url.as_ref().map(ToString::to_string),
-        role_arn: role.role_arn.to_string(),
-        wallet,
-        account: session.omni_account,
-    })
+    Ok(aws.hand_out(credentials, wallet, session.omni_account))
 }
 
 /// The session, or what has to be mended first: where no broker answers, signing in would not help either.
