@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use agentkeys_api::{
     EmailStart, EmailStarted, EmailVerify, Health, Identities, MintOidcJwt, MintedOidcJwt, SessionList, SessionView,
-    SignedIn, WalletChallenge, WalletLink, WalletLinked, WalletLinks, WalletProved, WalletStart, WalletVerify, paths,
+    SignedIn, Standing, StandingRequest, WalletChallenge, WalletLink, WalletLinked, WalletLinks, WalletProved,
+    WalletStart, WalletVerify, paths,
 };
 use agentkeys_types::{EvmAddress, SessionId, SessionToken, WalletSessionToken};
 use serde_json::Value;
@@ -40,6 +43,11 @@ impl BrokerClient {
     /// The account's sessions, newest first.
     pub async fn sessions(&self, token: &SessionToken) -> Result<SessionList, ClientError> {
         self.0.show(paths::SESSIONS, Some(token.expose())).await
+    }
+
+    /// Whether a session stands, after waiting up to `wait`, in whole seconds, for that to end.
+    pub async fn standing(&self, session_id: SessionId, wait: Duration) -> Result<Standing, ClientError> {
+        self.0.await_answer(paths::SESSIONS_STANDING, wait, &StandingRequest { session_id }).await
     }
 
     /// Ends one session of the account.

@@ -117,6 +117,17 @@ impl Server {
         self.parse(&self.send(self.request(Method::POST, path, bearer)?.json(body)).await?)
     }
 
+    /// As [`Server::create`], for an answer that the server holds back for up to `wait`.
+    pub(crate) async fn await_answer<B: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        wait: Duration,
+        body: &B,
+    ) -> Result<A, ClientError> {
+        let request = self.request(Method::POST, path, None)?.query(&[("wait", wait.as_secs())]);
+        self.parse(&self.send(request.json(body)).await?)
+    }
+
     pub(crate) async fn delete(&self, path: &str, bearer: &str) -> Result<(), ClientError> {
         self.send(self.request(Method::DELETE, path, Some(bearer))?).await.map(drop)
     }

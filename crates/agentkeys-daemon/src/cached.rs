@@ -73,6 +73,12 @@ impl<S: CredentialSource> Cached<S> {
         self.lock().due().unwrap_or_else(|| self.clock.now().after(LONGEST_PAUSE))
     }
 
+    /// Asks the source at once, due or not.
+    pub async fn renew(&self) -> Result<Issued, ClientError> {
+        let seen = self.lock().answers;
+        self.refresh(seen).await
+    }
+
     /// Forgets everything, after the source has changed.
     pub fn forget(&self) {
         let mut kept = self.lock();

@@ -6,14 +6,19 @@ use std::{
 };
 
 use agentkeys_client::{
-    AwsSettings, ClientError, Flow, Http, ProfileName, Role, ServerUrl, Session, SignerClient, SignerTrust,
+    AwsSettings, BrokerClient, ClientError, Flow, Http, ProfileName, Role, ServerUrl, Session, SignerClient,
+    SignerTrust,
 };
 use agentkeys_types::Clock;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 
 use crate::{
     Cached, CredentialSource, RunError, Socket, WalletSource,
     routes::{Desk, Peer, router},
+    standing,
 };
 
 /// A sleeping machine's timers stand still, so the clock is looked at this often at least.
@@ -59,8 +64,11 @@ impl Daemon {
         let role = Role::of(&config.aws).ok_or(RunError::NoRole)?;
         let signer = SignerClient::new(http, config.signer_url.clone(), config.signer_trust)?;
         let flow = Flow::new(http, config.broker_url.clone(), signer, &config.aws)?;
+        let broker_url = config.broker_url.clone();
         let source = Arc::new(WalletSource::new(flow, role, session, Arc::clone(&clock)));
         let mut running = Self::serve(config, Arc::clone(&source) as Arc<dyn CredentialSource>, clock).await?;
+        let broker = BrokerClient::new(http, broker_url);
+        running.watch.spawn(standing::watch(broker, Arc::clone(&source), Arc::clone(&running.cached)));
         running.wallet = Some(source);
         match running.cached.fetch().await {
             Err(error) if !error.retryable() => {
@@ -87,7 +95,7 @@ impl Daemon {
         let path = socket.path().to_owned();
         let server = tokio::spawn(answer(socket, desk, stopped.clone()));
         let renewal = tokio::spawn(renew(Arc::clone(&cached), clock, stopped));
-        Ok(Running { path, cached, wallet: None, stop, server, renewal })
+        Ok(Running { path, cached, wallet: None, watch: JoinSet::new(), stop, server, renewal })
     }
 }
 
@@ -96,6 +104,8 @@ pub struct Running {
     path: PathBuf,
     cached: Arc<Cached<Arc<dyn CredentialSource>>>,
     wallet: Option<Arc<WalletSource>>,
+    /// Ends with the daemon.
+    watch: JoinSet<()>,
     stop: watch::Sender<()>,
     server: JoinHandle<()>,
     renewal: JoinHandle<()>,

@@ -12,6 +12,7 @@ mod routes;
 mod run;
 mod socket;
 mod source;
+mod standing;
 
 pub use args::DaemonArgs;
 pub use cached::Cached;

@@ -1,9 +1,11 @@
 //! Broker and development parts as separate processes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use agentkeys_client::{Observer, Step};
+use agentkeys_client::{AwsSettings, DaemonClient, Http, Observer, ProfileName, SignerTrust, Step};
+use agentkeys_daemon::{Daemon, DaemonConfig};
 use agentkeys_testing::System;
+use agentkeys_types::SystemClock;
 use secrecy::ExposeSecret;
 
 #[tokio::test]
@@ -39,6 +41,42 @@ async fn the_log_of_the_broker_has_none_of_the_secrets() {
     let log = system.broker_log();
     assert!(!log.contains(walked.session.token.expose()));
     assert!(!log.contains(walked.credentials.secret_access_key.expose_secret()));
+}
+
+#[tokio::test]
+async fn a_running_daemon_hands_out_nothing_more_once_its_session_is_revoked() {
+    let system = System::start().await;
+    let walked = system.walk("ada", &mut ()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = DaemonConfig {
+        broker_url: system.broker_url().parse().unwrap(),
+        signer_url: system.signer_url().parse().unwrap(),
+        signer_trust: SignerTrust::Loopback,
+        aws: AwsSettings {
+            role_arn: Some(System::ROLE_ARN.parse().unwrap()),
+            endpoint_url: Some(system.aws_url().parse().unwrap()),
+            ..AwsSettings::default()
+        },
+        profile: ProfileName::default(),
+        socket: folder.path().join("agent/agent.sock"),
+    };
+    let daemon = Daemon::start(config, walked.session.clone(), Arc::new(SystemClock), &Http::default()).await.unwrap();
+    let agent = DaemonClient::new(daemon.socket().to_owned());
+    agent.credentials(&ProfileName::default()).await.unwrap();
+
+    let session = walked.session;
+    system.flow().broker.revoke_session(&session.token, session.session_id).await.unwrap();
+
+    let refused = async {
+        loop {
+            if let Err(error) = agent.credentials(&ProfileName::default()).await {
+                return error;
+            }
+        }
+    };
+    let error = tokio::time::timeout(Duration::from_secs(5), refused).await.unwrap();
+    assert!(error.needs_sign_in(), "{error}");
+    daemon.stop().await;
 }
 
 /// The numbers of the steps, as they are done.
