@@ -9,6 +9,7 @@ mod json;
 mod manners;
 mod refusal;
 mod server;
+mod watched;
 
 pub use bearer::bearer_token;
 pub use json::Json;

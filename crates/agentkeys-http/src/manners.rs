@@ -9,20 +9,19 @@ use std::{
 use agentkeys_api::{ErrorCode, paths};
 use axum::{
     Router,
-    body::{Body, HttpBody},
+    body::Body,
     extract::{FromRequestParts, Request},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request::Parts};
+use hyper::body::Incoming;
 use tower::Service;
 use tracing::Instrument;
 
-use crate::Refusal;
+use crate::{Refusal, watched::Reading};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A body up to this size comes with its head, and is taken in even where nobody reads it.
-const LARGEST_COMPANION: u64 = 4 * 1024;
 
 /// The `Host` values under which a server answers. The issuer never reflects another one.
 #[derive(Clone, Debug, Default)]
@@ -89,11 +88,13 @@ pub(crate) struct Manners {
 }
 
 impl Manners {
-    pub(crate) async fn answer(&self, mut request: Request, mut router: Router, peer: IpAddr) -> Response {
+    pub(crate) async fn answer(&self, request: Request<Incoming>, mut router: Router, peer: IpAddr) -> Response {
         let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let (body, reading) = Reading::of(body);
+        let mut request = Request::from_parts(parts, body);
         let id = self.ids.of(request.headers());
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-        let may_stay_unread = request.body().size_hint().exact().is_none_or(|length| length > LARGEST_COMPANION);
         let mut response = if let Some(refusal) = self.refuse(&request) {
             refusal.into_response()
         } else {
@@ -104,7 +105,7 @@ impl Manners {
             answered.map_or_else(|_| panicked(&span), |answer| answer.unwrap_or_else(|never| match never {}))
         };
         response.headers_mut().insert(REQUEST_ID, id);
-        if may_stay_unread && !response.status().is_success() {
+        if !reading.is_over() {
             // What is left of the body ends the connection: a client that was not told would lose its next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -171,7 +171,7 @@ fn answer(
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (router, manners) = (router.clone(), Arc::clone(&manners));
-        async move { Ok::<_, Infallible>(manners.answer(request.map(Body::new), router, peer).await) }
+        async move { Ok::<_, Infallible>(manners.answer(request, router, peer).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -30,9 +30,24 @@ async fn a_body_that_is_left_unread_ends_its_connection_and_says_so() {
 
     let large = send(&broker, "text/plain", "a".repeat(64 * 1024)).await;
     let small = send(&broker, "text/plain", "a").await;
+    let read = send(&broker, "application/json", "{}").await;
 
     assert_eq!((large.status, large.headers["connection"].as_bytes()), (415, b"close".as_slice()));
-    assert_eq!((small.status, small.headers.get("connection")), (415, None));
+    assert_eq!((small.status, small.headers["connection"].as_bytes()), (415, b"close".as_slice()));
+    assert_eq!((read.status, read.headers.get("connection")), (400, None));
+}
+
+#[tokio::test]
+async fn a_body_that_has_not_even_come_ends_its_connection_too() {
+    let broker = TestBroker::start().await;
+    let head = format!("POST {START} HTTP/1.1\r\nhost: {}\r\ncontent-length: 5\r\n", broker.running().address());
+
+    for more in ["", "expect: 100-continue\r\n"] {
+        let answer = raw(&broker, &format!("{head}{more}\r\n")).await;
+
+        assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    }
 }
 
 #[tokio::test]
