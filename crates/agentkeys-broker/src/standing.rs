@@ -19,7 +19,7 @@ const REMEMBERED: usize = 16_384;
 #[derive(Debug)]
 pub(crate) struct Standing {
     sessions: Cache<SessionId, Read<Option<SessionRecord>>>,
-    wallets: Cache<(OmniAccount, EvmAddress), Read<Option<Timestamp>>>,
+    wallets: Cache<(OmniAccount, EvmAddress), Read<Timestamp>>,
     generation: AtomicU64,
     changes: watch::Sender<()>,
 }
@@ -65,14 +65,17 @@ impl Standing {
     ) -> Result<Option<Timestamp>, StoreError> {
         let generation = self.generation.load(Ordering::Acquire);
         if let Some(read) = self.wallets.get(&(account, address)).filter(|read| read.is_fresh(generation)) {
-            return Ok(read.found);
+            return Ok(Some(read.found));
         }
-        let found = store.find_wallet(account, address).await?.and_then(|link| link.proved_at);
-        self.wallets.insert((account, address), Read { found, generation, at: Instant::now() });
-        Ok(found)
+        let proved_at = store.find_wallet(account, address).await?.and_then(|link| link.proved_at);
+        // A no is asked for anew each time, so that a proof counts at once.
+        if let Some(found) = proved_at {
+            self.wallets.insert((account, address), Read { found, generation, at: Instant::now() });
+        }
+        Ok(proved_at)
     }
 
-    /// Forgets everything that was read: something has been revoked, unlinked or proved.
+    /// Forgets everything that was read: something has been revoked or unlinked.
     pub(crate) fn changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
         self.changes.send_replace(());

@@ -167,10 +167,7 @@ impl Broker {
         let entry = self.entry(caller, Action::ProveWallet, subject, source);
         let now = entry.at;
         match self.store.prove(request.digest(), session, entry).await? {
-            Proof::Proved => {
-                self.standing.changed();
-                Ok(self.open_wallet_session(caller, challenge.address, now)?)
-            }
+            Proof::Proved => Ok(self.open_wallet_session(caller, challenge.address, now)?),
             Proof::Expired => Err(WalletError::ChallengeExpired),
             Proof::Invalid => Err(WalletError::ChallengeInvalid),
             Proof::NotLinked => Err(WalletError::NotLinked),

@@ -196,6 +196,22 @@ async fn an_unlinked_wallet_takes_its_wallet_sessions_with_it() {
 }
 
 #[tokio::test]
+async fn a_wallet_that_is_proved_anew_counts_at_once_and_its_old_sessions_stay_ended() {
+    let broker = TestBroker::start().await;
+    let mut ada = broker.sign_in("ada").await.prove_wallet().await;
+    ada.delete(&format!("/v1/wallet/link/{}", ada.address())).await.expect(204);
+    let old = ada.wallet_token().to_owned();
+    assert_eq!(ada.mint(&json!({})).await.refusal(), (401, "token_revoked"));
+
+    broker.clock().advance(Duration::from_secs(1));
+    ada = ada.prove_wallet().await;
+
+    ada.mint(&json!({})).await.expect(200);
+    let again = broker.http().post(broker.url("/v1/mint-oidc-jwt")).bearer_auth(old).json(&json!({}));
+    assert_eq!(again.send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
 async fn malformed_addresses_and_chains_are_refused() {
     let broker = TestBroker::start().await;
     let ada = broker.sign_in("ada").await;
