@@ -20,6 +20,8 @@ const REMEMBERED: usize = 16_384;
 pub(crate) struct Standing {
     sessions: Cache<SessionId, Read<Option<SessionRecord>>>,
     wallets: Cache<(OmniAccount, EvmAddress), Read<Timestamp>>,
+    /// When the use of a session was noted last.
+    noted: Cache<SessionId, Timestamp>,
     generation: AtomicU64,
     changes: watch::Sender<()>,
 }
@@ -36,6 +38,7 @@ impl Standing {
         Self {
             sessions: Cache::new(REMEMBERED),
             wallets: Cache::new(REMEMBERED),
+            noted: Cache::new(REMEMBERED),
             generation: AtomicU64::new(0),
             changes: watch::Sender::new(()),
         }
@@ -73,6 +76,15 @@ impl Standing {
             self.wallets.insert((account, address), Read { found, generation, at: Instant::now() });
         }
         Ok(proved_at)
+    }
+
+    /// Whether the use of this session is to be noted: not while that was done less than `every` ago.
+    pub(crate) fn begin_note(&self, id: SessionId, now: Timestamp, every: Duration) -> bool {
+        if self.noted.get(&id).is_some_and(|noted| noted <= now && now < noted.after(every)) {
+            return false;
+        }
+        self.noted.insert(id, now);
+        true
     }
 
     /// Forgets everything that was read: something has been revoked or unlinked.

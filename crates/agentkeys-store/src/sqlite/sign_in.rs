@@ -1,4 +1,4 @@
-use agentkeys_types::{EmailAddress, Identity, OmniAccount, RequestIdDigest};
+use agentkeys_types::{EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestIdDigest};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -24,8 +24,9 @@ impl EmailSignInStore for SqliteStore {
                 transaction
                     .connection
                     .prepare_cached(
-                        "INSERT INTO email_sign_ins (request, email, code_hash, client_name, created_at, expires_at) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                        "INSERT INTO email_sign_ins \
+                         (request, email, code_hash, client_name, created_at, expires_at, key_thumbprint) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     )?
                     .execute(params![
                         sign_in.request.0,
@@ -34,6 +35,7 @@ impl EmailSignInStore for SqliteStore {
                         sign_in.client_name,
                         sign_in.created_at.as_unix(),
                         sign_in.expires_at.as_unix(),
+                        sign_in.key.as_ref().map(KeyThumbprint::as_bytes),
                     ])?;
                 Ok(Change::Keep(Begun::Begun))
             })
@@ -56,8 +58,8 @@ impl EmailSignInStore for SqliteStore {
         self.readers.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT request, email, code_hash, client_name, created_at, expires_at FROM email_sign_ins \
-                     WHERE request = ?1",
+                    "SELECT request, email, code_hash, client_name, created_at, expires_at, key_thumbprint \
+                     FROM email_sign_ins WHERE request = ?1",
                 )?
                 .query_row([request.0], |row| {
                     Ok(EmailSignIn {
@@ -67,6 +69,7 @@ impl EmailSignInStore for SqliteStore {
                         client_name: row.get(3)?,
                         created_at: row.time(4)?,
                         expires_at: row.time(5)?,
+                        key: row.thumbprint(6)?,
                     })
                 })
                 .optional()
@@ -76,16 +79,16 @@ impl EmailSignInStore for SqliteStore {
     async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError> {
         self.writer
             .write(move |transaction| {
-                let (state, email, client_name) = match judge(transaction.connection, &answer)? {
+                let judged = match judge(transaction.connection, &answer)? {
                     Some(judged) => judged,
                     None if is_known(transaction.connection, answer.request)? => {
                         return Ok(Change::Keep(CodeOutcome::Over));
                     }
                     None => return Ok(Change::Keep(CodeOutcome::Unknown)),
                 };
-                Ok(Change::Keep(match state.as_str() {
+                Ok(Change::Keep(match judged.state.as_str() {
                     "used" => {
-                        let account = accept(transaction, &answer, opening, entry, email, client_name)?;
+                        let account = accept(transaction, &answer, opening, entry, judged)?;
                         CodeOutcome::Accepted { account }
                     }
                     "expired" => CodeOutcome::Over,
@@ -99,11 +102,16 @@ impl EmailSignInStore for SqliteStore {
     }
 }
 
-/// Decides on a code, for a sign-in that still waits: its state from now on, its address and its machine.
-fn judge(
-    connection: &Connection,
-    answer: &CodeAnswer,
-) -> rusqlite::Result<Option<(String, EmailAddress, Option<String>)>> {
+/// A sign-in that waited, and its state from now on.
+struct Judged {
+    state: String,
+    email: EmailAddress,
+    client_name: Option<String>,
+    key: Option<KeyThumbprint>,
+}
+
+/// Decides on a code, for a sign-in that still waits.
+fn judge(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<Option<Judged>> {
     connection
         .prepare_cached(
             "UPDATE email_sign_ins SET \
@@ -112,10 +120,11 @@ fn judge(
                               WHEN wrong_codes + 1 >= ?4 THEN 'tried_too_often' \
                               ELSE 'waiting' END, \
                  wrong_codes = wrong_codes + CASE WHEN expires_at <= ?3 OR code_hash = ?2 THEN 0 ELSE 1 END \
-             WHERE request = ?1 AND state = 'waiting' RETURNING state, email, client_name",
+             WHERE request = ?1 AND state = 'waiting' \
+             RETURNING state, email, client_name, key_thumbprint",
         )?
         .query_row(params![answer.request.0, answer.code_hash, answer.now.as_unix(), MOST_WRONG_CODES], |row| {
-            Ok((row.get(0)?, row.parsed(1)?, row.get(2)?))
+            Ok(Judged { state: row.get(0)?, email: row.parsed(1)?, client_name: row.get(2)?, key: row.thumbprint(3)? })
         })
         .optional()
 }
@@ -130,9 +139,9 @@ fn accept(
     answer: &CodeAnswer,
     opening: Opening,
     entry: Entry,
-    email: EmailAddress,
-    client_name: Option<String>,
+    waited: Judged,
 ) -> rusqlite::Result<Option<OmniAccount>> {
+    let Judged { email, client_name, key, .. } = waited;
     let connection = transaction.connection;
     let now = answer.now;
     let (account, outcome) = match opening {
@@ -141,11 +150,21 @@ fn accept(
             let link = IdentityLink { identity, account: anchor, linked_at: now };
             let account = identity_link::insert(connection, &link)?.unwrap_or(anchor);
             let identity = link.identity;
-            let (created_at, auth_time, revoked_at) = (now, now, None);
-            session::insert(
-                connection,
-                &SessionRecord { id, account, identity, client_name, created_at, auth_time, expires_at, revoked_at },
-            )?;
+            let session = SessionRecord {
+                id,
+                account,
+                identity,
+                client_name,
+                created_at: now,
+                auth_time: now,
+                expires_at,
+                revoked_at: None,
+                key,
+                source: entry.source,
+                last_used_at: None,
+                renewed_at: None,
+            };
+            session::insert(connection, &session)?;
             (Some(account), entry.outcome)
         }
     };
