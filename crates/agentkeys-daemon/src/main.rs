@@ -1,11 +1,15 @@
 //! `agentkeys-daemon`: the daemon as a process of its own, for service managers.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use agentkeys_client::{ClientError, Exit, KeychainStore, Places};
 use agentkeys_daemon::{DaemonArgs, RunError, run};
+use agentkeys_memory::WipingAllocator;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: WipingAllocator = WipingAllocator;
 
 /// Keeps one person's AWS credentials fresh and hands them to the agents of this machine.
 #[derive(Debug, Parser)]
@@ -20,13 +24,15 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    let closed = agentkeys_memory::close_process();
+    agentkeys_memory::keep_secrets_apart();
     let Cli { daemon, log } = Cli::parse();
-    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(io::stderr).init();
 
-    // One thread is plenty for one person, and each further one would cost memory.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Process);
-    let outcome =
-        runtime.and_then(|runtime| runtime.block_on(run(daemon, &Places::from_environment(), &KeychainStore)));
+    let outcome = closed
+        .and_then(|()| runtime())
+        .map_err(RunError::Process)
+        .and_then(|runtime| runtime.block_on(run(daemon, &Places::from_environment(), &KeychainStore)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -34,6 +40,12 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit().code())
         }
     }
+}
+
+/// One thread is plenty for one person, and each further one would cost memory.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()
 }
 
 #[expect(clippy::print_stderr, reason = "the one message of a daemon that does not run")]
