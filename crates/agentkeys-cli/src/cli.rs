@@ -129,6 +129,15 @@ impl Command {
             _ => false,
         }
     }
+
+    /// Whether it holds secrets of many people, and each only while it answers them.
+    pub(crate) fn serves_many(&self) -> bool {
+        match self {
+            #[cfg(feature = "dev")]
+            Self::Dev(_) | Self::Serve(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Ends a call that could not be read: with help, the version or what is wrong with it.

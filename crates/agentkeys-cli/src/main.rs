@@ -27,7 +27,6 @@ static ALLOCATOR: WipingAllocator = WipingAllocator;
 
 fn main() -> ExitCode {
     let closed = agentkeys_memory::close_process();
-    agentkeys_memory::keep_secrets_apart();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return cli::refuse(&error),
@@ -43,6 +42,9 @@ fn main() -> ExitCode {
 }
 
 fn run(closed: io::Result<()>, cli: Cli, output: &Output) -> Result<u8, Failure> {
+    if !cli.command.serves_many() {
+        agentkeys_memory::keep_secrets_apart();
+    }
     logging::start(&cli, output)?;
     let runtime = closed.and_then(|()| runtime()).map_err(|error| Failure::of(&error.into(), None))?;
     runtime.block_on(commands::run(cli, output))
