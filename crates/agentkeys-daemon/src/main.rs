@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use agentkeys_client::{ClientError, Exit, KeychainStore, Places};
+use agentkeys_client::{ClientError, Exit, Places, StorageError};
 use agentkeys_daemon::{DaemonArgs, RunError, run};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -25,8 +25,11 @@ fn main() -> ExitCode {
 
     // One thread is plenty for one person, and each further one would cost memory.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Process);
-    let outcome =
-        runtime.and_then(|runtime| runtime.block_on(run(daemon, &Places::from_environment(), &KeychainStore)));
+    let places = Places::from_environment();
+    let outcome = runtime.and_then(|runtime| {
+        let sessions = daemon.open_store(&places)?;
+        runtime.block_on(run(daemon, &places, &*sessions))
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -44,14 +47,29 @@ fn report(error: &RunError) {
     }
 }
 
-fn hint(error: &RunError) -> Option<&'static str> {
-    match (error, error.exit()) {
-        (_, Exit::SignInNeeded) => Some("sign in with `agentkeys init`"),
-        (_, Exit::StoreUnavailable) => Some("unlock the keychain, or start one, and try again"),
+fn hint(error: &RunError) -> Option<String> {
+    let text = match (error, error.exit()) {
+        (RunError::Client(ClientError::Storage(error)), _) => return Some(storage_hint(error)),
+        (_, Exit::SignInNeeded) => "sign in with `agentkeys init`",
         (RunError::Client(ClientError::UnattestedSigner { .. }), _) => {
-            Some("where you trust the network and the machine, spell out `--allow-unattested-signer`")
+            "where you trust the network and the machine, spell out `--allow-unattested-signer`"
         }
-        (_, Exit::Unreachable) => Some("start the server, or point `--broker-url` and `--signer-url` at yours"),
-        _ => None,
-    }
+        (_, Exit::Unreachable) => "start the server, or point `--broker-url` and `--signer-url` at yours",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn storage_hint(error: &StorageError) -> String {
+    let text = match error {
+        StorageError::Insecure { advice, .. } => return advice.clone(),
+        StorageError::KeyUnavailable(_) | StorageError::WrongKey { .. } => {
+            "give the unit `LoadCredential=agentkeys-session-key:PATH` with the key of sign-in, \
+             or start the daemon in a terminal where the key is a passphrase"
+        }
+        StorageError::WrongPassphrase { .. } => "try again",
+        StorageError::Damaged { .. } | StorageError::Malformed => "`agentkeys init --force` replaces it",
+        _ => "unlock the keychain, or start one, or sign in with `agentkeys init --store file`",
+    };
+    text.to_owned()
 }
