@@ -3,9 +3,13 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use agentkeys_broker::{Config, start};
+use agentkeys_memory::WipingAllocator;
 use agentkeys_types::SystemClock;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: WipingAllocator = WipingAllocator;
 
 /// Signs people in and mints the tokens that clouds trust.
 #[derive(Debug, Parser)]
@@ -47,8 +51,9 @@ enum Page {
 }
 
 fn main() -> ExitCode {
+    let closed = agentkeys_memory::close_process().context("the system does not let the process protect itself");
     let arguments = Arguments::parse();
-    match run(&arguments) {
+    match closed.and_then(|()| run(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
@@ -66,7 +71,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let config = load(arguments)?;
-    tokio::runtime::Runtime::new()?.block_on(serve(config))
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()?.block_on(serve(config))
 }
 
 fn load(arguments: &Arguments) -> anyhow::Result<Config> {

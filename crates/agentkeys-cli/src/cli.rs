@@ -1,6 +1,6 @@
 use std::{process::ExitCode, time::Duration};
 
-use agentkeys_client::{Exit, ProfileName, ServerUrl};
+use agentkeys_client::{Exit, ProfileName, ServerUrl, StoreChoice, StoreKey};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{commands, duration, failure::Failure, output::Output};
@@ -56,6 +56,19 @@ pub(crate) struct GlobalArgs {
     )]
     pub(crate) profile: ProfileName,
 
+    /// Where the session is kept: keychain, file (encrypted) or memory (of one process)
+    ///
+    /// What `init` used is used by every later command.
+    #[arg(long, global = true, env = "AGENTKEYS_STORE", hide_env_values = true, value_name = "STORE")]
+    pub(crate) store: Option<StoreChoice>,
+
+    /// Where the key of a session file comes from: systemd, kernel or passphrase
+    ///
+    /// systemd is the credential `agentkeys-session-key` of the unit, kernel a key in the kernel's keyring that is
+    /// gone after a restart.
+    #[arg(long, global = true, env = "AGENTKEYS_STORE_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) store_key: Option<StoreKey>,
+
     /// How long one request may take, such as 10s
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
@@ -87,7 +100,7 @@ pub(crate) enum Command {
     /// Run the whole system on this machine and walk it once, for development
     #[cfg(feature = "dev")]
     Dev(crate::dev::DevArgs),
-    /// Sign in, derive and prove the wallet, and keep the session in the keychain
+    /// Sign in, derive and prove the wallet, and keep the session
     Init(commands::init::InitArgs),
     /// Show who is signed in, with which wallet, and for how long
     #[command(visible_alias = "status")]
@@ -126,6 +139,15 @@ impl Command {
             Self::Daemon(commands::daemon::DaemonCommand::Run(_)) => true,
             #[cfg(feature = "dev")]
             Self::Serve(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it holds secrets of many people, and each only while it answers them.
+    pub(crate) fn serves_many(&self) -> bool {
+        match self {
+            #[cfg(feature = "dev")]
+            Self::Dev(_) | Self::Serve(_) => true,
             _ => false,
         }
     }

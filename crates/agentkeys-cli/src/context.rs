@@ -1,8 +1,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use agentkeys_client::{
-    BrokerClient, ClientError, Config, Flow, Http, KeychainStore, Places, ProfileName, Session, SessionTokenKeyStore,
-    Settings, SignerClient, SignerTrust,
+    AskedStorage, BrokerClient, ClientError, Config, Flow, Http, Places, ProfileName, Session, SessionStorage,
+    SessionTokenKeyStore, Settings, SignerClient, SignerTrust, StoreChoice, TerminalPrompt,
 };
 use agentkeys_types::{Clock, SystemClock};
 
@@ -14,6 +14,7 @@ pub(crate) struct Context {
     pub(crate) profile: ProfileName,
     pub(crate) settings: Settings,
     pub(crate) http: Http,
+    pub(crate) storage: SessionStorage,
     pub(crate) store: Arc<dyn SessionTokenKeyStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) no_input: bool,
@@ -30,12 +31,16 @@ impl Context {
             settings.signer_url = url.clone();
         }
         settings.allow_unattested_signer |= global.allow_unattested_signer;
+        let asked = AskedStorage { choice: global.store.or(settings.store), key: global.store_key };
+        let storage = SessionStorage::decide(asked, &places, &global.profile)?;
+        let store = storage.open(Arc::new(TerminalPrompt { may_ask: !global.no_input }));
         Ok(Self {
             places,
             profile: global.profile.clone(),
             settings,
             http: global.timeout.map_or_else(Http::default, Http::with_timeout),
-            store: Arc::new(KeychainStore),
+            storage,
+            store,
             clock: Arc::new(SystemClock),
             no_input: global.no_input,
         })
@@ -67,6 +72,11 @@ impl Context {
             return Err(ClientError::SessionExpired);
         }
         Ok(session)
+    }
+
+    /// Whether the session is gone when the process ends that has it.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.storage.choice() == StoreChoice::Memory
     }
 
     /// Whether this is the profile that `agentkeys dev` serves.

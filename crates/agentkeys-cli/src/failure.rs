@@ -126,6 +126,9 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         ClientError::OtherBroker { expected, .. } => format!(
             "point `--broker-url` at {expected}, or sign in here: `{command} init --force`, or another `--profile`"
         ),
+        error if error.needs_sign_in() && context.is_some_and(Context::is_in_memory) => {
+            format!("`{command} init --store memory` signs in and serves credentials until it ends")
+        }
         error if error.needs_sign_in() => format!("{command} init"),
         ClientError::Unreachable { url, .. } => match context.and_then(|context| Server::at(url, context)) {
             Some(Server::Broker) => "start one with `agentkeys-broker`, or point `--broker-url` at yours".to_owned(),
@@ -134,15 +137,8 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
             }
             None => "check the address and the network, and try again".to_owned(),
         },
-        ClientError::Storage(StorageError::Locked) => {
-            "unlock the keychain (log in to the desktop, or run `gnome-keyring-daemon --unlock`), and try again"
-                .to_owned()
-        }
-        ClientError::Storage(StorageError::Malformed) => format!("`{command} init --force` replaces it"),
         ClientError::Storage(_) if is_dev => "start `agentkeys dev`, which needs no keychain".to_owned(),
-        ClientError::Storage(_) => "a session is kept in the keychain of the desktop, never in a file: \
-            run `dbus-run-session` with `gnome-keyring-daemon --unlock` where there is no desktop"
-            .to_owned(),
+        ClientError::Storage(error) => storage_hint(error, command),
         ClientError::UnattestedSigner { .. } => {
             "where you trust the network and the machine, spell out `--allow-unattested-signer`".to_owned()
         }
@@ -161,4 +157,29 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         _ => return None,
     };
     Some(text)
+}
+
+/// The ways out where the session cannot be kept or read.
+fn storage_hint(error: &StorageError, command: &str) -> String {
+    match error {
+        StorageError::Insecure { advice, .. } => advice.clone(),
+        StorageError::Damaged { .. } | StorageError::Malformed => {
+            format!("`{command} init --force` replaces it")
+        }
+        StorageError::WrongPassphrase { .. } => {
+            format!("try again; where it is lost, `{command} logout --local` forgets the session")
+        }
+        StorageError::WrongKey { .. } => format!(
+            "give back the key that it was written with; where it is lost, `{command} logout --local` forgets the session"
+        ),
+        StorageError::KeyUnavailable(_) => format!(
+            "type a passphrase at a terminal, or give the unit `LoadCredential=agentkeys-session-key:PATH`, or keep the \
+             session elsewhere: `{command} init --store file --store-key kernel`, `{command} init --store memory`"
+        ),
+        StorageError::File { .. } => "make it usable, and try again".to_owned(),
+        _ => format!(
+            "unlock the keychain (log in to the desktop, or run `gnome-keyring-daemon --unlock`), or keep the session \
+             elsewhere: `{command} init --store file` encrypts it, `{command} init --store memory` keeps it until it ends"
+        ),
+    }
 }

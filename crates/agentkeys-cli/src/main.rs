@@ -15,19 +15,24 @@ mod failure;
 mod logging;
 mod output;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
+use agentkeys_memory::WipingAllocator;
 use clap::Parser;
 
 use crate::{cli::Cli, failure::Failure, output::Output};
 
+#[global_allocator]
+static ALLOCATOR: WipingAllocator = WipingAllocator;
+
 fn main() -> ExitCode {
+    let closed = agentkeys_memory::close_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return cli::refuse(&error),
     };
     let output = Output::new(&cli.global);
-    match run(cli, &output) {
+    match run(closed, cli, &output) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             output.failure(&failure);
@@ -36,9 +41,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
+fn run(closed: io::Result<()>, cli: Cli, output: &Output) -> Result<u8, Failure> {
+    if !cli.command.serves_many() {
+        agentkeys_memory::keep_secrets_apart();
+    }
     logging::start(&cli, output)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::of(&error.into(), None))?;
+    let runtime = closed.and_then(|()| runtime()).map_err(|error| Failure::of(&error.into(), None))?;
     runtime.block_on(commands::run(cli, output))
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().on_thread_park(agentkeys_memory::clear_residue).build()
 }

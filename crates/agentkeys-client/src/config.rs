@@ -4,7 +4,7 @@ use agentkeys_api::DaemonCredentials;
 use agentkeys_types::{AwsCredentials, EvmAddress, OmniAccount};
 use serde::Deserialize;
 
-use crate::{ProfileName, Region, RoleArn, ServerUrl, SessionDuration};
+use crate::{ProfileName, Region, RoleArn, ServerUrl, SessionDuration, StoreChoice};
 
 /// A person's settings, as read from `config.toml`: the default profile at the top level, the others below it.
 ///
@@ -30,6 +30,10 @@ pub struct Settings {
     /// Whether a signer on another machine may be used though nothing attests what runs there.
     #[serde(default)]
     pub allow_unattested_signer: bool,
+
+    /// Where the session is kept; where the last sign-in put it by default.
+    #[serde(default)]
+    pub store: Option<StoreChoice>,
 
     /// The role in AWS.
     #[serde(default)]
@@ -162,6 +166,7 @@ impl Default for Settings {
             broker_url: Self::default_broker_url(),
             signer_url: Self::default_signer_url(),
             allow_unattested_signer: false,
+            store: None,
             aws: AwsSettings::default(),
         }
     }
@@ -216,6 +221,7 @@ mod tests {
             ("[profiles.default]", "top level"),
             ("broker_url = 'http://broker.example.com'", "https://"),
             ("[aws]\nduration_seconds = 60", "900"),
+            ("store = 'cloud'", "keychain, file or memory"),
         ] {
             let error = Config::parse(text).unwrap_err();
 

@@ -20,6 +20,8 @@ use crate::{ClientError, ServerUrl};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// For how long a connection that has carried a token stays for the next request; it is gone after twice that.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 const LARGEST_ANSWER: usize = 1024 * 1024;
 /// How often one request is proved: brokers behind one name each have nonces of their own.
 const MOST_PROOFS: usize = 4;
@@ -33,12 +35,20 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 #[derive(Clone, Debug)]
 pub struct Http(Arc<Routes>);
 
-/// One connection pool per kind of server, each built when first used: root certificates cost time and memory
-/// that a system on loopback has no need of.
 #[derive(Debug)]
 struct Routes {
     timeout: Duration,
     clock: Arc<dyn Clock>,
+    /// For what carries tokens: a connection remembers its last request, so it must not outlive its use.
+    brief: Clients,
+    /// For what waits for news, and carries no token.
+    lasting: Clients,
+}
+
+/// One connection pool per kind of server, each built when first used: root certificates cost time and memory
+/// that a system on loopback has no need of.
+#[derive(Debug, Default)]
+struct Clients {
     plain: OnceLock<Client>,
     loopback: OnceLock<Client>,
     remote: OnceLock<Client>,
@@ -53,8 +63,8 @@ impl Default for Http {
 impl Http {
     /// A client whose every exchange is over, well or badly, after `timeout`.
     pub fn with_timeout(timeout: Duration) -> Self {
-        let (plain, loopback, remote) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self(Arc::new(Routes { timeout, clock: Arc::new(SystemClock), plain, loopback, remote }))
+        let (brief, lasting) = (Clients::default(), Clients::default());
+        Self(Arc::new(Routes { timeout, clock: Arc::new(SystemClock), brief, lasting }))
     }
 
     /// What time it is for the proofs of requests.
@@ -68,15 +78,25 @@ impl Http {
         server: &ServerUrl,
         path: &str,
     ) -> Result<RequestBuilder, ClientError> {
-        Ok(self.client(server)?.request(method, server.join(path)))
+        let builder = Client::builder().pool_idle_timeout(IDLE_TIMEOUT);
+        Ok(self.client(&self.0.brief, builder, server)?.request(method, server.join(path)))
     }
 
-    fn client(&self, server: &ServerUrl) -> Result<&Client, ClientError> {
-        let routes = &self.0;
+    /// As [`Http::request`], for a request without a token, whose answer may take its time.
+    fn request_of_news(&self, server: &ServerUrl, path: &str) -> Result<RequestBuilder, ClientError> {
+        Ok(self.client(&self.0.lasting, Client::builder(), server)?.post(server.join(path)))
+    }
+
+    fn client<'a>(
+        &self,
+        clients: &'a Clients,
+        builder: ClientBuilder,
+        server: &ServerUrl,
+    ) -> Result<&'a Client, ClientError> {
         let (route, builder) = match (server.is_plain(), server.is_loopback()) {
-            (true, _) => (&routes.plain, Client::builder().no_proxy().tls_certs_only([])),
-            (false, true) => (&routes.loopback, Client::builder().no_proxy()),
-            (false, false) => (&routes.remote, Client::builder()),
+            (true, _) => (&clients.plain, builder.no_proxy().tls_certs_only([])),
+            (false, true) => (&clients.loopback, builder.no_proxy()),
+            (false, false) => (&clients.remote, builder),
         };
         if let Some(client) = route.get() {
             return Ok(client);
@@ -179,8 +199,8 @@ impl Server {
         wait: Duration,
         body: &B,
     ) -> Result<A, ClientError> {
-        let with_wait = |request: RequestBuilder| Ok(request.query(&[("wait", wait.as_secs())]).json(body));
-        self.parse(&self.send(Method::POST, path, Credential::NONE, with_wait).await?)
+        let request = self.http.request_of_news(&self.url, path)?.query(&[("wait", wait.as_secs())]);
+        self.parse(&self.exchange(request.json(body)).await?)
     }
 
     pub(crate) async fn delete(&self, path: &str, credential: Credential<'_>) -> Result<(), ClientError> {

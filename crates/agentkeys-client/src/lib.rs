@@ -1,8 +1,8 @@
 //! Typed clients for broker, signer and STS, the eight-step flow, and session storage.
 //!
 //! [`Flow`] walks from a sign-in to AWS credentials over a [`BrokerClient`], a [`SignerClient`] and an
-//! [`StsClient`], which share one [`Http`]. [`SessionTokenKeyStore`] keeps the [`Session`] between runs,
-//! [`Config`] holds the settings, [`Places`] says where things lie, and [`DaemonClient`] asks the daemon of this
+//! [`StsClient`], which share one [`Http`]. [`SessionTokenKeyStore`] keeps the [`Session`] between runs
+//! ([`SessionStorage`] says which one), [`Config`] holds the settings, [`Places`] says where things lie, and [`DaemonClient`] asks the daemon of this
 //! machine instead. Whatever fails is a [`ClientError`], which knows its [`Exit`] code.
 
 mod aws_names;
@@ -37,7 +37,10 @@ pub use places::Places;
 pub use profile::ProfileName;
 pub use server_url::ServerUrl;
 pub use session::Session;
-pub use session_token_key_store::{KeychainStore, MemoryStore, SessionTokenKeyStore, StorageError};
+pub use session_token_key_store::{
+    AskedStorage, FileStore, KeychainStore, MemoryStore, PassphrasePrompt, SessionStorage, SessionTokenKeyStore,
+    StorageError, StoreChoice, StoreKey, TerminalPrompt,
+};
 pub use sign_in::{Binding, CodePrompt, EmailSignIn, request_session_token};
 pub use signer::{Attestation, SignerClient, SignerTrust};
 pub use siwe::ChallengeFault;

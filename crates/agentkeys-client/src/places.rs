@@ -8,6 +8,7 @@ pub struct Places {
     config: PathBuf,
     state: PathBuf,
     runtime: Option<PathBuf>,
+    credentials: Option<PathBuf>,
 }
 
 impl Places {
@@ -16,12 +17,13 @@ impl Places {
     pub fn from_environment() -> Self {
         // The specification: a path that is not absolute is to be ignored.
         let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        Self::new(
+        let places = Self::new(
             &std::env::home_dir().unwrap_or_else(|| PathBuf::from("/")),
             folder("XDG_CONFIG_HOME"),
             folder("XDG_STATE_HOME"),
             folder("XDG_RUNTIME_DIR"),
-        )
+        );
+        Self { credentials: folder("CREDENTIALS_DIRECTORY"), ..places }
     }
 
     /// The places below `home`, except those that are given.
@@ -30,7 +32,14 @@ impl Places {
             config: config.unwrap_or_else(|| home.join(".config")).join("agentkeys"),
             state: state.unwrap_or_else(|| home.join(".local/state")).join("agentkeys"),
             runtime: runtime.map(|folder| folder.join("agentkeys")),
+            credentials: None,
         }
+    }
+
+    /// The same for a service whose secrets systemd puts into `folder`.
+    #[must_use]
+    pub fn with_credentials(self, folder: PathBuf) -> Self {
+        Self { credentials: Some(folder), ..self }
     }
 
     /// The file of settings.
@@ -41,6 +50,16 @@ impl Places {
     /// The folder of what is kept between runs.
     pub fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// The folder of what is kept of each profile's session.
+    pub fn sessions(&self) -> PathBuf {
+        self.state.join("sessions")
+    }
+
+    /// The folder of secrets that systemd gives this service.
+    pub fn credentials(&self) -> Option<&Path> {
+        self.credentials.as_deref()
     }
 
     /// The socket of the profile's daemon.

@@ -1,14 +1,24 @@
-//! Where a session is kept between runs: in the keychain of the operating system, or only in memory.
+//! Where a session is kept between runs: in the keychain of the operating system, in an encrypted file, or only in
+//! memory.
 //!
 //! There is deliberately no store that writes a session to disk in plain text.
 
+mod blocking;
+mod file;
+mod kept;
 mod keychain;
 mod memory;
+mod platform;
+mod storage;
+
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+pub use file::{FileStore, PassphrasePrompt, TerminalPrompt};
 pub use keychain::KeychainStore;
 pub use memory::MemoryStore;
+pub use storage::{AskedStorage, SessionStorage, StoreChoice, StoreKey};
 
 use crate::{ProfileName, Session};
 
@@ -16,32 +26,77 @@ use crate::{ProfileName, Session};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
+    /// The file of the session is not what was written.
+    #[error("the session file `{}` is damaged: it was cut short or altered", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// The keychain failed in a way of its own.
     #[error("the keychain failed: {0}")]
     Failed(String),
+    /// A file or folder cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// Somebody else could read or exchange what is kept, so it is not used.
+    #[error("`{}` is not safe: {fault}", path.display())]
+    Insecure {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+        /// What makes it safe.
+        advice: String,
+    },
+    /// The key of the session file cannot be had.
+    #[error("there is no key for the session file: {0}")]
+    KeyUnavailable(String),
     /// The keychain is there, and locked.
     #[error("the keychain is locked")]
     Locked,
-    /// What the keychain holds is not a session.
-    #[error("what the keychain holds is not a session of this program")]
+    /// What is kept is not a session.
+    #[error("what is kept is not a session of this program")]
     Malformed,
-    /// The keychain did not answer in time.
-    #[error("the keychain did not answer within two seconds")]
+    /// The store did not answer in time.
+    #[error("the session store did not answer within two seconds")]
     TimedOut,
     /// There is no keychain.
     #[error("there is no keychain here: {0}")]
     Unavailable(String),
+    /// The key is not the one that the file was written with, or the file was altered.
+    #[error("the session file `{}` does not open with the key that is there", path.display())]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The passphrase is not the one that the file was written with, or the file was altered.
+    #[error("the passphrase does not open the session file `{}`", path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl StorageError {
     /// The failure in one word, for programs.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Damaged { .. } => "session_file_damaged",
             Self::Failed(_) => "keychain_failed",
+            Self::File { .. } => "session_file_unavailable",
+            Self::Insecure { .. } => "insecure_storage",
+            Self::KeyUnavailable(_) => "store_key_unavailable",
             Self::Locked => "keychain_locked",
-            Self::Malformed => "keychain_malformed",
-            Self::TimedOut => "keychain_timed_out",
+            Self::Malformed => "session_malformed",
+            Self::TimedOut => "store_timed_out",
             Self::Unavailable(_) => "keychain_unavailable",
+            Self::WrongKey { .. } => "wrong_store_key",
+            Self::WrongPassphrase { .. } => "wrong_passphrase",
         }
     }
 }

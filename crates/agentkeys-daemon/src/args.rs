@@ -1,6 +1,9 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use agentkeys_client::{Config, Places, ProfileName, ServerUrl, Settings, SignerTrust};
+use agentkeys_client::{
+    AskedStorage, ClientError, Config, Places, ProfileName, ServerUrl, SessionStorage, SessionTokenKeyStore, Settings,
+    SignerTrust, StoreChoice, StoreKey, TerminalPrompt,
+};
 
 use crate::{DaemonConfig, RunError};
 
@@ -23,15 +26,31 @@ pub struct DaemonArgs {
     #[arg(long, env = "AGENTKEYS_PROFILE", default_value_t, value_name = "NAME")]
     pub profile: ProfileName,
 
+    /// Where the session is kept: keychain, file or memory; where it was put at sign-in unless given.
+    #[arg(long, env = "AGENTKEYS_STORE", value_name = "STORE")]
+    pub store: Option<StoreChoice>,
+
+    /// Where the key of a session file comes from: systemd, kernel or passphrase.
+    #[arg(long, env = "AGENTKEYS_STORE_KEY", value_name = "KEY")]
+    pub store_key: Option<StoreKey>,
+
     /// Listen here instead of in the runtime folder.
     #[arg(long, env = "AGENTKEYS_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
 }
 
 impl DaemonArgs {
+    /// The store that has the profile's session.
+    pub fn open_store(&self, places: &Places) -> Result<Arc<dyn SessionTokenKeyStore>, RunError> {
+        let settings = Config::load(&places.config_file())?.profile(&self.profile);
+        let asked = AskedStorage { choice: self.store.or(settings.store), key: self.store_key };
+        let storage = SessionStorage::decide(asked, places, &self.profile).map_err(ClientError::from)?;
+        Ok(storage.open(Arc::new(TerminalPrompt { may_ask: true })))
+    }
+
     /// What the daemon works with: these flags over the profile's settings.
     pub fn configure(self, places: &Places) -> Result<DaemonConfig, RunError> {
-        let Settings { broker_url, signer_url, allow_unattested_signer, aws } =
+        let Settings { broker_url, signer_url, allow_unattested_signer, store: _, aws } =
             Config::load(&places.config_file())?.profile(&self.profile);
         let allow_unattested_signer = allow_unattested_signer || self.allow_unattested_signer;
         Ok(DaemonConfig {

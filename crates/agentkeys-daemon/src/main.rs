@@ -1,11 +1,15 @@
 //! `agentkeys-daemon`: the daemon as a process of its own, for service managers.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
-use agentkeys_client::{ClientError, Exit, KeychainStore, Places};
+use agentkeys_client::{ClientError, Exit, Places, StorageError};
 use agentkeys_daemon::{DaemonArgs, RunError, run};
+use agentkeys_memory::WipingAllocator;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: WipingAllocator = WipingAllocator;
 
 /// Keeps one person's AWS credentials fresh and hands them to the agents of this machine.
 #[derive(Debug, Parser)]
@@ -20,13 +24,16 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    let closed = agentkeys_memory::close_process();
+    agentkeys_memory::keep_secrets_apart();
     let Cli { daemon, log } = Cli::parse();
-    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(io::stderr).init();
 
-    // One thread is plenty for one person, and each further one would cost memory.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Process);
-    let outcome =
-        runtime.and_then(|runtime| runtime.block_on(run(daemon, &Places::from_environment(), &KeychainStore)));
+    let places = Places::from_environment();
+    let outcome = closed.and_then(|()| runtime()).map_err(RunError::Process).and_then(|runtime| {
+        let sessions = daemon.open_store(&places)?;
+        runtime.block_on(run(daemon, &places, &*sessions))
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -34,6 +41,12 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit().code())
         }
     }
+}
+
+/// One thread is plenty for one person, and each further one would cost memory.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()
 }
 
 #[expect(clippy::print_stderr, reason = "the one message of a daemon that does not run")]
@@ -44,14 +57,29 @@ fn report(error: &RunError) {
     }
 }
 
-fn hint(error: &RunError) -> Option<&'static str> {
-    match (error, error.exit()) {
-        (_, Exit::SignInNeeded) => Some("sign in with `agentkeys init`"),
-        (_, Exit::StoreUnavailable) => Some("unlock the keychain, or start one, and try again"),
+fn hint(error: &RunError) -> Option<String> {
+    let text = match (error, error.exit()) {
+        (RunError::Client(ClientError::Storage(error)), _) => return Some(storage_hint(error)),
+        (_, Exit::SignInNeeded) => "sign in with `agentkeys init`",
         (RunError::Client(ClientError::UnattestedSigner { .. }), _) => {
-            Some("where you trust the network and the machine, spell out `--allow-unattested-signer`")
+            "where you trust the network and the machine, spell out `--allow-unattested-signer`"
         }
-        (_, Exit::Unreachable) => Some("start the server, or point `--broker-url` and `--signer-url` at yours"),
-        _ => None,
-    }
+        (_, Exit::Unreachable) => "start the server, or point `--broker-url` and `--signer-url` at yours",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn storage_hint(error: &StorageError) -> String {
+    let text = match error {
+        StorageError::Insecure { advice, .. } => return advice.clone(),
+        StorageError::KeyUnavailable(_) | StorageError::WrongKey { .. } => {
+            "give the unit `LoadCredential=agentkeys-session-key:PATH` with the key of sign-in, \
+             or start the daemon in a terminal where the key is a passphrase"
+        }
+        StorageError::WrongPassphrase { .. } => "try again",
+        StorageError::Damaged { .. } | StorageError::Malformed => "`agentkeys init --force` replaces it",
+        _ => "unlock the keychain, or start one, or sign in with `agentkeys init --store file`",
+    };
+    text.to_owned()
 }

@@ -43,7 +43,6 @@ impl RunError {
 
 /// Runs a daemon for the person whose session `sessions` keeps, until the process is asked to end.
 pub async fn run(args: DaemonArgs, places: &Places, sessions: &dyn SessionTokenKeyStore) -> Result<(), RunError> {
-    close_memory().map_err(RunError::Process)?;
     let mut asked_to_end = signal(SignalKind::terminate()).map_err(RunError::Process)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Process)?;
 
@@ -79,16 +78,4 @@ async fn follow_sign_ins(
             tracing::warn!(%error, "the new session does not work either");
         }
     }
-}
-
-/// No debugger and no core dump sees the session token.
-#[cfg(target_os = "linux")]
-fn close_memory() -> io::Result<()> {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn close_memory() -> io::Result<()> {
-    Ok(())
 }

@@ -7,12 +7,16 @@ use std::{
 };
 
 use agentkeys_http::Server;
+use agentkeys_memory::WipingAllocator;
 use agentkeys_mock_server::{AwsConfig, AwsStandIn, Mailbox, SmtpListener, Trust, dev_key_service::DevKeyService};
 use agentkeys_signer::{BrokerStanding, Signer, SignerConfig};
 use agentkeys_types::{Clock, SystemClock};
 use anyhow::{Context, bail};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: WipingAllocator = WipingAllocator;
 
 /// Development parts of AgentKeys: signer, mailbox and AWS stand-in. For development only.
 #[derive(Debug, Parser)]
@@ -119,12 +123,17 @@ impl Arguments {
     }
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    agentkeys_memory::close_process().context("the system does not let the process protect itself")?;
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     arguments.check()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()?.block_on(serve(arguments))
+}
+
+async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let state = arguments.state()?;

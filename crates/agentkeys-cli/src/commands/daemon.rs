@@ -34,12 +34,20 @@ impl DaemonCommand {
 }
 
 impl RunArgs {
-    async fn run(self, context: &Context) -> Result<(), CliError> {
+    /// In the place that the settings name.
+    pub(super) fn for_init() -> Self {
+        Self { socket: None }
+    }
+
+    pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
         let args = DaemonArgs {
             broker_url: Some(context.settings.broker_url.clone()),
             signer_url: Some(context.settings.signer_url.clone()),
             allow_unattested_signer: context.settings.allow_unattested_signer,
             profile: context.profile.clone(),
+            // It is open already.
+            store: None,
+            store_key: None,
             socket: self.socket,
         };
         Ok(agentkeys_daemon::run(args, &context.places, &*context.store).await?)

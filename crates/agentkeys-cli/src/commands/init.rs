@@ -1,7 +1,8 @@
 mod code;
+mod storage;
 
 use agentkeys_api::{ErrorCode, LinkStatus};
-use agentkeys_client::{Binding, ClientError, EmailSignIn, Session};
+use agentkeys_client::{Binding, ClientError, EmailSignIn, Role, Session};
 use agentkeys_types::{EmailAddress, EvmAddress, OmniAccount, Timestamp};
 use clap::Args;
 use serde::Serialize;
@@ -37,7 +38,10 @@ struct Outcome {
 
 impl InitArgs {
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
-        // Before a mail is sent whose outcome could not be kept.
+        // Before a mail is sent whose outcome could not be used, or not be kept.
+        if context.is_in_memory() && Role::of(&context.settings.aws).is_none() {
+            return Err(CliError::NoRole { config: context.places.config_file() });
+        }
         context.store.check().await?;
         let (session, is_new) = match self.standing_session(context).await? {
             Some(session) => (session, false),
@@ -57,6 +61,9 @@ impl InitArgs {
                 output.line(format_args!("Already signed in as {name}, until {}.", date(session_expires_at)));
             }
         });
+        if context.is_in_memory() {
+            return storage::serve_until_the_end(context, output).await;
+        }
         if is_new {
             output.note(format_args!("Next: {0} whoami · {0} aws export", context.command()));
         }
@@ -99,6 +106,7 @@ impl InitArgs {
             EmailSignIn { email: prompt.email().clone(), client_name: machine_name(), binding: self.binding() };
         let session = context.flow()?.sign_in(&sign_in, &mut prompt, &mut ()).await?;
         context.store.save(&context.profile, &session).await?;
+        storage::settle(context, output).await;
         output.done("Signed in");
         Ok(session)
     }

@@ -11,18 +11,20 @@ pub(crate) struct LogoutArgs {
     #[arg(long)]
     all: bool,
 
-    /// Only forget the session here, where the broker cannot be reached; it stands until it ends
+    /// Only forget the session here, where the broker or the key cannot be reached; it stands until it ends
     #[arg(long, conflicts_with = "all")]
     local: bool,
 }
 
 impl LogoutArgs {
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
-        let Some(session) = context.store.load(&context.profile).await? else {
-            output.result(&json!({"signed_out": false}), |output| output.line("Nobody is signed in."));
-            return Ok(());
-        };
+        // What is only forgotten need not be read: its key may be lost.
         if !self.local {
+            let Some(session) = context.store.load(&context.profile).await? else {
+                context.storage.forget()?;
+                output.result(&json!({"signed_out": false}), |output| output.line("Nobody is signed in."));
+                return Ok(());
+            };
             // It may be over already, which is as good. To the broker that issued it, whichever the settings name today.
             let broker = BrokerClient::new(&context.http, session.broker_url.clone());
             let revoked = if self.all {
@@ -33,6 +35,7 @@ impl LogoutArgs {
             revoked.or_else(|error| if error.needs_sign_in() { Ok(()) } else { Err(error) })?;
         }
         context.store.delete(&context.profile).await?;
+        context.storage.forget()?;
         output.result(&json!({"signed_out": true}), |output| {
             output.done(if self.all { "Signed out, here and everywhere else" } else { "Signed out" });
         });

@@ -1,16 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use agentkeys_api::IdentityView;
-use agentkeys_crypto::DeviceKey;
-use agentkeys_types::{OmniAccount, SessionId, SessionToken, Timestamp};
 use async_trait::async_trait;
 use keyring_core::{CredentialStore, Entry, Error};
-use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::{SessionTokenKeyStore, StorageError};
-use crate::{ProfileName, ServerUrl, Session};
+use super::{SessionTokenKeyStore, StorageError, blocking::within, kept::Kept, platform};
+use crate::{ProfileName, Session};
 
 const SERVICE: &str = "agentkeys";
 /// No profile can have this name.
@@ -18,41 +13,77 @@ const TRIAL: &str = "trial entry";
 /// A bus that hangs must not hang the command.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Keeps sessions in the keychain of the operating system: on Linux, the Secret Service of the desktop.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeychainStore;
+type Open = dyn Fn() -> keyring_core::Result<Arc<CredentialStore>> + Send + Sync;
+
+/// Keeps sessions in a keychain.
+#[derive(Clone)]
+pub struct KeychainStore {
+    open: Arc<Open>,
+}
+
+impl KeychainStore {
+    /// Over another keychain than the operating system's.
+    pub fn over(keychain: Arc<CredentialStore>) -> Self {
+        Self { open: Arc::new(move || Ok(Arc::clone(&keychain))) }
+    }
+
+    /// Does `work` with the entry of `user`, in time.
+    async fn with_entry<T: Send + 'static>(
+        &self,
+        user: &str,
+        work: impl FnOnce(Entry) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (open, user) = (Arc::clone(&self.open), user.to_owned());
+        within(LIMIT, move || {
+            let keychain = open().map_err(Fault::Absent)?;
+            let entry = keychain.build(SERVICE, &user, None).map_err(Fault::Keychain)?;
+            Ok(work(entry)?)
+        })
+        .await
+    }
+}
+
+impl Default for KeychainStore {
+    /// Over the keychain of the operating system.
+    fn default() -> Self {
+        Self { open: Arc::new(platform::open) }
+    }
+}
+
+impl fmt::Debug for KeychainStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeychainStore")
+    }
+}
 
 #[async_trait]
 impl SessionTokenKeyStore for KeychainStore {
     async fn check(&self) -> Result<(), StorageError> {
-        within(LIMIT, || {
-            let entry = entry(TRIAL)?;
+        self.with_entry(TRIAL, |entry| {
             entry.set_secret(b"trial")?;
             let found = entry.get_secret()?;
             entry.delete_credential()?;
-            if found == b"trial" { Ok(()) } else { Err(Fault::Is(StorageError::Malformed)) }
+            if found == b"trial" { Ok(()) } else { Err(Fault::Malformed) }
         })
         .await
     }
 
     async fn load(&self, profile: &ProfileName) -> Result<Option<Session>, StorageError> {
-        let profile = profile.to_string();
-        within(LIMIT, move || match entry(&profile)?.get_secret().map(Zeroizing::new) {
-            Ok(bytes) => Ok(Some(Kept::read(&bytes)?)),
+        let found = self.with_entry(profile.as_str(), |entry| match entry.get_secret() {
+            Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
             Err(Error::NoEntry) => Ok(None),
             Err(error) => Err(error.into()),
-        })
-        .await
+        });
+        found.await?.map(|bytes| Kept::read(&bytes)).transpose()
     }
 
     async fn save(&self, profile: &ProfileName, session: &Session) -> Result<(), StorageError> {
-        let (profile, bytes) = (profile.to_string(), Kept::write(session)?);
-        within(LIMIT, move || Ok(entry(&profile)?.set_secret(&bytes)?)).await
+        let bytes = Kept::write(session)?;
+        self.with_entry(profile.as_str(), move |entry| Ok(entry.set_secret(&bytes)?)).await
     }
 
     async fn delete(&self, profile: &ProfileName) -> Result<(), StorageError> {
-        let profile = profile.to_string();
-        within(LIMIT, move || match entry(&profile)?.delete_credential() {
+        self.with_entry(profile.as_str(), |entry| match entry.delete_credential() {
             Ok(()) | Err(Error::NoEntry) => Ok(()),
             Err(error) => Err(error.into()),
         })
@@ -60,81 +91,18 @@ impl SessionTokenKeyStore for KeychainStore {
     }
 
     fn name(&self) -> &'static str {
-        if cfg!(target_os = "linux") { "Secret Service" } else { "keychain" }
+        platform::NAME
     }
 }
 
-/// A session as the keychain holds it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept<T> {
-    session_token: T,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "device_key")]
-    device_key: Option<DeviceKey>,
-    session_id: SessionId,
-    expires_at: Timestamp,
-    omni_account: OmniAccount,
-    identity: IdentityView,
-    broker_url: ServerUrl,
-}
-
-impl Kept<SessionToken> {
-    fn read(bytes: &[u8]) -> Result<Session, StorageError> {
-        let kept: Self = serde_json::from_slice(bytes).map_err(|_| StorageError::Malformed)?;
-        Ok(Session {
-            token: kept.session_token,
-            device_key: kept.device_key,
-            session_id: kept.session_id,
-            expires_at: kept.expires_at,
-            omni_account: kept.omni_account,
-            identity: kept.identity,
-            broker_url: kept.broker_url,
-        })
-    }
-}
-
-impl<'a> Kept<&'a str> {
-    fn write(session: &'a Session) -> Result<Zeroizing<Vec<u8>>, StorageError> {
-        let kept = Self {
-            session_token: session.token.expose(),
-            device_key: session.device_key.clone(),
-            session_id: session.session_id,
-            expires_at: session.expires_at,
-            omni_account: session.omni_account,
-            identity: session.identity.clone(),
-            broker_url: session.broker_url.clone(),
-        };
-        // Large enough that the buffer is not moved while it grows, which would leave copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
-        serde_json::to_writer(&mut *bytes, &kept).map_err(|_| StorageError::Malformed)?;
-        Ok(bytes)
-    }
-}
-
-/// The secret of a device key in base64url.
-mod device_key {
-    use agentkeys_crypto::DeviceKey;
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-    use zeroize::Zeroizing;
-
-    #[expect(clippy::ref_option, reason = "this is how serde passes a field")]
-    pub(super) fn serialize<S: Serializer>(key: &Option<DeviceKey>, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = key.as_ref().map(|key| Zeroizing::new(URL_SAFE_NO_PAD.encode(key.expose_secret())));
-        text.as_deref().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceKey>, D::Error> {
-        let Some(text) = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new) else { return Ok(None) };
-        let unusable = || D::Error::custom("a device key is a P-256 scalar in base64url");
-        let secret = URL_SAFE_NO_PAD.decode(&*text).map(Zeroizing::new).map_err(|_| unusable())?;
-        DeviceKey::from_secret(&secret).map(Some).map_err(|_| unusable())
-    }
-}
-
+/// What went wrong, and on which side of the keychain's door.
 enum Fault {
-    Is(StorageError),
+    /// Nothing answers where the keychain should be.
+    Absent(Error),
+    /// The keychain answered with an error.
     Keychain(Error),
+    /// It gave something else than it was given.
+    Malformed,
 }
 
 impl From<Error> for Fault {
@@ -143,112 +111,129 @@ impl From<Error> for Fault {
     }
 }
 
-impl From<StorageError> for Fault {
-    fn from(error: StorageError) -> Self {
-        Self::Is(error)
-    }
-}
-
 impl From<Fault> for StorageError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Is(error) => error,
-            Fault::Keychain(Error::NoStorageAccess(_)) => Self::Locked,
-            Fault::Keychain(Error::NoDefaultStore) => {
-                Self::Unavailable("this system has none that is known".to_owned())
-            }
+            Fault::Absent(Error::NoDefaultStore) => Self::Unavailable("this system has none that is known".to_owned()),
+            Fault::Absent(Error::PlatformFailure(error)) => Self::Unavailable(error.to_string()),
+            Fault::Absent(Error::NoStorageAccess(_)) | Fault::Keychain(Error::NoStorageAccess(_)) => Self::Locked,
             // These two carry what was read, which may be a session.
-            Fault::Keychain(Error::BadEncoding(_) | Error::BadDataFormat(..)) => Self::Malformed,
-            Fault::Keychain(error) => Self::Failed(error.to_string()),
+            Fault::Malformed | Fault::Keychain(Error::BadEncoding(_) | Error::BadDataFormat(..)) => Self::Malformed,
+            Fault::Absent(error) | Fault::Keychain(error) => Self::Failed(error.to_string()),
         }
-    }
-}
-
-fn entry(user: &str) -> Result<Entry, Fault> {
-    Ok(platform_store()?.build(SERVICE, user, None)?)
-}
-
-#[cfg(target_os = "linux")]
-fn platform_store() -> Result<Arc<CredentialStore>, Fault> {
-    match zbus_secret_service_keyring_store::Store::new() {
-        Ok(store) => Ok(store),
-        // Nothing on the bus answers to the name, or there is no bus.
-        Err(Error::PlatformFailure(error)) => Err(StorageError::Unavailable(error.to_string()).into()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn platform_store() -> Result<Arc<CredentialStore>, Fault> {
-    Err(Error::NoDefaultStore.into())
-}
-
-/// Runs `work` where it may block, and stops waiting for it after `limit`.
-///
-/// On a thread of its own, because a runtime waits at its end for what it blocks on, for as long as that takes.
-async fn within<T: Send + 'static>(
-    limit: Duration,
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, StorageError> {
-    let (done, answer) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("keychain".to_owned())
-        .spawn(move || done.send(work().map_err(StorageError::from)))
-        .map_err(|error| StorageError::Failed(error.to_string()))?;
-    match tokio::time::timeout(limit, answer).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(StorageError::Failed("it ended without an answer".to_owned())),
-        Err(_) => Err(StorageError::TimedOut),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use keyring_core::mock;
+
     use super::*;
+    use crate::session_token_key_store::kept::tests::session;
 
-    fn session() -> Session {
-        Session {
-            token: SessionToken::new("aks_very-secret".to_owned()),
-            device_key: Some(DeviceKey::from_secret(&[7; 32]).unwrap()),
-            session_id: SessionId::from_bytes([1; 16]),
-            expires_at: "2026-12-22T10:00:00Z".parse().unwrap(),
-            omni_account: OmniAccount::from_bytes([2; 32]),
-            identity: serde_json::from_str(r#"{"type":"email","value":"ada@example.com"}"#).unwrap(),
-            broker_url: "https://broker.example.com".parse().unwrap(),
-        }
+    /// A store, and the keychain below it.
+    fn store() -> (KeychainStore, Arc<CredentialStore>) {
+        let keychain: Arc<CredentialStore> = mock::Store::new().unwrap();
+        (KeychainStore::over(Arc::clone(&keychain)), keychain)
     }
 
-    #[test]
-    fn a_session_survives_the_keychain() {
-        let bytes = Kept::write(&session()).unwrap();
-
-        let read = Kept::read(&bytes).unwrap();
-
-        assert_eq!(read.token.expose(), "aks_very-secret");
-        assert_eq!(read.device_key.unwrap().expose_secret(), [7; 32]);
-        assert_eq!(read.broker_url, session().broker_url);
+    fn profile() -> ProfileName {
+        ProfileName::default()
     }
 
-    #[test]
-    fn something_else_in_the_keychain_is_malformed() {
-        for bytes in [&b""[..], b"{}", b"aks_very-secret"] {
-            assert_eq!(Kept::read(bytes).unwrap_err(), StorageError::Malformed);
-        }
-    }
-
-    #[test]
-    fn an_error_never_repeats_what_was_read() {
-        let fault = Fault::Keychain(Error::BadEncoding(b"aks_very-secret".to_vec()));
-
-        assert_eq!(StorageError::from(fault), StorageError::Malformed);
+    /// Makes the next call for `user` fail.
+    fn fail(keychain: &Arc<CredentialStore>, user: &str, error: Error) {
+        let entry = keychain.build(SERVICE, user, None).unwrap();
+        entry.as_any().downcast_ref::<mock::Cred>().unwrap().set_error(error);
     }
 
     #[tokio::test]
-    async fn a_keychain_that_hangs_is_given_up() {
-        let (_never, held) = std::sync::mpsc::channel::<()>();
+    async fn a_session_is_kept_replaced_and_forgotten() {
+        let (store, _) = store();
 
-        let outcome = within(Duration::ZERO, move || Ok(held.recv().is_ok())).await;
+        assert!(store.load(&profile()).await.unwrap().is_none());
+        store.save(&profile(), &session("aks_one")).await.unwrap();
+        store.save(&profile(), &session("aks_two")).await.unwrap();
+        assert_eq!(store.load(&profile()).await.unwrap().unwrap().token.expose(), "aks_two");
+        store.delete(&profile()).await.unwrap();
+        store.delete(&profile()).await.unwrap();
+        assert!(store.load(&profile()).await.unwrap().is_none());
+    }
 
-        assert_eq!(outcome, Err(StorageError::TimedOut));
+    #[tokio::test]
+    async fn each_profile_has_its_session() {
+        let (store, _) = store();
+        let work: ProfileName = "work".parse().unwrap();
+
+        store.save(&profile(), &session("aks_one")).await.unwrap();
+
+        assert!(store.load(&work).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_check_leaves_nothing_behind() {
+        let (store, keychain) = store();
+
+        store.check().await.unwrap();
+
+        let trial = keychain.build(SERVICE, TRIAL, None).unwrap();
+        assert!(matches!(trial.get_secret(), Err(Error::NoEntry)));
+    }
+
+    #[tokio::test]
+    async fn a_locked_keychain_is_said_to_be_locked_whatever_is_asked_of_it() {
+        let (store, keychain) = store();
+        let lock = |user| fail(&keychain, user, Error::NoStorageAccess("NoResult".into()));
+
+        lock(TRIAL);
+        assert_eq!(store.check().await, Err(StorageError::Locked));
+        lock("default");
+        assert_eq!(store.load(&profile()).await.unwrap_err(), StorageError::Locked);
+        lock("default");
+        assert_eq!(store.save(&profile(), &session("aks_one")).await, Err(StorageError::Locked));
+        lock("default");
+        assert_eq!(store.delete(&profile()).await, Err(StorageError::Locked));
+    }
+
+    #[tokio::test]
+    async fn an_error_never_repeats_what_was_read() {
+        let (store, keychain) = store();
+        fail(&keychain, "default", Error::BadEncoding(b"aks_very-secret".to_vec()));
+
+        assert_eq!(store.load(&profile()).await.unwrap_err(), StorageError::Malformed);
+    }
+
+    #[tokio::test]
+    async fn something_else_in_the_keychain_is_malformed() {
+        let (store, keychain) = store();
+        keychain.build(SERVICE, "default", None).unwrap().set_secret(b"aks_very-secret").unwrap();
+
+        assert_eq!(store.load(&profile()).await.unwrap_err(), StorageError::Malformed);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_too_long_for_the_keychain_is_a_failure() {
+        let (store, keychain) = store();
+        fail(&keychain, "default", Error::TooLong("secret".to_owned(), 2560));
+
+        let error = store.save(&profile(), &session("aks_one")).await.unwrap_err();
+
+        assert_eq!(error.code(), "keychain_failed");
+    }
+
+    #[tokio::test]
+    async fn a_keychain_that_is_not_there_is_unavailable() {
+        for (error, code) in [
+            (Error::NoDefaultStore, "keychain_unavailable"),
+            (Error::PlatformFailure(Box::new(io::Error::other("no bus"))), "keychain_unavailable"),
+            (Error::NoStorageAccess("locked".into()), "keychain_locked"),
+        ] {
+            let error = std::sync::Mutex::new(Some(error));
+            let store = KeychainStore { open: Arc::new(move || Err(error.lock().unwrap().take().unwrap())) };
+
+            assert_eq!(store.check().await.unwrap_err().code(), code);
+        }
     }
 }

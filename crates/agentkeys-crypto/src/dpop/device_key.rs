@@ -1,5 +1,6 @@
 use std::fmt;
 
+use agentkeys_memory::Secret;
 use agentkeys_types::{KeyThumbprint, Timestamp, TokenDigest};
 use aws_lc_rs::{
     agreement::{self, ECDH_P256},
@@ -8,7 +9,6 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use zeroize::Zeroizing;
 
 use super::proof::{Claims, header};
 use crate::{Jwk, KeyError, random};
@@ -19,7 +19,7 @@ use crate::{Jwk, KeyError, random};
 /// and erased after it.
 #[derive(Clone)]
 pub struct DeviceKey {
-    secret: Zeroizing<Vec<u8>>,
+    secret: Secret,
     point: Vec<u8>,
     header: String,
     thumbprint: KeyThumbprint,
@@ -44,12 +44,12 @@ impl DeviceKey {
         let point = public.as_ref().to_vec();
         let jwk = Jwk::es256(&point).ok_or(KeyError::Signing)?;
         let thumbprint = jwk.kid.parse().map_err(|_| KeyError::Signing)?;
-        Ok(Self { secret: Zeroizing::new(secret.to_vec()), point, header: header(&jwk), thumbprint })
+        Ok(Self { secret: Secret::from(secret), point, header: header(&jwk), thumbprint })
     }
 
     /// The 32 bytes of the secret, for the one place that keeps it between runs.
     pub fn expose_secret(&self) -> &[u8] {
-        &self.secret
+        self.secret.expose()
     }
 
     /// Names the key: what a session is bound to.
@@ -87,7 +87,7 @@ impl DeviceKey {
 
     fn sign(&self, message: &[u8]) -> Result<impl AsRef<[u8]> + use<>, KeyError> {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
-        let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &self.secret, &self.point);
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, self.secret.expose(), &self.point);
         let pair = pair.map_err(|_| KeyError::Signing)?;
         pair.sign(&SystemRandom::new(), message).map_err(|_| KeyError::Signing)
     }

@@ -1,0 +1,128 @@
+use agentkeys_api::IdentityView;
+use agentkeys_crypto::DeviceKey;
+use agentkeys_types::{OmniAccount, SessionId, SessionToken, Timestamp};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::StorageError;
+use crate::{ServerUrl, Session};
+
+/// A session as every store that outlives a process holds it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kept<T> {
+    session_token: T,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "device_key")]
+    device_key: Option<DeviceKey>,
+    session_id: SessionId,
+    expires_at: Timestamp,
+    omni_account: OmniAccount,
+    identity: IdentityView,
+    broker_url: ServerUrl,
+}
+
+impl Kept<SessionToken> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Session, StorageError> {
+        let kept: Self = serde_json::from_slice(bytes).map_err(|_| StorageError::Malformed)?;
+        Ok(Session {
+            token: kept.session_token,
+            device_key: kept.device_key,
+            session_id: kept.session_id,
+            expires_at: kept.expires_at,
+            omni_account: kept.omni_account,
+            identity: kept.identity,
+            broker_url: kept.broker_url,
+        })
+    }
+}
+
+impl<'a> Kept<&'a str> {
+    pub(super) fn write(session: &'a Session) -> Result<Zeroizing<Vec<u8>>, StorageError> {
+        let kept = Self {
+            session_token: session.token.expose(),
+            device_key: session.device_key.clone(),
+            session_id: session.session_id,
+            expires_at: session.expires_at,
+            omni_account: session.omni_account,
+            identity: session.identity.clone(),
+            broker_url: session.broker_url.clone(),
+        };
+        // Large enough that the buffer is not moved while it grows, which would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        serde_json::to_writer(&mut *bytes, &kept).map_err(|_| StorageError::Malformed)?;
+        Ok(bytes)
+    }
+}
+
+/// The secret of a device key in base64url.
+mod device_key {
+    use agentkeys_crypto::DeviceKey;
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use zeroize::Zeroizing;
+
+    #[expect(clippy::ref_option, reason = "this is how serde passes a field")]
+    pub(super) fn serialize<S: Serializer>(key: &Option<DeviceKey>, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = key.as_ref().map(|key| Zeroizing::new(URL_SAFE_NO_PAD.encode(key.expose_secret())));
+        text.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceKey>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new) else { return Ok(None) };
+        let unusable = || D::Error::custom("a device key is a P-256 scalar in base64url");
+        let secret = URL_SAFE_NO_PAD.decode(&*text).map(Zeroizing::new).map_err(|_| unusable())?;
+        DeviceKey::from_secret(&secret).map(Some).map_err(|_| unusable())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Ada's session, with this token.
+    pub(in crate::session_token_key_store) fn session(token: &str) -> Session {
+        Session {
+            token: SessionToken::new(token.to_owned()),
+            device_key: Some(DeviceKey::from_secret(&[7; 32]).unwrap()),
+            session_id: SessionId::from_bytes([1; 16]),
+            expires_at: "2026-12-22T10:00:00Z".parse().unwrap(),
+            omni_account: OmniAccount::from_bytes([2; 32]),
+            identity: serde_json::from_str(r#"{"type":"email","value":"ada@example.com"}"#).unwrap(),
+            broker_url: "https://broker.example.com".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_session_survives_being_written() {
+        let bytes = Kept::write(&session("aks_very-secret")).unwrap();
+
+        let read = Kept::read(&bytes).unwrap();
+
+        assert_eq!(read.token.expose(), "aks_very-secret");
+        assert_eq!(read.device_key.unwrap().expose_secret(), [7; 32]);
+        assert_eq!(read.broker_url.to_string(), "https://broker.example.com");
+    }
+
+    #[test]
+    fn something_else_is_malformed() {
+        for bytes in [&b""[..], b"{}", b"aks_very-secret"] {
+            assert_eq!(Kept::read(bytes).unwrap_err(), StorageError::Malformed);
+        }
+    }
+
+    /// Windows takes 2,560 bytes. A session token of the broker has fewer than 900.
+    #[test]
+    fn even_a_large_session_fits_into_every_keychain() {
+        let address = format!("{}@{}.example.com", "a".repeat(64), "b".repeat(60));
+        let identity = format!(r#"{{"type":"email","value":"{address}"}}"#);
+        let large = Session {
+            identity: serde_json::from_str(&identity).unwrap(),
+            broker_url: format!("https://{}.example.com", "b".repeat(60)).parse().unwrap(),
+            ..session(&"t".repeat(1200))
+        };
+
+        let bytes = Kept::write(&large).unwrap();
+
+        assert!(bytes.len() < 2560, "{}", bytes.len());
+    }
+}
