@@ -20,7 +20,7 @@ use crate::{Jwk, KeyError, random};
 #[derive(Clone)]
 pub struct DeviceKey {
     secret: Secret,
-    point: Vec<u8>,
+    point: [u8; 65],
     header: String,
     thumbprint: KeyThumbprint,
 }
@@ -41,10 +41,10 @@ impl DeviceKey {
     pub fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
         let private = agreement::PrivateKey::from_private_key(&ECDH_P256, secret).map_err(|_| KeyError::Signing)?;
         let public = private.compute_public_key().map_err(|_| KeyError::Signing)?;
-        let point = public.as_ref().to_vec();
+        let point: [u8; 65] = public.as_ref().try_into().map_err(|_| KeyError::Signing)?;
         let jwk = Jwk::es256(&point).ok_or(KeyError::Signing)?;
         let thumbprint = jwk.kid.parse().map_err(|_| KeyError::Signing)?;
-        Ok(Self { secret: Secret::from(secret), point, header: header(&jwk), thumbprint })
+        Ok(Self { secret: Secret::from(secret), point, header: header(&point), thumbprint })
     }
 
     /// The 32 bytes of the secret, for the one place that keeps it between runs.

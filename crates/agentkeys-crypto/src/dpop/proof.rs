@@ -25,9 +25,9 @@ pub(super) struct Claims {
     pub(super) nonce: Option<String>,
 }
 
-/// The protected header of every proof by the key `jwk`, encoded.
-pub(super) fn header(jwk: &Jwk) -> String {
-    let (x, y) = (&jwk.x, &jwk.y);
+/// The protected header of every proof by the key whose uncompressed point is `point`, encoded.
+pub(super) fn header(point: &[u8; 65]) -> String {
+    let [x, y] = [&point[1..33], &point[33..]].map(|coordinate| URL_SAFE_NO_PAD.encode(coordinate));
     let jwk = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
     URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"ES256","typ":"dpop+jwt","jwk":{jwk}}}"#))
 }

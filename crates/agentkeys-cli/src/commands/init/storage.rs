@@ -42,5 +42,5 @@ pub(super) async fn serve_until_the_end(context: &Context, output: &Output) -> R
 
 async fn revoke(session: &Session, context: &Context) {
     let broker = BrokerClient::new(&context.http, session.broker_url.clone());
-    let _ = broker.revoke_session(&session, session.session_id).await;
+    let _ = broker.revoke_session(session, session.session_id).await;
 }
