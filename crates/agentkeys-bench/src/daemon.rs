@@ -10,7 +10,7 @@ use std::{
 use agentkeys_api::SignedIn;
 use agentkeys_client::{AwsSettings, DaemonClient, Http, ProfileName, ServerUrl, Session, SignerTrust};
 use agentkeys_daemon::DaemonConfig;
-use agentkeys_types::SystemClock;
+use agentkeys_types::{Clock, SystemClock};
 use anyhow::Context;
 use clap::Args;
 
@@ -33,7 +33,7 @@ impl Daemon {
     /// Serves until the process is ended.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let signed_in: SignedIn = serde_json::from_reader(std::io::stdin())?;
-        let session = Session::opened(signed_in, None, self.broker_url.clone())?;
+        let session = Session::opened(signed_in, None, self.broker_url.clone(), SystemClock.now())?;
         let aws = AwsSettings {
             role_arn: Some("arn:aws:iam::000000000000:role/agentkeys-dev".parse()?),
             endpoint_url: Some(self.sts_url),
@@ -48,7 +48,7 @@ impl Daemon {
             socket: self.socket,
         };
         let _running =
-            agentkeys_daemon::Daemon::start(config, session, Arc::new(SystemClock), &Http::default()).await?;
+            agentkeys_daemon::Daemon::start(config, session, None, Arc::new(SystemClock), &Http::default()).await?;
         std::future::pending().await
     }
 }

@@ -33,7 +33,7 @@ pub enum RenewalError {
 impl Broker {
     /// Gives the session behind a bound token a fresh one: from the answer on, the token that was presented is over.
     ///
-    /// No person is needed, up to the absolute life of the session. The same request within a minute gets the same
+    /// No person is needed, up to the absolute life of the session. The same request within ten minutes gets the same
     /// token again, because an answer can be lost; at any other time a token that was replaced revokes the session.
     pub async fn renew_session(
         &self,

@@ -105,6 +105,8 @@ pub(crate) enum Command {
     /// Show who is signed in, with which wallet, and for how long
     #[command(visible_alias = "status")]
     Whoami(commands::whoami::WhoamiArgs),
+    /// End a session at once, and say whom that reached
+    Revoke(commands::revoke::RevokeArgs),
     /// Revoke the session and forget it
     Logout(commands::logout::LogoutArgs),
     /// The sessions of the account

@@ -8,6 +8,7 @@ pub(crate) mod identities;
 pub(crate) mod init;
 pub(crate) mod logout;
 pub(crate) mod man;
+pub(crate) mod revoke;
 #[cfg(feature = "dev")]
 pub(crate) mod serve;
 pub(crate) mod sessions;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Dev(args) => args.run(&context, output).await,
         Command::Init(args) => args.run(&context, output).await.map(|()| 0),
         Command::Whoami(args) => args.run(&context, output).await.map(|()| 0),
+        Command::Revoke(args) => args.run(&context, output).await.map(|()| 0),
         Command::Logout(args) => args.run(&context, output).await.map(|()| 0),
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),

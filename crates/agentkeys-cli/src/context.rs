@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use agentkeys_client::{
-    AskedStorage, BrokerClient, ClientError, Config, Flow, Http, Places, ProfileName, Session, SessionStorage,
+    AskedStorage, BrokerClient, ClientError, Config, Flow, Http, Places, ProfileName, Renewal, Session, SessionStorage,
     SessionTokenKeyStore, Settings, SignerClient, SignerTrust, StoreChoice, TerminalPrompt,
 };
 use agentkeys_types::{Clock, SystemClock};
@@ -16,6 +16,7 @@ pub(crate) struct Context {
     pub(crate) http: Http,
     pub(crate) storage: SessionStorage,
     pub(crate) store: Arc<dyn SessionTokenKeyStore>,
+    pub(crate) renewal: Arc<Renewal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) no_input: bool,
 }
@@ -34,14 +35,17 @@ impl Context {
         let asked = AskedStorage { choice: global.store.or(settings.store), key: global.store_key };
         let storage = SessionStorage::decide(asked, &places, &global.profile)?;
         let store = storage.open(Arc::new(TerminalPrompt { may_ask: !global.no_input }));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let renewal = Renewal::new(Arc::clone(&store), &places, &global.profile, Arc::clone(&clock));
         Ok(Self {
+            renewal: Arc::new(renewal),
             places,
             profile: global.profile.clone(),
             settings,
             http: global.timeout.map_or_else(Http::default, Http::with_timeout),
             storage,
             store,
-            clock: Arc::new(SystemClock),
+            clock,
             no_input: global.no_input,
         })
     }
@@ -64,14 +68,14 @@ impl Context {
         self.places.socket(&self.profile)
     }
 
-    /// The session of the profile, for the broker of the settings.
+    /// The session of the profile, for the broker of the settings; with a fresh token where it was time for one.
     pub(crate) async fn session(&self) -> Result<Session, ClientError> {
-        let session = self.store.load(&self.profile).await?.ok_or(ClientError::NotSignedIn)?;
+        let session = self.renewal.load().await?.ok_or(ClientError::NotSignedIn)?;
         session.at(&self.settings.broker_url)?;
         if session.is_over(self.clock.now()) {
             return Err(ClientError::SessionExpired);
         }
-        Ok(session)
+        self.renewal.renew_if_due(&self.broker(), session).await
     }
 
     /// Whether the session is gone when the process ends that has it.

@@ -67,6 +67,7 @@ impl DevArgs {
         let daemon = Daemon::start(
             daemon_config(context, &system, aws.clone())?,
             walked.session.clone(),
+            None,
             context.clock.clone(),
             &context.http,
         );

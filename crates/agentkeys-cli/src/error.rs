@@ -25,6 +25,8 @@ pub(crate) enum CliError {
     },
     #[error("no role is set")]
     NoRole { config: PathBuf },
+    #[error("the session is revoked, and the {0} does not act on it yet")]
+    NotReached(&'static str),
     #[error("the code must be typed in, and `--no-input` forbids to ask for it")]
     NoTerminal,
     #[cfg(feature = "dev")]
@@ -48,6 +50,7 @@ impl CliError {
             #[cfg(feature = "dev")]
             Self::Dev(error) => return error.exit(),
             Self::EndsSoon(_) => Exit::SignInNeeded,
+            Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
             Self::File { .. } | Self::SignedInAsOther(_) | Self::System(_) => Exit::Other,
             #[cfg(feature = "dev")]
@@ -68,6 +71,7 @@ impl CliError {
             Self::EndsSoon(_) => "session_ends_soon",
             Self::File { .. } => "file_unavailable",
             Self::NoTerminal => "input_needed",
+            Self::NotReached(_) => "not_reached",
             #[cfg(feature = "dev")]
             Self::Server(_) => "server_failed",
             Self::SignedInAsOther(_) => "signed_in_as_other",

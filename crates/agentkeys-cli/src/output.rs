@@ -71,6 +71,11 @@ impl Output {
         self.line(format_args!("{} {text}", self.results.mark(true)));
     }
 
+    /// A line of the result that says that something was not done.
+    pub(crate) fn failed(&self, text: impl Display) {
+        self.line(format_args!("{} {text}", self.results.mark(false)));
+    }
+
     /// The whole result, as a program reads it.
     pub(crate) fn document(&self, document: &impl Serialize) {
         // None of our documents can fail to be written: their keys are texts.

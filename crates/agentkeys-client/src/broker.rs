@@ -6,7 +6,7 @@ use agentkeys_api::{
     WalletStart, WalletVerify, paths,
 };
 use agentkeys_crypto::DeviceKey;
-use agentkeys_types::{EvmAddress, SessionId};
+use agentkeys_types::{EvmAddress, SessionId, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -27,6 +27,11 @@ impl BrokerClient {
     /// Where the broker is.
     pub fn url(&self) -> &ServerUrl {
         &self.0.url
+    }
+
+    /// What time it is here.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.now()
     }
 
     /// Asks for a code by mail, for a session that will be bound to `key`.

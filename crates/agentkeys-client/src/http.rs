@@ -246,6 +246,11 @@ impl Server {
         Ok(request.header(DPOP, proof.map_err(|_| ClientError::DeviceKey)?))
     }
 
+    /// What time it is for this server's client.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.http.now()
+    }
+
     fn nonce(&self) -> MutexGuard<'_, Option<String>> {
         self.nonce.lock().unwrap_or_else(PoisonError::into_inner)
     }

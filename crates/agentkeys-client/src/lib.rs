@@ -16,6 +16,7 @@ mod flow;
 mod http;
 mod places;
 mod profile;
+mod renewal;
 mod server_url;
 mod session;
 mod session_token_key_store;
@@ -35,6 +36,7 @@ pub use flow::{Flow, Observer, Role, Step, Walked, WalletProof};
 pub use http::Http;
 pub use places::Places;
 pub use profile::ProfileName;
+pub use renewal::Renewal;
 pub use server_url::ServerUrl;
 pub use session::Session;
 pub use session_token_key_store::{

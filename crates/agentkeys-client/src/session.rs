@@ -15,6 +15,8 @@ pub struct Session {
     pub session_id: SessionId,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// From when on it is to be renewed; never, where it is bound to no device key.
+    pub renew_at: Option<Timestamp>,
     /// The account that it acts for.
     pub omni_account: OmniAccount,
     /// The identity that signed in.
@@ -24,7 +26,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session that a sign-in at `broker_url` opened, with `device_key`.
+    /// The session that a sign-in at `broker_url` opened at `now`, with `device_key`.
     ///
     /// # Errors
     ///
@@ -33,13 +35,17 @@ impl Session {
         signed_in: SignedIn,
         device_key: Option<DeviceKey>,
         broker_url: ServerUrl,
+        now: Timestamp,
     ) -> Result<Self, ClientError> {
         let SignedIn { session_token, token_type, session_id, expires_at, omni_account, identity } = signed_in;
         if token_type != TokenType::of(device_key.is_some()) {
             let reason = "it did not bind the session to this device";
             return Err(ClientError::UnexpectedAnswer { url: broker_url.to_string(), reason });
         }
-        Ok(Self { token: session_token, device_key, session_id, expires_at, omni_account, identity, broker_url })
+        // At two thirds of its life, which leaves the last third for the days on which nobody is there.
+        let renew_at = device_key.is_some().then(|| now.after(expires_at.since(now) * 2 / 3));
+        let token = session_token;
+        Ok(Self { token, device_key, session_id, expires_at, renew_at, omni_account, identity, broker_url })
     }
 
     /// The session itself, for its own broker only and the signer that trusts it.
@@ -57,6 +63,11 @@ impl Session {
 
     pub(crate) fn credential(&self) -> Credential<'_> {
         Credential::new(self.token.expose(), self.device_key.as_ref())
+    }
+
+    /// Whether it is time for a fresh token.
+    pub fn is_renewal_due(&self, now: Timestamp) -> bool {
+        self.renew_at.is_some_and(|renew_at| now >= renew_at)
     }
 
     /// Whether its time is over by `now`.

@@ -56,7 +56,7 @@ pub async fn request_session_token(
         let code = prompt.code(&started, attempt).await?;
         let request = EmailVerify { request_id: started.request_id.clone(), code };
         match broker.verify_email(&request, key.as_ref()).await {
-            Ok(signed_in) => return Session::opened(signed_in, key, broker.url().clone()),
+            Ok(signed_in) => return Session::opened(signed_in, key, broker.url().clone(), broker.now()),
             Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::InvalidCode => attempt += 1,
             Err(error) => return Err(error),
         }

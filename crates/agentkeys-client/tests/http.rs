@@ -84,6 +84,7 @@ impl Fake {
             device_key: None,
             session_id: SessionId::from_bytes([1; 16]),
             expires_at: "2026-12-22T10:00:00Z".parse().unwrap(),
+            renew_at: None,
             omni_account: ACCOUNT.parse().unwrap(),
             identity: serde_json::from_value(json!({"type": "email", "value": "ada@example.com"})).unwrap(),
             broker_url: self.url.clone(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use agentkeys_client::{
-    AwsSettings, BrokerClient, ClientError, Flow, Http, ProfileName, Role, ServerUrl, Session, SignerClient,
+    AwsSettings, BrokerClient, ClientError, Flow, Http, ProfileName, Renewal, Role, ServerUrl, Session, SignerClient,
     SignerTrust,
 };
 use agentkeys_types::Clock;
@@ -48,7 +48,8 @@ pub struct DaemonConfig {
 pub struct Daemon;
 
 impl Daemon {
-    /// Derives and links the wallet of the person behind `session`, fetches credentials, and serves them.
+    /// Derives and links the wallet of the person behind `session`, fetches credentials, and serves them; `renewal`
+    /// gives the session a fresh token in time.
     ///
     /// Servers that are away do not keep it from starting: it goes on asking them.
     ///
@@ -58,6 +59,7 @@ impl Daemon {
     pub async fn start(
         config: DaemonConfig,
         session: Session,
+        renewal: Option<Arc<Renewal>>,
         clock: Arc<dyn Clock>,
         http: &Http,
     ) -> Result<Running, RunError> {
@@ -65,7 +67,7 @@ impl Daemon {
         let signer = SignerClient::new(http, config.signer_url.clone(), config.signer_trust)?;
         let flow = Flow::new(http, config.broker_url.clone(), signer, &config.aws)?;
         let broker_url = config.broker_url.clone();
-        let source = Arc::new(WalletSource::new(flow, role, session, Arc::clone(&clock)));
+        let source = Arc::new(WalletSource::new(flow, role, session, renewal, Arc::clone(&clock)));
         let mut running = Self::serve(config, Arc::clone(&source) as Arc<dyn CredentialSource>, clock).await?;
         let broker = BrokerClient::new(http, broker_url);
         running.watch.spawn(standing::watch(broker, Arc::clone(&source), Arc::clone(&running.cached)));

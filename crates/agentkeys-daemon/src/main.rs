@@ -1,10 +1,11 @@
 //! `agentkeys-daemon`: the daemon as a process of its own, for service managers.
 
-use std::{io, process::ExitCode};
+use std::{io, process::ExitCode, sync::Arc};
 
-use agentkeys_client::{ClientError, Exit, Places, StorageError};
+use agentkeys_client::{ClientError, Exit, Places, Renewal, StorageError};
 use agentkeys_daemon::{DaemonArgs, RunError, run};
 use agentkeys_memory::WipingAllocator;
+use agentkeys_types::SystemClock;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
@@ -32,7 +33,8 @@ fn main() -> ExitCode {
     let places = Places::from_environment();
     let outcome = closed.and_then(|()| runtime()).map_err(RunError::Process).and_then(|runtime| {
         let sessions = daemon.open_store(&places)?;
-        runtime.block_on(run(daemon, &places, &*sessions))
+        let renewal = Renewal::new(sessions, &places, &daemon.profile, Arc::new(SystemClock));
+        runtime.block_on(run(daemon, &places, Arc::new(renewal)))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

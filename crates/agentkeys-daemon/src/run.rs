@@ -1,6 +1,6 @@
 use std::{io, sync::Arc, time::Duration};
 
-use agentkeys_client::{ClientError, ConfigError, Exit, Http, Places, SessionTokenKeyStore};
+use agentkeys_client::{ClientError, ConfigError, Exit, Http, Places, Renewal};
 use agentkeys_types::SystemClock;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -41,38 +41,35 @@ impl RunError {
     }
 }
 
-/// Runs a daemon for the person whose session `sessions` keeps, until the process is asked to end.
-pub async fn run(args: DaemonArgs, places: &Places, sessions: &dyn SessionTokenKeyStore) -> Result<(), RunError> {
+/// Runs a daemon for the person whose session `renewal` keeps, until the process is asked to end.
+pub async fn run(args: DaemonArgs, places: &Places, renewal: Arc<Renewal>) -> Result<(), RunError> {
     let mut asked_to_end = signal(SignalKind::terminate()).map_err(RunError::Process)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Process)?;
 
     let config = args.configure(places)?;
     let profile = config.profile.clone();
-    let session = sessions.load(&profile).await.map_err(ClientError::from)?.ok_or(ClientError::NotSignedIn)?;
-    let running = Daemon::start(config, session, Arc::new(SystemClock), &Http::default()).await?;
+    let session = renewal.load().await.map_err(ClientError::from)?.ok_or(ClientError::NotSignedIn)?;
+    let keeper = Some(Arc::clone(&renewal));
+    let running = Daemon::start(config, session, keeper, Arc::new(SystemClock), &Http::default()).await?;
     tracing::info!(socket = %running.socket().display(), %profile, "credentials are served");
 
     tokio::select! {
         _ = asked_to_end.recv() => {}
         _ = interrupted.recv() => {}
-        () = follow_sign_ins(&running, &profile, sessions) => {}
+        () = follow_sign_ins(&running, &profile, &renewal) => {}
     }
     running.stop().await;
     Ok(())
 }
 
 /// Goes on with a new session once the person has signed in again.
-async fn follow_sign_ins(
-    running: &Running,
-    profile: &agentkeys_client::ProfileName,
-    sessions: &dyn SessionTokenKeyStore,
-) {
+async fn follow_sign_ins(running: &Running, profile: &agentkeys_client::ProfileName, renewal: &Renewal) {
     loop {
         tokio::time::sleep(NEW_SESSION).await;
         if running.credentials().status(profile.as_str()).state != agentkeys_api::DaemonState::SignInNeeded {
             continue;
         }
-        if let Ok(Some(session)) = sessions.load(profile).await
+        if let Ok(Some(session)) = renewal.load().await
             && let Err(error) = running.sign_in(session).await
         {
             tracing::warn!(%error, "the new session does not work either");

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agentkeys_client::{ClientError, Flow, Role, Session};
+use agentkeys_client::{ClientError, Flow, Renewal, Role, Session};
 use agentkeys_types::{AwsCredentials, Clock, EvmAddress, OmniAccount};
 use async_trait::async_trait;
 
@@ -35,6 +35,7 @@ pub struct WalletSource {
     flow: Flow,
     role: Role,
     clock: Arc<dyn Clock>,
+    renewal: Option<Arc<Renewal>>,
     holder: Mutex<Holder>,
 }
 
@@ -46,9 +47,10 @@ struct Holder {
 }
 
 impl WalletSource {
-    /// A source for the person behind `session`.
-    pub fn new(flow: Flow, role: Role, session: Session, clock: Arc<dyn Clock>) -> Self {
-        Self { flow, role, clock, holder: Mutex::new(Holder { session: Arc::new(session), wallet: None }) }
+    /// A source for the person behind `session`, which `renewal` gives a fresh token in time.
+    pub fn new(flow: Flow, role: Role, session: Session, renewal: Option<Arc<Renewal>>, clock: Arc<dyn Clock>) -> Self {
+        let holder = Mutex::new(Holder { session: Arc::new(session), wallet: None });
+        Self { flow, role, clock, renewal, holder }
     }
 
     /// Goes on with another session, after the one before has ended.
@@ -59,6 +61,23 @@ impl WalletSource {
     /// The session in use.
     pub fn session(&self) -> Arc<Session> {
         Arc::clone(&self.lock().session)
+    }
+
+    /// Who is signed in, with a fresh token where it was time for one.
+    async fn renewed_holder(&self) -> Result<Holder, ClientError> {
+        let holder = self.lock().clone();
+        let Some(renewal) = &self.renewal else { return Ok(holder) };
+        let session = renewal.renew_if_due(&self.flow.broker, (*holder.session).clone()).await?;
+        if session.expires_at == holder.session.expires_at {
+            return Ok(holder);
+        }
+        tracing::info!(session = %session.session_id, until = %session.expires_at, "the session was renewed");
+        let renewed = Holder { session: Arc::new(session), wallet: holder.wallet };
+        let mut current = self.lock();
+        if Arc::ptr_eq(&current.session, &holder.session) {
+            *current = renewed.clone();
+        }
+        Ok(renewed)
     }
 
     async fn connected_wallet(&self, holder: &Holder) -> Result<EvmAddress, ClientError> {
@@ -85,6 +104,7 @@ impl CredentialSource for WalletSource {
         if holder.session.is_over(self.clock.now()) {
             return Err(ClientError::SessionExpired);
         }
+        let holder = self.renewed_holder().await?;
         let wallet = self.connected_wallet(&holder).await?;
         let credentials = self.flow.fetch_credentials(&holder.session, wallet, &self.role, &mut ()).await?;
         Ok(Issued { credentials, wallet, account: holder.session.omni_account })

@@ -112,7 +112,7 @@ macro_rules! conformance {
                 a_session_knows_its_key_and_where_it_was_opened,
                 a_renewed_session_lives_on_and_is_recorded,
                 of_many_renewals_one_renews_and_all_get_its_token,
-                a_lost_answer_can_be_asked_for_again_within_a_minute,
+                a_lost_answer_can_be_asked_for_again_for_ten_minutes,
                 a_token_that_was_replaced_revokes_its_session,
                 a_session_that_is_over_is_not_renewed,
                 the_last_use_of_a_session_is_noted,

@@ -47,7 +47,7 @@ impl SessionRecord {
 }
 
 /// For how long an answer that was lost may be asked for again.
-pub const RENEWAL_REPEATS: Duration = Duration::from_mins(1);
+pub const RENEWAL_REPEATS: Duration = Duration::from_mins(10);
 
 /// Somebody asks for a fresh token.
 #[derive(Clone, Copy, Debug)]

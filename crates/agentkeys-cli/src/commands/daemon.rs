@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use agentkeys_api::DaemonState;
 use agentkeys_client::DaemonClient;
@@ -50,7 +50,7 @@ impl RunArgs {
             store_key: None,
             socket: self.socket,
         };
-        Ok(agentkeys_daemon::run(args, &context.places, &*context.store).await?)
+        Ok(agentkeys_daemon::run(args, &context.places, Arc::clone(&context.renewal)).await?)
     }
 }
 

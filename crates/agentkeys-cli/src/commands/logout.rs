@@ -20,7 +20,7 @@ impl LogoutArgs {
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
         // What is only forgotten need not be read: its key may be lost.
         if !self.local {
-            let Some(session) = context.store.load(&context.profile).await? else {
+            let Some(session) = context.renewal.load().await? else {
                 context.storage.forget()?;
                 output.result(&json!({"signed_out": false}), |output| output.line("Nobody is signed in."));
                 return Ok(());

@@ -1,3 +1,4 @@
+use agentkeys_api::SessionView;
 use agentkeys_types::SessionId;
 use clap::Subcommand;
 
@@ -36,9 +37,18 @@ async fn list(context: &Context, output: &Output) -> Result<(), CliError> {
                 "{mark} {}  {client}  by {}  since {}  until {}",
                 session.session_id, session.identity.value, session.created_at, session.expires_at
             ));
+            output.line(format_args!("    {}", circumstances(session)));
         }
     });
     Ok(())
+}
+
+/// Where a session was opened, when it was used, and what its token is worth alone.
+fn circumstances(session: &SessionView) -> String {
+    let from = session.address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+    let used = session.last_used_at.map_or_else(|| "not noted yet".to_owned(), |time| time.to_string());
+    let key = session.key_thumbprint.map_or_else(|| "none: a plain bearer".to_owned(), |key| key.to_string());
+    format!("from {from}  last used {used}  device key {key}")
 }
 
 async fn revoke(context: &Context, output: &Output, session_id: SessionId) -> Result<(), CliError> {

@@ -60,7 +60,8 @@ async fn a_running_daemon_hands_out_nothing_more_once_its_session_is_revoked() {
         profile: ProfileName::default(),
         socket: folder.path().join("agent/agent.sock"),
     };
-    let daemon = Daemon::start(config, walked.session.clone(), Arc::new(SystemClock), &Http::default()).await.unwrap();
+    let daemon =
+        Daemon::start(config, walked.session.clone(), None, Arc::new(SystemClock), &Http::default()).await.unwrap();
     let agent = DaemonClient::new(daemon.socket().to_owned());
     agent.credentials(&ProfileName::default()).await.unwrap();
 
