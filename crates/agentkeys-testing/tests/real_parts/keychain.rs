@@ -14,6 +14,7 @@ use tokio::net::UnixListener;
 use self::desktop::Desktop;
 
 const ADA: &str = "ada@example.com";
+const GRACE: &str = "grace@example.com";
 /// Two seconds for the keychain, and the rest of the command.
 const AT_ONCE: Duration = Duration::from_secs(3);
 const INIT: [&str; 5] = ["--no-input", "--json", "init", "--email", ADA];
@@ -48,6 +49,31 @@ async fn a_session_survives_a_restart_of_the_keyring() {
 
     assert_eq!(complaint(&locked), (8, "keychain_locked".to_owned()));
     assert_eq!(whoami["account"], signed_in["account"]);
+}
+
+#[tokio::test]
+#[ignore = "needs gnome-keyring: cargo xtask test"]
+async fn a_sign_in_to_another_store_empties_the_keychain_and_ends_its_session() {
+    let (desktop, system) = (Desktop::unlocked().await, System::start().await);
+    let credentials = tempfile::tempdir().unwrap();
+    std::fs::write(credentials.path().join("agentkeys-session-key"), [7; 32]).unwrap();
+    let with_key = |arguments: &[&str]| {
+        let mut command = system.used_by(desktop.agentkeys(arguments));
+        command.env("CREDENTIALS_DIRECTORY", credentials.path());
+        command
+    };
+    document(&system.init(desktop.agentkeys(&INIT), ADA).await);
+
+    let init = with_key(&["--store", "file", "--no-input", "--json", "init", "--email", GRACE]);
+    document(&system.init(init, GRACE).await);
+
+    let in_keychain = with_key(&["--store", "keychain", "--json", "whoami"]).output().await.unwrap();
+    let in_file = document(&with_key(&["--json", "whoami"]).output().await.unwrap());
+    let ada = system.walk("ada", &mut ()).await.unwrap();
+    let standing = system.flow().broker.sessions(&ada.session.token).await.unwrap();
+    assert_eq!(complaint(&in_keychain), (3, "not_signed_in".to_owned()));
+    assert_eq!(in_file["identities"][0]["value"], GRACE, "{in_file}");
+    assert_eq!(standing.sessions.len(), 1, "the session of the keychain still stands");
 }
 
 #[tokio::test]
