@@ -5,6 +5,7 @@
 
 mod apt;
 mod ceph;
+mod keyring;
 mod lifeline;
 mod maildev;
 mod ports;
@@ -72,7 +73,8 @@ impl Parts {
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
         let lock = lock(&workspace.target("parts")?)?;
         let mut parts = Self { installed: Vec::new(), missing: Vec::new(), started: Vec::new(), _lock: lock };
-        let all: [Box<dyn Part>; 3] = [Box::new(python::Python), Box::new(maildev::Maildev), Box::new(ceph::Ceph)];
+        let all: [Box<dyn Part>; 4] =
+            [Box::new(python::Python), Box::new(maildev::Maildev), Box::new(ceph::Ceph), Box::new(keyring::Keyring)];
         for part in all {
             match step(part.name(), || part.install(workspace)) {
                 Ok(()) => parts.installed.push(part),

@@ -184,6 +184,8 @@ mod tests {
             (ClientError::NotSignedIn, Exit::SignInNeeded),
             (ClientError::InsecureUrl { url: String::new() }, Exit::Usage),
             (ClientError::Storage(StorageError::Locked), Exit::StoreUnavailable),
+            (ClientError::Storage(StorageError::KeyUnavailable(String::new())), Exit::StoreUnavailable),
+            (ClientError::Storage(StorageError::TimedOut), Exit::StoreUnavailable),
         ] {
             assert_eq!(error.exit(), exit, "{error}");
         }

@@ -1,4 +1,9 @@
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Output, Stdio},
+};
 
 use agentkeys_api::EmailStarted;
 use agentkeys_client::{
@@ -10,6 +15,7 @@ use agentkeys_mock_server::AwsConfig;
 use async_trait::async_trait;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{Process, ReservedPort, code_in};
 
@@ -86,6 +92,41 @@ impl System {
         Role { role_arn: Self::ROLE_ARN.parse().expect("a role"), duration: SessionDuration::default() }
     }
 
+    /// The texts of the mails to an address, the newest first.
+    pub async fn mails_to(&self, email: &str) -> Vec<String> {
+        mails(&self.signer_url(), email).await
+    }
+
+    /// The code of a mail that is on its way.
+    pub async fn mailed_code(&self, email: &str) -> String {
+        loop {
+            if let Some(mail) = self.mails_to(email).await.first() {
+                return code_in(mail);
+            }
+        }
+    }
+
+    /// A command of `agentkeys` that uses these servers.
+    #[must_use]
+    pub fn used_by(&self, mut agentkeys: Command) -> Command {
+        agentkeys.env("AGENTKEYS_BROKER_URL", self.broker_url()).env("AGENTKEYS_SIGNER_URL", self.signer_url());
+        agentkeys
+    }
+
+    /// Runs an `agentkeys init` to its end, which gets the code on its stdin if one is mailed.
+    pub async fn init(&self, agentkeys: Command, email: &str) -> Output {
+        let mut command = self.used_by(agentkeys);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("agentkeys starts");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        tokio::select! {
+            code = self.mailed_code(email) => stdin.write_all(format!("{code}\n").as_bytes()).await.expect("it reads"),
+            _ = child.wait() => {}
+        }
+        drop(stdin);
+        child.wait_with_output().await.expect("agentkeys ends")
+    }
+
     /// Walks the eight steps as `name@example.com`, with the code from the mailbox.
     pub async fn walk(&self, name: &str, observer: &mut dyn Observer) -> Result<Walked, ClientError> {
         let email = format!("{name}@example.com");
@@ -130,10 +171,15 @@ struct MailboxReader {
 #[async_trait]
 impl CodePrompt for MailboxReader {
     async fn code(&mut self, _: &EmailStarted, _: u32) -> Result<String, ClientError> {
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        let request = http.get(format!("{}/mail", self.pages)).query(&[("to", &self.email)]);
-        let response = request.header("accept", "application/json").send().await.expect("the mailbox answers");
-        let mails: Value = response.json().await.expect("mails are JSON");
-        Ok(code_in(mails[0]["text"].as_str().expect("a mail")))
+        Ok(code_in(mails(&self.pages, &self.email).await.first().expect("a mail")))
     }
+}
+
+async fn mails(pages: &str, email: &str) -> Vec<String> {
+    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    let request = http.get(format!("{pages}/mail")).query(&[("to", email)]);
+    let response = request.header("accept", "application/json").send().await.expect("the mailbox answers");
+    let mails: Value = response.json().await.expect("mails are JSON");
+    let mails = mails.as_array().expect("a list of mails");
+    mails.iter().map(|mail| mail["text"].as_str().expect("a text").to_owned()).collect()
 }

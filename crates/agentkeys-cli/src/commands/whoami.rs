@@ -91,7 +91,7 @@ impl WhoamiArgs {
         let session = match context.session().await {
             Ok(session) => session,
             // Where nothing is kept, as under the profile `dev`, a daemon may still act for somebody.
-            Err(error) if context.is_dev() || matches!(error, ClientError::Storage(_)) => {
+            Err(error) if context.is_dev() || context.is_in_memory() || matches!(error, ClientError::Storage(_)) => {
                 return self.ask_daemon(context, output, error).await;
             }
             Err(error) => return Err(error.into()),

@@ -86,8 +86,11 @@ impl FileStore {
                 // Mistyped, it would otherwise become the passphrase of the next file.
                 Some(file) => {
                     let key = Key::typed(person.known()?);
-                    key.decrypt(&self.folder.path(&file_name(profile)), &file)?;
-                    Ok(key)
+                    match key.decrypt(&self.folder.path(&file_name(profile)), &file) {
+                        // It holds nothing that could be lost.
+                        Err(StorageError::Damaged { .. }) => Ok(Key::typed(person.chosen()?)),
+                        opened => opened.map(|_| key),
+                    }
                 }
                 None => Ok(Key::typed(person.chosen()?)),
             },

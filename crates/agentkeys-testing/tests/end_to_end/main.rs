@@ -7,3 +7,4 @@
 
 mod dev;
 mod servers;
+mod stores;

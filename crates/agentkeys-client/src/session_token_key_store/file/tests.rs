@@ -234,3 +234,18 @@ async fn nobody_is_asked_for_the_passphrase_of_a_file_that_is_not_there() {
 
     assert!(Home::new().store_with(source).load(&ProfileName::default()).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_damaged_file_is_replaced_by_one_with_a_new_passphrase() {
+    let (home, profile) = (Home::new(), ProfileName::default());
+    PrivateFolder::at(home.sessions()).write("default.age", b"what is left of it").unwrap();
+    let (person, source) = typed(&["correct horse", "battery staple", "battery staple"]);
+    let store = home.store_with(source);
+
+    store.check().await.unwrap();
+    store.save(&profile, &session(TOKEN)).await.unwrap();
+
+    assert!(person.is_all_typed());
+    let (_, source) = typed(&["battery staple"]);
+    assert!(home.store_with(source).load(&profile).await.unwrap().is_some());
+}
