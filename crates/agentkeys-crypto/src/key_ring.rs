@@ -21,7 +21,9 @@ pub use self::{
 use crate::{Algorithm, Jwk, JwkSet, KeyError, Purpose, SigningKey, key_file};
 
 /// AWS takes at most 100 RSA and 100 EC keys.
-const MOST_PUBLISHED_FOR_CLOUDS: usize = 100;
+const MOST_FOR_CLOUDS: usize = 100;
+/// What signers can read at once.
+const MOST_FOR_SIGNERS: usize = 1000;
 
 /// Which keys: those that take turns at one kind of signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +147,8 @@ impl KeyRing {
         let all = [self.current.public(), &self.next].into_iter().chain(self.previous.iter().map(|(jwk, _)| jwk));
         let mut seen = BTreeSet::new();
         let most = match self.name.purpose() {
-            Purpose::Session => usize::MAX,
-            Purpose::Oidc => MOST_PUBLISHED_FOR_CLOUDS,
+            Purpose::Session => MOST_FOR_SIGNERS,
+            Purpose::Oidc => MOST_FOR_CLOUDS,
         };
         JwkSet { keys: all.filter(|jwk| seen.insert(jwk.kid.clone())).take(most).cloned().collect() }
     }

@@ -6,6 +6,8 @@ mod bad_requests;
 mod discovery;
 mod email;
 mod every_route;
+mod key_rotation;
+mod keys_command;
 mod linking;
 mod mint_oidc_jwt;
 mod operations;
