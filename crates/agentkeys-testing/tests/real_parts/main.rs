@@ -9,6 +9,7 @@
 mod aws_cli;
 mod boto3;
 mod ceph;
+mod jwcrypto;
 mod maildev;
 mod parts;
 mod public_vectors;
