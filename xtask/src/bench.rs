@@ -1,4 +1,4 @@
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
@@ -6,12 +6,17 @@ use crate::{console::step, invocation, workspace::Workspace};
 
 /// `cargo xtask bench`: rates, latencies and memory of the real servers against the bound of each request.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
+    let bin = build(workspace)?;
+    let mut bench = workspace.command(&bin.join("agentkeys-bench").to_string_lossy(), &["report", "--bin"]);
+    invocation::run(bench.arg(bin))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the servers and what measures them as they are released; gives their folder.
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let servers = ["agentkeys-broker", "agentkeys-mock-server", "agentkeys-daemon", "agentkeys-bench"];
     let mut build = workspace.cargo(&["build", "--release"]);
     build.args(servers.iter().flat_map(|package| ["--package", package]));
     step("build", || invocation::run(&mut build))?;
-    let bin = workspace.target("release")?;
-    let mut bench = workspace.command(&bin.join("agentkeys-bench").to_string_lossy(), &["report", "--bin"]);
-    invocation::run(bench.arg(bin))?;
-    Ok(ExitCode::SUCCESS)
+    workspace.target("release")
 }

@@ -10,6 +10,7 @@ mod e2e;
 mod invocation;
 mod parts;
 mod repository;
+mod rotation;
 mod runner;
 mod test;
 mod tools;
@@ -33,6 +34,8 @@ enum Xtask {
     Docs(docs::Docs),
     /// The real binaries, end to end
     E2e,
+    /// Signing keys that change every 5 s for 10 min, under load: nobody may notice
+    Rotation(rotation::Rotation),
     /// Get and start the real parts, then `check`, then every test
     Test(test::Test),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Xtask::Check => check::run(&workspace),
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e => e2e::run(&workspace),
+        Xtask::Rotation(rotation) => rotation.run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
     });
     done.unwrap_or_else(|error| {

@@ -9,6 +9,7 @@ mod empty;
 mod load;
 mod process;
 mod report;
+mod rotation;
 mod scenarios;
 mod system;
 mod walk;
@@ -29,6 +30,8 @@ enum Bench {
         #[arg(long, default_value_t = 20_000)]
         requests: usize,
     },
+    /// Rotates the signing keys again and again while tokens are made and verified, and counts failures.
+    Rotation(rotation::Rotation),
     /// Runs a daemon for the sign-in that it reads from standard input.
     #[command(hide = true)]
     Daemon(Box<daemon::Daemon>),
@@ -44,6 +47,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Report { bin, requests } => scenarios::run(&bin, requests).await,
+        Bench::Rotation(rotation) => rotation.run().await,
         Bench::Daemon(daemon) => daemon.run().await,
         Bench::EmptyServer { listen } => empty::serve(listen).await,
     }

@@ -64,6 +64,13 @@ impl System {
         Ok(Self { broker, ..self })
     }
 
+    /// The broker's own command, on its settings.
+    pub(crate) fn broker_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.bin.join("agentkeys-broker"));
+        command.args(arguments).arg("--config").arg(self.state.path().join("broker.toml"));
+        command
+    }
+
     pub(crate) fn state(&self) -> &Path {
         self.state.path()
     }

@@ -4,7 +4,7 @@ use agentkeys_crypto::{HashKey, HolderCheck, OidcIssuer, SessionIssuer, TokenVer
 use agentkeys_store::Store;
 use agentkeys_types::{ClientId, Clock};
 
-use crate::{AllowList, Config, Issuer, Limits, Mailer, Sessions, standing::Standing};
+use crate::{AllowList, Config, Issuer, Limits, Mailer, Sessions, signing::Rotating, standing::Standing};
 
 /// Signs people in, links their wallets and mints web-identity JWTs. Knows nothing of HTTP.
 ///
@@ -22,9 +22,9 @@ pub struct Broker {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mailer: Arc<dyn Mailer>,
-    pub(crate) session_issuer: SessionIssuer,
+    pub(crate) session_issuer: Rotating<SessionIssuer>,
     pub(crate) verifier: TokenVerifier,
-    pub(crate) oidc_issuer: OidcIssuer,
+    pub(crate) oidc_issuer: Rotating<OidcIssuer>,
     pub(crate) code_key: HashKey,
     pub(crate) standing: Standing,
     pub(crate) holders: HolderCheck,
@@ -33,8 +33,8 @@ pub struct Broker {
 /// What a broker signs and hashes with.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    pub(crate) session: SessionIssuer,
-    pub(crate) oidc: OidcIssuer,
+    pub(crate) session: Rotating<SessionIssuer>,
+    pub(crate) oidc: Rotating<OidcIssuer>,
     pub(crate) codes: HashKey,
 }
 

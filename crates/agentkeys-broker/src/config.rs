@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use agentkeys_crypto::Algorithm;
 use agentkeys_types::ClientId;
 use serde::Deserialize;
 use url::Url;
@@ -30,6 +31,8 @@ pub struct Config {
     pub state: PathBuf,
     /// The folder of the signing keys, made at first start; by default `keys` inside `state`.
     pub keys: Option<PathBuf>,
+    /// How web-identity JWTs are signed; RS256 is for relying parties that know nothing else.
+    pub oidc_algorithm: Algorithm,
     /// For whom web-identity JWTs may be minted.
     pub audiences: BTreeSet<String>,
     /// The chains that a wallet challenge may name (EIP-155 ids).
@@ -55,6 +58,7 @@ impl Default for Config {
             client_id: ClientId::default(),
             state: PathBuf::from("/var/lib/agentkeys"),
             keys: None,
+            oidc_algorithm: Algorithm::default(),
             audiences: BTreeSet::from(["sts.amazonaws.com".to_owned()]),
             chain_ids: BTreeSet::from([1, 8453, 84532]),
             trusted_proxies: BTreeSet::new(),
@@ -261,6 +265,11 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("client_id", "agentkeys", "The deployment's namespace. Every account depends on it: it cannot be changed later."),
     ("state", "/var/lib/agentkeys", "The folder of the store and the signing keys."),
     ("keys", "`keys` inside `state`", "The folder of the signing keys, made at first start."),
+    (
+        "oidc_algorithm",
+        "ES256",
+        "How web-identity JWTs are signed: `ES256`, or `RS256` for relying parties that know nothing else.",
+    ),
     ("audiences", "[\"sts.amazonaws.com\"]", "For whom web-identity JWTs may be minted."),
     ("chain_ids", "[1, 8453, 84532]", "The chains that a wallet challenge may name (EIP-155 ids)."),
     ("trusted_proxies", "[]", "The proxies whose `X-Forwarded-For` is believed."),
@@ -311,6 +320,14 @@ mod tests {
     fn a_misspelt_setting_is_refused_by_name() {
         assert!(refusal("lisen = \"127.0.0.1:1\"").contains("lisen"));
         assert!(refusal("[limits]\nmails = 3").contains("mails"));
+    }
+
+    #[test]
+    fn an_algorithm_that_is_none_of_ours_is_refused_by_name() {
+        assert_eq!(Config::parse("oidc_algorithm = \"RS256\"").unwrap().oidc_algorithm, Algorithm::Rs256);
+        for other in ["none", "HS256", "rs256", ""] {
+            assert!(refusal(&format!("oidc_algorithm = \"{other}\"")).contains("ES256"), "{other}");
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The broker as a server of its own.
 
+mod keys;
+
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use agentkeys_broker::{Config, start};
+use agentkeys_broker::{Config, Running, start};
 use agentkeys_memory::WipingAllocator;
-use agentkeys_types::SystemClock;
+use agentkeys_types::{Clock, SystemClock};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
@@ -16,10 +18,10 @@ static ALLOCATOR: WipingAllocator = WipingAllocator;
 #[command(name = "agentkeys-broker", version)]
 struct Arguments {
     /// The settings, a TOML file. Without one, everything is for development on loopback.
-    #[arg(long, env = "AGENTKEYS_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "AGENTKEYS_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// The folder of the store and the signing keys.
-    #[arg(long, env = "AGENTKEYS_STATE", value_name = "FOLDER")]
+    #[arg(long, env = "AGENTKEYS_STATE", value_name = "FOLDER", global = true)]
     state: Option<PathBuf>,
     /// Where to listen.
     #[arg(long, env = "AGENTKEYS_LISTEN")]
@@ -42,6 +44,9 @@ enum Command {
         #[arg(value_enum)]
         page: Page,
     },
+    /// Lists and rotates the signing keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -63,8 +68,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if let Some(Command::Docs { page }) = arguments.command {
-        return print_page(page);
+    match &arguments.command {
+        Some(Command::Docs { page }) => return print_page(*page),
+        Some(Command::Keys(keys)) => return keys.run(&load(arguments)?.keys_folder(), SystemClock.now()),
+        None => {}
     }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_new(&arguments.log).context("--log")?)
@@ -93,10 +100,26 @@ fn load(arguments: &Arguments) -> anyhow::Result<Config> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let running = start(config, Arc::new(SystemClock)).await?;
-    stopped().await?;
+    tokio::select! {
+        stopped = stopped() => stopped?,
+        failed = look_at_every_hangup(&running) => failed?,
+    }
     tracing::info!("stopping: no new connections, the last answers leave");
     running.stop().await;
     Ok(())
+}
+
+/// Takes new signing keys whenever the process gets a SIGHUP; returns only if it cannot wait for one.
+async fn look_at_every_hangup(running: &Running) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangups = signal(SignalKind::hangup())?;
+        while hangups.recv().await.is_some() {
+            running.look_for_keys().await;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Returns when the process is told to stop.

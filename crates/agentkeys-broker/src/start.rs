@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use agentkeys_api::paths;
-use agentkeys_crypto::{Es256Key, HashKey, KeyError, OidcIssuer, Purpose, SessionIssuer, private_file, random};
+use agentkeys_crypto::{HashKey, KeyError, private_file, random};
 use agentkeys_http::{Server, ServerError, TrustedProxies};
 use agentkeys_store::{PinError, SqliteStore, Store, StoreError};
 use agentkeys_types::{Clock, IdentityTypes, PrefixClash};
@@ -10,7 +10,12 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-use crate::{Broker, Config, ConfigError, Issuer, SmtpMailer, broker::Keys, routes};
+use crate::{
+    Broker, Config, ConfigError, Issuer, SmtpMailer,
+    broker::Keys,
+    key_watch::{KeyFolder, KeyWatch, Seen},
+    routes,
+};
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +51,9 @@ const PURGE_EVERY: Duration = Duration::from_mins(10);
 #[derive(Debug)]
 pub struct Running {
     broker: Arc<Broker>,
+    keys: Arc<KeyWatch>,
     /// Ends with the broker.
-    _purge: JoinSet<()>,
+    _background: JoinSet<()>,
     server: agentkeys_http::Running,
     metrics: agentkeys_http::Running,
 }
@@ -66,6 +72,11 @@ impl Running {
     /// Where its metrics are.
     pub fn metrics_address(&self) -> SocketAddr {
         self.metrics.address()
+    }
+
+    /// Takes new signing keys now, if there are any, without waiting for the next look at their folder.
+    pub async fn look_for_keys(&self) {
+        self.keys.look().await;
     }
 
     /// Stops listening, and returns when the answers under way have left.
@@ -87,18 +98,21 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
 
     let store = Arc::new(SqliteStore::open(&config.state.join("agentkeys.db"))?);
     pin_deployment(&*store, &config).await?;
-    let keys = open_keys(&config)?;
+    let folder = KeyFolder::new(&config, Arc::clone(&clock));
+    let (keys, seen) = open_keys(&config, &folder)?;
     let mailer = Arc::new(SmtpMailer::new(&config.mail)?);
     let broker = Arc::new(Broker::new(&config, issuer, keys, store, mailer, clock));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 
     let nonces = Arc::clone(&broker);
     server.give_nonces(Arc::new(move || nonces.dpop_nonce()));
-    let mut purge = JoinSet::new();
-    purge.spawn(purge_now_and_then(Arc::clone(&broker)));
+    let mut background = JoinSet::new();
+    background.spawn(purge_now_and_then(Arc::clone(&broker)));
+    let keys = Arc::new(KeyWatch::new(Arc::clone(&broker), folder, seen));
+    background.spawn(Arc::clone(&keys).look_every_second());
     let server = server.serve(routes::router(Arc::clone(&broker)));
     let metrics = metrics.serve(metrics_router(metrics_handle));
-    Ok(Running { broker, _purge: purge, server, metrics })
+    Ok(Running { broker, keys, _background: background, server, metrics })
 }
 
 /// Lets the store forget what has long been over, at once and then every ten minutes.
@@ -124,15 +138,15 @@ async fn pin_deployment(store: &dyn Store, config: &Config) -> Result<(), StartE
     Ok(())
 }
 
-fn open_keys(config: &Config) -> Result<Keys, StartError> {
-    let folder = config.keys_folder();
-    let session = SessionIssuer::new(Es256Key::open(&folder, Purpose::Session)?)?;
-    let oidc = OidcIssuer::new(Es256Key::open(&folder, Purpose::Oidc)?)?;
-    let bytes = private_file::read_or_create(&folder.join("codes.key"), || Zeroizing::new(random::<32>().to_vec()));
+fn open_keys(config: &Config, folder: &KeyFolder) -> Result<(Keys, Seen), StartError> {
+    let (signing, seen) = folder.open()?;
+    let bytes = private_file::read_or_create(&config.keys_folder().join("codes.key"), || {
+        Zeroizing::new(random::<32>().to_vec())
+    });
     let bytes = bytes.map_err(StartError::CodeKey)?;
     let wrong_length = |_| StartError::CodeKey(std::io::Error::other("codes.key must be 32 bytes"));
     let codes = HashKey::new(bytes.as_slice().try_into().map_err(wrong_length)?);
-    Ok(Keys { session, oidc, codes })
+    Ok((Keys { session: signing.session.into(), oidc: signing.oidc.into(), codes }, seen))
 }
 
 /// The process-wide recorder: the first broker of a process installs it, and all of them show it.

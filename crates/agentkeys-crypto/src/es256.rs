@@ -1,48 +1,25 @@
-use std::{fmt, io, path::Path};
+use std::fmt;
 
 use aws_lc_rs::{
+    encoding::{AsBigEndian, EcPrivateKeyBin},
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+    signature::{
+        ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
+    },
 };
 use zeroize::Zeroizing;
 
-use crate::{Jwk, private_file};
-
-/// What a signing key signs. No key signs two kinds of thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Session tokens, checked by broker and signer.
-    Session,
-    /// Web-identity JWTs, checked by clouds.
-    Oidc,
-}
-
-impl Purpose {
-    /// The name of the key's file: `session.pem`, `oidc.pem`.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Session => "session.pem",
-            Self::Oidc => "oidc.pem",
-        }
-    }
-}
-
-/// Why there is no signing key.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The file holds something else than a P-256 private key.
-    #[error("{0} does not hold a P-256 private key in PKCS#8 PEM")]
-    Content(String),
-    /// The file could not be read or made.
-    #[error("the key file {0} could not be used: {1}")]
-    File(String, #[source] io::Error),
-    /// The key could not be made or used.
-    #[error("the signing key failed")]
-    Signing,
-}
+use crate::{
+    Jwk, KeyError, Purpose,
+    signing_key::{Sign, self_signed_certificate},
+};
 
 /// A P-256 key that signs with ECDSA and SHA-256 (RFC 7518 section 3.4), parsed once.
+///
+/// The private half is in memory once: as a scalar of 32 bytes that AWS-LC keeps in an `EC_KEY` behind an
+/// `EVP_PKEY`, about half a KiB with the public point, from here until this is dropped. AWS-LC overwrites whatever
+/// memory it frees, so what it used while parsing and signing is gone by then. The PKCS#8 document and its PEM text
+/// are wiped as soon as the key is parsed.
 pub struct Es256Key {
     pair: EcdsaKeyPair,
     public: Jwk,
@@ -51,34 +28,36 @@ pub struct Es256Key {
 }
 
 impl Es256Key {
-    /// Reads the key of this purpose from `folder`, or makes it there at first.
-    pub fn open(folder: &Path, purpose: Purpose) -> Result<Self, KeyError> {
-        let path = folder.join(purpose.file_name());
-        let name = path.display().to_string();
-        let fresh = generate_pkcs8()?;
-        let text = private_file::read_or_create(&path, || {
-            let block = pem::Pem::new("PRIVATE KEY", fresh.to_vec());
-            Zeroizing::new(
-                pem::encode_config(&block, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF)).into_bytes(),
-            )
-        })
-        .map_err(|error| KeyError::File(name.clone(), error))?;
-        let block = pem::parse(text.as_slice()).map_err(|_| KeyError::Content(name.clone()))?;
-        let der = Zeroizing::new(block.into_contents());
-        Self::from_pkcs8(&der, purpose).map_err(|_| KeyError::Content(name))
-    }
-
     /// A new key that no file keeps, for tests and throw-away issuers.
     pub fn generate(purpose: Purpose) -> Result<Self, KeyError> {
-        Self::from_pkcs8(&generate_pkcs8()?, purpose)
+        Self::from_pkcs8(&Self::generate_pkcs8()?, purpose)
     }
 
-    fn from_pkcs8(der: &[u8], purpose: Purpose) -> Result<Self, KeyError> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| KeyError::Signing)?;
-        let point = pair.public_key().as_ref();
-        let mut public = Jwk::es256(point).ok_or(KeyError::Signing)?;
-        public.x5c = Some(vec![self_signed_certificate(der).ok_or(KeyError::Signing)?]);
+    pub(crate) fn from_pkcs8(der: &[u8], purpose: Purpose) -> Result<Self, KeyError> {
+        let read = |algorithm: &'static EcdsaSigningAlgorithm| {
+            EcdsaKeyPair::from_pkcs8(algorithm, der).map_err(|_| KeyError::Signing)
+        };
+        let pair = read(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        let mut public = Jwk::es256(pair.public_key().as_ref()).ok_or(KeyError::Signing)?;
+        let certificate = self_signed_certificate(&Certifying(read(&ECDSA_P256_SHA256_ASN1_SIGNING)?));
+        public.x5c = Some(vec![certificate.ok_or(KeyError::Signing)?]);
         Ok(Self { pair, public, purpose, random: SystemRandom::new() })
+    }
+
+    /// A new private key as a PKCS#8 document (RFC 5958, RFC 5915).
+    ///
+    /// AWS-LC's own document would leave a copy in memory that nobody wipes.
+    pub(crate) fn generate_pkcs8() -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        const BEFORE_SCALAR: &[u8] = b"\x30\x81\x87\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\
+            \x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x6d\x30\x6b\x02\x01\x01\x04\x20";
+        const BEFORE_POINT: &[u8] = b"\xa1\x44\x03\x42\x00";
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        let scalar: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes()?;
+        let mut der = Zeroizing::new(Vec::with_capacity(138));
+        for part in [BEFORE_SCALAR, scalar.as_ref(), BEFORE_POINT, pair.public_key().as_ref()] {
+            der.extend_from_slice(part);
+        }
+        Ok(der)
     }
 
     /// What the key signs.
@@ -93,8 +72,17 @@ impl Es256Key {
 
     /// The 64 bytes r‖s over `message`.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyError> {
-        let signature = self.pair.sign(&self.random, message).map_err(|_| KeyError::Signing)?;
-        signature.as_ref().try_into().map_err(|_| KeyError::Signing)
+        self.pair.sign(&self.random, message)?.as_ref().try_into().map_err(|_| KeyError::Signing)
+    }
+}
+
+impl Sign for Es256Key {
+    fn signature_length(&self) -> usize {
+        64
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.sign(message).map(Vec::from)
     }
 }
 
@@ -104,17 +92,37 @@ impl fmt::Debug for Es256Key {
     }
 }
 
-fn generate_pkcs8() -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-    Ok(Zeroizing::new(der.map_err(|_| KeyError::Signing)?.as_ref().to_vec()))
+/// The same key with signatures as certificates have them.
+struct Certifying(EcdsaKeyPair);
+
+impl rcgen::PublicKeyData for Certifying {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.public_key().as_ref()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
 }
 
-/// Standard base64 of a self-signed certificate of the key: Ceph reads keys only from `x5c`.
-fn self_signed_certificate(pkcs8: &[u8]) -> Option<String> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
+impl rcgen::SigningKey for Certifying {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature = self.0.sign(&SystemRandom::new(), message).map_err(|_| rcgen::Error::RingUnspecified)?;
+        Ok(signature.as_ref().to_vec())
+    }
+}
 
-    let pair = rcgen::KeyPair::try_from(pkcs8).ok()?;
-    let mut params = rcgen::CertificateParams::new(Vec::new()).ok()?;
-    params.distinguished_name.push(rcgen::DnType::CommonName, "AgentKeys signing key");
-    Some(STANDARD.encode(params.self_signed(&pair).ok()?.der()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_is_written_as_the_library_would_write_it() {
+        let der = Es256Key::generate_pkcs8().unwrap();
+
+        let read = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).unwrap();
+
+        assert_eq!(read.to_pkcs8v1().unwrap().as_ref(), der.as_slice());
+        assert_eq!(der.capacity(), 138);
+    }
 }

@@ -2,18 +2,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A public key as RFC 7517 writes it; only P-256 keys for ES256.
+/// A public key as RFC 7517 writes it: P-256 for ES256, or RSA for RS256.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Jwk {
-    /// `EC`
-    pub kty: String,
-    /// `P-256`
-    pub crv: String,
-    /// The point's x, base64url.
-    pub x: String,
-    /// The point's y, base64url.
-    pub y: String,
-    /// `ES256`
+    /// The key itself, whose members stand beside the others.
+    #[serde(flatten)]
+    pub parameters: KeyParameters,
+    /// `ES256` or `RS256`
     pub alg: String,
     /// `sig`
     #[serde(rename = "use")]
@@ -25,34 +20,81 @@ pub struct Jwk {
     pub x5c: Option<Vec<String>>,
 }
 
+/// What a public key consists of (RFC 7518 section 6), by its `kty`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kty")]
+pub enum KeyParameters {
+    /// A point on a curve.
+    #[serde(rename = "EC")]
+    Ec {
+        /// `P-256`
+        crv: String,
+        /// The point's x, base64url.
+        x: String,
+        /// The point's y, base64url.
+        y: String,
+    },
+    /// An RSA key.
+    #[serde(rename = "RSA")]
+    Rsa {
+        /// The modulus, base64url.
+        n: String,
+        /// The exponent, base64url.
+        e: String,
+    },
+}
+
 impl Jwk {
     /// The key whose uncompressed point is `point` (0x04 ‖ x ‖ y); `None` when it is not that shape.
     pub(crate) fn es256(point: &[u8]) -> Option<Self> {
         let [0x04, coordinates @ ..] = point else { return None };
         let (x, y) = coordinates.split_at_checked(32).filter(|(_, y)| y.len() == 32)?;
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
-        let kid = thumbprint(&x, &y);
-        let text = str::to_owned;
-        Some(Self { kty: text("EC"), crv: text("P-256"), x, y, alg: text("ES256"), use_: text("sig"), kid, x5c: None })
+        Some(Self::signing(KeyParameters::Ec { crv: "P-256".to_owned(), x, y }, "ES256"))
+    }
+
+    /// The RSA key of this modulus and exponent, both big-endian without leading zeros.
+    pub(crate) fn rs256(modulus: &[u8], exponent: &[u8]) -> Self {
+        let (n, e) = (URL_SAFE_NO_PAD.encode(modulus), URL_SAFE_NO_PAD.encode(exponent));
+        Self::signing(KeyParameters::Rsa { n, e }, "RS256")
+    }
+
+    fn signing(parameters: KeyParameters, alg: &str) -> Self {
+        let kid = parameters.thumbprint();
+        Self { parameters, alg: alg.to_owned(), use_: "sig".to_owned(), kid, x5c: None }
     }
 
     /// The uncompressed point, when this is a P-256 signing key under its own thumbprint.
     pub(crate) fn es256_point(&self) -> Option<[u8; 65]> {
-        let plain = self.kty == "EC" && self.crv == "P-256" && self.alg == "ES256" && self.use_ == "sig";
-        if !plain || self.kid != thumbprint(&self.x, &self.y) {
+        let KeyParameters::Ec { crv, x, y } = &self.parameters else { return None };
+        if crv != "P-256" || !self.signs_with("ES256") {
             return None;
         }
         let mut point = [0x04; 65];
-        point[1..33].copy_from_slice(&coordinate(&self.x)?);
-        point[33..].copy_from_slice(&coordinate(&self.y)?);
+        point[1..33].copy_from_slice(&coordinate(x)?);
+        point[33..].copy_from_slice(&coordinate(y)?);
         Some(point)
+    }
+
+    /// Whether this is a key for signatures of this algorithm, under its own thumbprint.
+    pub(crate) fn signs_with(&self, alg: &str) -> bool {
+        let fits = match &self.parameters {
+            KeyParameters::Ec { .. } => alg == "ES256",
+            KeyParameters::Rsa { .. } => alg == "RS256",
+        };
+        fits && self.alg == alg && self.use_ == "sig" && self.kid == self.parameters.thumbprint()
     }
 }
 
-/// RFC 7638 section 3: SHA-256 of the required members in lexicographic order.
-fn thumbprint(x: &str, y: &str) -> String {
-    let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-    URL_SAFE_NO_PAD.encode(Sha256::digest(members))
+impl KeyParameters {
+    /// RFC 7638 section 3: SHA-256 of the required members in lexicographic order.
+    fn thumbprint(&self) -> String {
+        let members = match self {
+            Self::Ec { crv, x, y } => format!(r#"{{"crv":"{crv}","kty":"EC","x":"{x}","y":"{y}"}}"#),
+            Self::Rsa { n, e } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
+        };
+        URL_SAFE_NO_PAD.encode(Sha256::digest(members))
+    }
 }
 
 fn coordinate(text: &str) -> Option<[u8; 32]> {
@@ -98,9 +140,8 @@ mod tests {
     }
 
     fn published(key: &serde_json::Value) -> Jwk {
-        let [kty, crv, x, y] = ["kty", "crv", "x", "y"].map(|name| key[name].as_str().unwrap().to_owned());
-        let kid = thumbprint(&x, &y);
-        Jwk { kty, crv, x, y, alg: "ES256".to_owned(), use_: "sig".to_owned(), kid, x5c: None }
+        let parameters: KeyParameters = serde_json::from_value(key.clone()).unwrap();
+        Jwk::signing(parameters, "ES256")
     }
 
     #[test]
@@ -123,6 +164,34 @@ mod tests {
 
             assert!(key.verify_sig(signed.as_bytes(), &signature).is_ok(), "{case}");
             assert!(key.verify_sig(&signed.as_bytes()[1..], &signature).is_err(), "{case}");
+        }
+    }
+
+    /// RFC 7638 section 3.1.
+    #[test]
+    fn an_rsa_key_has_the_thumbprint_of_the_specification() {
+        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3\
+                 oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdA\
+                 ZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-\
+                 kEgU8awapJzKnqDKgw";
+
+        let key = Jwk::rs256(&URL_SAFE_NO_PAD.decode(n).unwrap(), &[1, 0, 1]);
+
+        assert_eq!(key.kid, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        let json = serde_json::to_value(&key).unwrap();
+        assert_eq!((&json["kty"], &json["e"]), (&"RSA".into(), &"AQAB".into()));
+        assert_eq!(serde_json::from_value::<Jwk>(json).unwrap(), key);
+    }
+
+    #[test]
+    fn a_key_of_a_kind_that_lacks_a_member_or_is_unknown_is_not_read() {
+        for text in [
+            r#"{"kty":"EC","crv":"P-256","x":"AA","alg":"ES256","use":"sig","kid":"k"}"#,
+            r#"{"kty":"RSA","n":"AA","alg":"RS256","use":"sig","kid":"k"}"#,
+            r#"{"kty":"oct","k":"AA","alg":"HS256","use":"sig","kid":"k"}"#,
+            r#"{"crv":"P-256","x":"AA","y":"AA","alg":"ES256","use":"sig","kid":"k"}"#,
+        ] {
+            assert!(serde_json::from_str::<Jwk>(text).is_err(), "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 use agentkeys_types::{EvmAddress, OidcJwt, OmniAccount, SessionId};
 use serde::Serialize;
 
-use crate::{Es256Key, JwkSet, KeyError, jws::Header};
+use crate::{Algorithm, JwkSet, KeyError, SigningKey, jws::Header};
 
 /// What the web-identity JWT says to a cloud.
 #[derive(Clone, Debug, Serialize)]
@@ -57,7 +57,7 @@ impl SessionTags {
 /// Signs web-identity JWTs with a key that signs nothing else.
 #[derive(Debug)]
 pub struct OidcIssuer {
-    key: Es256Key,
+    key: SigningKey,
     header: Header,
 }
 
@@ -67,11 +67,17 @@ impl OidcIssuer {
     /// # Errors
     ///
     /// When the key was made for another purpose.
-    pub fn new(key: Es256Key) -> Result<Self, KeyError> {
+    pub fn new(key: impl Into<SigningKey>) -> Result<Self, KeyError> {
+        let key = key.into();
         if key.purpose() != crate::Purpose::Oidc {
             return Err(KeyError::Signing);
         }
-        Ok(Self { header: Header::new(&key.public().kid, "JWT"), key })
+        Ok(Self { header: Header::with_algorithm(key.algorithm(), &key.public().kid, "JWT"), key })
+    }
+
+    /// How it signs.
+    pub fn algorithm(&self) -> Algorithm {
+        self.key.algorithm()
     }
 
     /// The keys that a cloud verifies with.

@@ -23,7 +23,7 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
 ///
 /// [`io::ErrorKind::AlreadyExists`] when it does exist; it is then left as it was.
 pub fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     create_folder(folder)?;
     // A half-written file never appears under the final name: `link` fails where the name is taken.
     let draft = path.with_extension(format!("new-{}", hex::encode(crate::random::<8>())));
@@ -67,6 +67,25 @@ pub fn read_or_create(path: &Path, make: impl FnOnce() -> Zeroizing<Vec<u8>>) ->
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => read(path),
     }
+}
+
+/// Renames a file over another, and returns once that is on disk: whoever opens `to` finds the one or the other.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    File::open(folder_of(to))?.sync_all()
+}
+
+/// Removes a file, if there is one, and returns once that is on disk.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed?,
+    }
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -188,6 +188,13 @@ struct Keys {
     wallet: Vec<VerifyingKey>,
 }
 
+impl Keys {
+    fn include(&self, others: &Self) -> bool {
+        // A key is in both lists or in none.
+        others.session.iter().all(|other| self.session.iter().any(|key| key.is_same_as(other)))
+    }
+}
+
 impl TokenVerifier {
     /// Accepts tokens of `issuer` that one of `keys` signed.
     pub fn new(issuer: String, keys: &JwkSet) -> Self {
@@ -196,12 +203,18 @@ impl TokenVerifier {
         verifier
     }
 
-    /// Accepts what these keys signed from now on, and forgets every token recognised before.
+    /// Accepts what these keys signed from now on, and forgets the tokens recognised before if one of them may be
+    /// by a key that is gone.
     pub fn replace_keys(&self, keys: &JwkSet) {
         let of_type = |typ| keys.keys.iter().filter_map(|jwk| VerifyingKey::new(jwk, typ)).collect();
         let parsed = Keys { session: of_type(SESSION_TYPE), wallet: of_type(WALLET_SESSION_TYPE) };
-        *self.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(parsed);
-        self.seen.clear();
+        let mut current = self.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let all_stay = parsed.include(&current);
+        *current = Arc::new(parsed);
+        drop(current);
+        if !all_stay {
+            self.seen.clear();
+        }
     }
 
     /// Whether any key is loaded: without one, nothing can be verified.
@@ -332,6 +345,22 @@ mod tests {
 
         verifier.replace_keys(&issuer().0.keys());
 
+        assert_eq!(verifier.verify(token.expose(), NOW).unwrap_err(), TokenError::Invalid);
+    }
+
+    #[test]
+    fn a_token_stays_recognised_as_long_as_its_key_stays() {
+        let (issuer_, verifier) = issuer();
+        let token = issuer_.issue(&claims()).unwrap();
+        verifier.verify(token.expose(), NOW).unwrap();
+        let more = |keys: &[JwkSet]| JwkSet { keys: keys.iter().flat_map(|set| set.keys.clone()).collect() };
+        let others = issuer().0.keys();
+
+        verifier.replace_keys(&more(&[others.clone(), issuer_.keys()]));
+        assert_eq!(verifier.seen.len(), 1);
+        verifier.replace_keys(&others);
+
+        assert_eq!(verifier.seen.len(), 0);
         assert_eq!(verifier.verify(token.expose(), NOW).unwrap_err(), TokenError::Invalid);
     }
 

@@ -12,7 +12,7 @@ use crate::standing::{BrokerUnreachable, Standing};
 /// Someone waits for the answer, so a silent broker is given up soon.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Far more than any answer needs.
-const LARGEST_ANSWER: usize = 64 * 1024;
+const LARGEST_ANSWER: usize = 1024 * 1024;
 
 /// Why the broker cannot be asked under this URL.
 #[derive(Debug, thiserror::Error)]

@@ -30,12 +30,12 @@ pub(super) async fn openid_configuration(State(broker): State<Arc<Broker>>) -> R
         jwks_uri: format!("{issuer}{}", paths::JWKS),
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: ["ES256"],
+        id_token_signing_alg_values_supported: [broker.oidc_issuer.algorithm().as_str()],
         claims_supported: ["iss", "sub", "aud", "iat", "nbf", "exp", "jti"],
     })
 }
 
-/// The keys that verify web-identity JWTs, the current one first.
+/// The keys that verify web-identity JWTs: the current one, the next one, then previous ones.
 #[utoipa::path(get, path = paths::JWKS, responses((status = 200, description = "A JWK Set (RFC 7517)")))]
 pub(super) async fn jwks(State(broker): State<Arc<Broker>>) -> Response {
     cacheable(&broker.oidc_keys())

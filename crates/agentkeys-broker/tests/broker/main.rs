@@ -7,6 +7,8 @@ mod discovery;
 mod dpop;
 mod email;
 mod every_route;
+mod key_rotation;
+mod keys_command;
 mod linking;
 mod mint_oidc_jwt;
 mod operations;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentkeys_crypto::{Es256Key, OidcIssuer, Purpose};
+use agentkeys_crypto::{Es256Key, KeyParameters, OidcIssuer, Purpose};
 use agentkeys_types::Clock;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, StatusCode};
@@ -81,7 +81,8 @@ async fn weak_algorithms_and_missing_key_ids_are_refused() {
     let bench = Bench::start().await;
     let (header, claims, signature) = parts(bench.token(ADA).expose());
     let key = bench.issuer.signer.keys().keys[0].clone();
-    let hmac_key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key.x.as_bytes());
+    let KeyParameters::Ec { x, .. } = &key.parameters else { panic!("{key:?}") };
+    let hmac_key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, x.as_bytes());
     let hs256 = json!({"alg": "HS256", "kid": key.kid, "typ": "JWT"});
     let signed = token(&hs256, &claims, "");
     let hs256_signature =

@@ -12,6 +12,7 @@ mod client;
 mod disk_full;
 mod kill;
 mod leaks;
+mod rotation;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod smtp_relay;

@@ -9,6 +9,8 @@ mod radosgw;
 mod sigv4;
 
 use agentkeys_client::SessionDuration;
+use agentkeys_crypto::{Algorithm, RingName, Rotation};
+use agentkeys_types::Clock;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -18,6 +20,7 @@ use self::{
     provider::Provider,
     sigv4::Keys,
 };
+use crate::parts::with_altered_signature;
 
 #[tokio::test]
 #[ignore = "needs Ceph: cargo xtask test"]
@@ -34,6 +37,24 @@ async fn a_minted_jwt_opens_its_own_wallets_prefix_and_no_other() {
     assert_eq!(put.0, 200, "{}", put.1);
     assert_eq!(got, (200, "hello".to_owned()));
     assert_eq!(refused.0, 403, "{}", refused.1);
+}
+
+#[tokio::test]
+#[ignore = "needs Ceph: cargo xtask test"]
+async fn jwts_by_rs256_are_taken_before_and_after_a_rotation_and_altered_ones_are_not() {
+    let bench = Bench::start_with(|config| config.oidc_algorithm = Algorithm::Rs256).await;
+    for _ in 0..2 {
+        let jwt = bench.mint(&bench.ada).await;
+
+        let taken = bench.clouds.judge(&jwt, |_| {}).await;
+        let refused = bench.clouds.judge(&with_altered_signature(&jwt), |_| {}).await;
+
+        assert_eq!(taken, (Verdict::Accepted, Verdict::Accepted));
+        assert_eq!(refused, (Verdict::Refused, Verdict::Refused));
+        let keys = bench.broker.state().join("keys");
+        Rotation::begin(&keys, bench.broker.clock().now()).unwrap().rotate(RingName::OidcRs256).unwrap();
+        bench.broker.running().look_for_keys().await;
+    }
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn a_sign_in_to_another_store_empties_the_keychain_and_ends_its_session() 
     let in_keychain = with_key(&["--store", "keychain", "--json", "whoami"]).output().await.unwrap();
     let in_file = document(&with_key(&["--json", "whoami"]).output().await.unwrap());
     let ada = system.walk("ada", &mut ()).await.unwrap();
-    let standing = system.flow().broker.sessions(&ada.session.token).await.unwrap();
+    let standing = system.flow().broker.sessions(&ada.session).await.unwrap();
     assert_eq!(complaint(&in_keychain), (3, "not_signed_in".to_owned()));
     assert_eq!(in_file["identities"][0]["value"], GRACE, "{in_file}");
     assert_eq!(standing.sessions.len(), 1, "the session of the keychain still stands");

@@ -9,6 +9,7 @@
 mod aws_cli;
 mod boto3;
 mod ceph;
+mod jwcrypto;
 mod keychain;
 mod maildev;
 mod parts;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use agentkeys_crypto::{EvmSignature, Jwk, JwkSet, TokenError, TokenVerifier};
+use agentkeys_crypto::{EvmSignature, Jwk, JwkSet, KeyParameters, TokenError, TokenVerifier};
 use agentkeys_types::Timestamp;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -130,8 +130,9 @@ fn as_ours(key: &Value) -> Option<Jwk> {
     let [x, y] = ["x", "y"].map(|name| key[name].as_str().unwrap_or_default().to_owned());
     let thumbprint = Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
     let kid = URL_SAFE_NO_PAD.encode(thumbprint);
-    let [kty, crv, alg, use_] = ["EC", "P-256", "ES256", "sig"].map(str::to_owned);
-    (key["crv"] == "P-256").then_some(Jwk { kty, crv, x, y, alg, use_, kid, x5c: None })
+    let [crv, alg, use_] = ["P-256", "ES256", "sig"].map(str::to_owned);
+    let parameters = KeyParameters::Ec { crv, x, y };
+    (key["crv"] == "P-256").then_some(Jwk { parameters, alg, use_, kid, x5c: None })
 }
 
 /// The EIP-4361 text of a case.

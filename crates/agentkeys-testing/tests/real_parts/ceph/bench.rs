@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use agentkeys_broker::Config;
 use agentkeys_client::{ClientError, Http, RoleArn, SessionDuration, StsClient};
 use agentkeys_http::Running;
 use agentkeys_mock_server::{AwsConfig, AwsStandIn, Trust};
@@ -28,7 +29,12 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start() -> Self {
-        let broker = TestBroker::start().await;
+        Self::start_with(|_| {}).await
+    }
+
+    /// With settings of the test's own.
+    pub(crate) async fn start_with(settings: impl FnOnce(&mut Config)) -> Self {
+        let broker = TestBroker::start_with(settings).await;
         // The machine's time, which Ceph cannot be moved from.
         let (machine, ours) = (SystemClock.now(), broker.clock().now());
         broker.clock().advance(machine.since(ours));
