@@ -1,8 +1,10 @@
 use std::fmt;
 
+use agentkeys_memory::Secret;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// What a secret scanner looks for: matches every session token and wallet session token, and no OIDC JWT.
 ///
@@ -21,13 +23,30 @@ impl TokenDigest {
     }
 }
 
+/// Text in memory that other processes cannot read, where the process keeps its secrets apart.
+#[derive(Clone)]
+struct SecretText(Secret);
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(Secret::new(Zeroizing::new(text.into_bytes())))
+    }
+}
+
+impl ExposeSecret<str> for SecretText {
+    fn expose_secret(&self) -> &str {
+        // It always is text, since it was made from a string.
+        str::from_utf8(self.0.expose()).unwrap_or_default()
+    }
+}
+
 macro_rules! bearer {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident($text:ty)) => {
         $(#[$doc])*
         ///
         /// Prints as a placeholder, and is wiped from memory when dropped.
         #[derive(Clone)]
-        pub struct $name(SecretString);
+        pub struct $name($text);
 
         impl $name {
             /// Takes the token as it stands on the wire; says nothing about whether it is genuine.
@@ -62,17 +81,17 @@ macro_rules! bearer {
 
 bearer! {
     /// The 30-day bearer that a broker issues after sign-in: a high-value credential.
-    SessionToken
+    SessionToken(SecretText)
 }
 
 bearer! {
     /// The minutes-long bearer that proving a wallet gives.
-    WalletSessionToken
+    WalletSessionToken(SecretText)
 }
 
 bearer! {
     /// The web-identity token that a cloud's STS checks.
-    OidcJwt
+    OidcJwt(SecretString)
 }
 
 #[cfg(test)]
@@ -93,5 +112,14 @@ mod tests {
         let patterns: Vec<&str> = documented.lines().filter(|line| line.starts_with("aks_")).collect();
 
         assert_eq!(patterns, [TOKEN_PATTERN]);
+    }
+
+    #[test]
+    fn a_token_reads_back_as_it_came_also_out_of_json() {
+        let token = SessionToken::new("aks_ä".to_owned());
+        let parsed: SessionToken = serde_json::from_str(r#""aks_\u00e4""#).unwrap();
+
+        assert_eq!(token.expose(), "aks_ä");
+        assert_eq!(parsed.expose(), "aks_ä");
     }
 }
