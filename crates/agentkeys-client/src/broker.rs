@@ -8,7 +8,7 @@ use agentkeys_api::{
 use agentkeys_types::{EvmAddress, SessionId, SessionToken, WalletSessionToken};
 use serde_json::Value;
 
-use crate::{ClientError, Http, ServerUrl, http::Server};
+use crate::{ClientError, Http, PlainAnswer, ServerUrl, http::Server};
 
 /// Asks a broker.
 #[derive(Clone, Debug)]
@@ -122,6 +122,11 @@ impl BrokerClient {
     /// The keys that verify session tokens.
     pub async fn session_keys(&self) -> Result<Value, ClientError> {
         self.0.show(paths::SESSION_KEYS, None).await
+    }
+
+    /// What the broker answers at one of its public [`paths`], as it comes.
+    pub async fn look(&self, path: &str) -> Result<PlainAnswer, ClientError> {
+        self.0.look(path).await
     }
 
     /// Whether the broker is up.

@@ -6,13 +6,13 @@ use std::{
 use agentkeys_api::Problem;
 use reqwest::{
     Client, ClientBuilder, Method, RequestBuilder, Response,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use crate::{ClientError, ServerUrl};
+use crate::{ClientError, PlainAnswer, ServerUrl};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
@@ -98,6 +98,15 @@ impl Server {
 
     pub(crate) async fn show<A: DeserializeOwned>(&self, path: &str, bearer: Option<&str>) -> Result<A, ClientError> {
         self.parse(&self.send(self.request(Method::GET, path, bearer)?).await?)
+    }
+
+    /// Whatever the server answers, also that it cannot or will not.
+    pub(crate) async fn look(&self, path: &str) -> Result<PlainAnswer, ClientError> {
+        let response = self.request(Method::GET, path, None)?.send().await;
+        let response = response.map_err(|error| unreachable(&self.url, error))?;
+        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let (status, date, cache_control) = (response.status().as_u16(), header(DATE), header(CACHE_CONTROL));
+        Ok(PlainAnswer { status, date, cache_control, body: read_limited(&self.url, response).await? })
     }
 
     pub(crate) async fn show_with_query<A: DeserializeOwned>(
