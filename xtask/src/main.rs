@@ -12,6 +12,7 @@ mod parts;
 mod repository;
 mod runner;
 mod test;
+mod timing;
 mod tools;
 mod workspace;
 
@@ -35,6 +36,8 @@ enum Xtask {
     E2e,
     /// Get and start the real parts, then `check`, then every test
     Test(test::Test),
+    /// Whether time tells secrets apart: token and code checks, in pairs
+    Timing(timing::Timing),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e => e2e::run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
+        Xtask::Timing(timing) => timing.run(&workspace),
     });
     done.unwrap_or_else(|error| {
         console::say(&format!("error: {error:#}"));

@@ -11,6 +11,7 @@ mod process;
 mod report;
 mod scenarios;
 mod system;
+mod timing;
 mod walk;
 
 use std::path::PathBuf;
@@ -29,6 +30,15 @@ enum Bench {
         #[arg(long, default_value_t = 20_000)]
         requests: usize,
     },
+    /// Looks whether time tells secrets apart.
+    Timing {
+        /// How many samples each pair is judged by.
+        #[arg(long, default_value_t = 200_000)]
+        samples: usize,
+        /// Measure only the pair of this number.
+        #[arg(long)]
+        pair: Option<usize>,
+    },
     /// Runs a daemon for the sign-in that it reads from standard input.
     #[command(hide = true)]
     Daemon(Box<daemon::Daemon>),
@@ -44,6 +54,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Report { bin, requests } => scenarios::run(&bin, requests).await,
+        Bench::Timing { samples, pair } => timing::run(samples, pair).await,
         Bench::Daemon(daemon) => daemon.run().await,
         Bench::EmptyServer { listen } => empty::serve(listen).await,
     }

@@ -1,4 +1,4 @@
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::LazyLock, time::Duration};
 
 use agentkeys_crypto::{AUDIENCE, KeyError, SessionTokenClaims, VerifiedToken, random};
 use agentkeys_store::{
@@ -12,6 +12,8 @@ use crate::{Broker, SignInMail, code::SignInCode};
 pub(crate) const CODE_LIFE: Duration = Duration::from_mins(10);
 /// For how long a session stands.
 const SESSION_LIFE: Duration = Duration::from_hours(30 * 24);
+/// Stands in for the address of a request that nobody made.
+static NOBODY: LazyLock<EmailAddress> = LazyLock::new(|| "nobody@unknown.invalid".parse().expect("an address"));
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Why nobody was signed in.
@@ -94,6 +96,8 @@ impl Broker {
     }
 
     /// Opens a session for whoever types the code from the mail into the terminal that asked.
+    ///
+    /// An unknown request costs, records and answers what a wrong code does.
     pub async fn verify_email_sign_in(
         &self,
         request: &RequestId,
@@ -106,12 +110,15 @@ impl Broker {
             code_hash: SignInCode::typed(typed_code).hash(&self.code_key, request.digest()),
             now,
         };
-        let waiting = self.store.find_email_sign_in(request.digest()).await?.ok_or(SignInError::InvalidCode)?;
-        let allowed = self.allow.allows(&waiting.email);
-        let identity = Identity::email(waiting.email);
+        let waiting = self.store.find_email_sign_in(request.digest()).await?;
+        let is_known = waiting.is_some();
+        let email = waiting.map_or_else(|| NOBODY.clone(), |waiting| waiting.email);
+        let allowed = self.allow.allows(&email);
+        let opens = allowed && is_known;
+        let identity = Identity::email(email);
         let (id, expires_at) = (SessionId::from_bytes(random()), now.after(SESSION_LIFE));
-        let opening = if allowed {
-            let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
+        let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
+        let opening = if opens {
             Opening::Session { identity: identity.clone(), anchor, id, expires_at }
         } else {
             Opening::Refused
@@ -126,7 +133,7 @@ impl Broker {
             source: Some(source),
         };
         match self.store.answer(answer, opening, entry).await? {
-            CodeOutcome::Accepted { account: Some(account) } if allowed => {
+            CodeOutcome::Accepted { account: Some(account) } if opens => {
                 let token = self.issue_session(id, account, &identity, now, expires_at)?;
                 Ok(OpenedSession { token, id, account, identity, expires_at })
             }

@@ -49,8 +49,8 @@ impl Standing {
             return Ok(read.found);
         }
         let found = store.find_session(id).await?;
-        // A stranger's guesses must not push out what is in use.
-        if found.is_some() {
+        // A stranger's guesses must not push out what is in use, and a revoked session is to look like an unknown one.
+        if found.as_ref().is_some_and(|session| session.revoked_at.is_none()) {
             self.sessions.insert(id, Read { found: found.clone(), generation, at: Instant::now() });
         }
         Ok(found)

@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-use crate::{Broker, Config, ConfigError, Issuer, SmtpMailer, broker::Keys, routes};
+use crate::{Broker, Config, ConfigError, Issuer, Mailer, SmtpMailer, broker::Keys, routes};
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,17 @@ impl Running {
 /// Starts a broker with these settings.
 pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
     config.check()?;
+    let mailer = Arc::new(SmtpMailer::new(&config.mail)?);
+    start_with_mailer(config, clock, mailer).await
+}
+
+/// As [`start`], with `mailer` in the place of the settings' mail server.
+pub async fn start_with_mailer(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    mailer: Arc<dyn Mailer>,
+) -> Result<Running, StartError> {
+    config.check()?;
     let metrics_handle = install_metrics();
     let mut server = Server::bind("broker", config.listen).await?;
     let metrics = Server::bind("metrics", config.metrics_listen).await?;
@@ -88,7 +99,6 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let store = Arc::new(SqliteStore::open(&config.state.join("agentkeys.db"))?);
     pin_deployment(&*store, &config).await?;
     let keys = open_keys(&config)?;
-    let mailer = Arc::new(SmtpMailer::new(&config.mail)?);
     let broker = Arc::new(Broker::new(&config, issuer, keys, store, mailer, clock));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 

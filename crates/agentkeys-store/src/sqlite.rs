@@ -1,6 +1,7 @@
 mod audit;
 mod challenge;
 mod columns;
+mod decoy;
 mod deployment;
 mod identity_link;
 mod limit;

@@ -4,7 +4,7 @@
 //! (OIDC JWT, web-identity JWT) or that it is none ("never called a", "not a"). A sentence may span the lines of a
 //! paragraph or a comment. In code, a text in quotes is a sentence, and what lies between commas and brackets.
 
-use std::mem;
+use std::{mem, path::Path};
 
 /// How near is too near, in words.
 const NEAR: usize = 8;
@@ -13,12 +13,16 @@ const DENIED_WITHIN: usize = 4;
 
 /// The lines, counted from 1, in which the session token is called a JWT.
 pub(super) fn objections(file: &str, text: &str) -> Vec<usize> {
-    let sentences = if file.ends_with(".md") { Sentences::of_prose(text) } else { Sentences::of_code(file, text) };
+    let sentences = if is_a(file, "md") { Sentences::of_prose(text) } else { Sentences::of_code(file, text) };
     let mut lines: Vec<usize> = sentences.iter().flat_map(|sentence| misnamed(sentence)).collect();
     lines.extend(text.lines().enumerate().filter(|(_, line)| is_joined(line)).map(|(index, _)| index + 1));
     lines.sort_unstable();
     lines.dedup();
     lines
+}
+
+fn is_a(file: &str, extension: &str) -> bool {
+    Path::new(file).extension().is_some_and(|found| found == extension)
 }
 
 /// Whether a name is made of both words, in any order and spelling.
@@ -67,7 +71,7 @@ impl Sentences {
     }
 
     fn of_code(file: &str, text: &str) -> Vec<Vec<Word>> {
-        let marks: &[&str] = if file.ends_with(".rs") { &["//"] } else { &["#", "--"] };
+        let marks: &[&str] = if is_a(file, "rs") { &["//"] } else { &["#", "--"] };
         let mut sentences = Self::default();
         let mut was_comment = false;
         for (index, line) in text.lines().enumerate() {

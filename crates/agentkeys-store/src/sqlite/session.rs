@@ -2,21 +2,25 @@ use agentkeys_types::{OmniAccount, SessionId, Timestamp};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{SqliteStore, columns::Columns, writer::Change};
+use super::{SqliteStore, columns::Columns, decoy::decoy_id, writer::Change};
 use crate::{Entry, SessionRecord, SessionStore, StoreError};
 
 #[async_trait]
 impl SessionStore for SqliteStore {
     async fn find_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        self.readers.read(|connection| {
+        let found = self.readers.read(|connection| {
             connection
-                .prepare_cached(
+                .prepare_cached(concat!(
                     "SELECT id, account, identity_type, identity_value, client_name, created_at, auth_time, \
-                     expires_at, revoked_at FROM sessions WHERE id = ?1",
-                )?
+                         expires_at, revoked_at FROM sessions \
+                         WHERE id = COALESCE((SELECT id FROM sessions WHERE id = ?1), ",
+                    decoy_id!(session),
+                    ")"
+                ))?
                 .query_row([id.as_bytes()], session_record)
                 .optional()
-        })
+        })?;
+        Ok(found.filter(|found| found.id == id))
     }
 
     async fn sessions(&self, account: OmniAccount, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError> {

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     SqliteStore,
     columns::Columns,
+    decoy::decoy_id,
     identity_link, limit, session,
     writer::{Change, Transaction},
 };
@@ -53,12 +54,14 @@ impl EmailSignInStore for SqliteStore {
     }
 
     async fn find_email_sign_in(&self, request: RequestIdDigest) -> Result<Option<EmailSignIn>, StoreError> {
-        self.readers.read(|connection| {
+        let found = self.readers.read(|connection| {
             connection
-                .prepare_cached(
+                .prepare_cached(concat!(
                     "SELECT request, email, code_hash, client_name, created_at, expires_at FROM email_sign_ins \
-                     WHERE request = ?1",
-                )?
+                         WHERE request = COALESCE((SELECT request FROM email_sign_ins WHERE request = ?1), ",
+                    decoy_id!(request),
+                    ")"
+                ))?
                 .query_row([request.0], |row| {
                     Ok(EmailSignIn {
                         request: row.request(0)?,
@@ -70,18 +73,16 @@ impl EmailSignInStore for SqliteStore {
                     })
                 })
                 .optional()
-        })
+        })?;
+        Ok(found.filter(|found| found.request == request))
     }
 
     async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError> {
         self.writer
             .write(move |transaction| {
-                let (state, email, client_name) = match judge(transaction.connection, &answer)? {
-                    Some(judged) => judged,
-                    None if is_known(transaction.connection, answer.request)? => {
-                        return Ok(Change::Keep(CodeOutcome::Over));
-                    }
-                    None => return Ok(Change::Keep(CodeOutcome::Unknown)),
+                let Some(Judged { request, state, email, client_name }) = judge(transaction.connection, &answer)?
+                else {
+                    return Ok(Change::Keep(CodeOutcome::Over));
                 };
                 Ok(Change::Keep(match state.as_str() {
                     "used" => {
@@ -91,7 +92,7 @@ impl EmailSignInStore for SqliteStore {
                     "expired" => CodeOutcome::Over,
                     _ => {
                         transaction.record(&Entry { outcome: Outcome::WrongCode, ..entry })?;
-                        CodeOutcome::Wrong
+                        if request == answer.request { CodeOutcome::Wrong } else { CodeOutcome::Unknown }
                     }
                 }))
             })
@@ -99,29 +100,37 @@ impl EmailSignInStore for SqliteStore {
     }
 }
 
-/// Decides on a code, for a sign-in that still waits: its state from now on, its address and its machine.
-fn judge(
-    connection: &Connection,
-    answer: &CodeAnswer,
-) -> rusqlite::Result<Option<(String, EmailAddress, Option<String>)>> {
+/// A sign-in that was answered while it waited.
+struct Judged {
+    request: RequestIdDigest,
+    /// Its state from now on.
+    state: String,
+    email: EmailAddress,
+    client_name: Option<String>,
+}
+
+/// Decides on a code, for a sign-in that still waits; for an unknown one the decoy is answered, never rightly.
+fn judge(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<Option<Judged>> {
     connection
-        .prepare_cached(
+        .prepare_cached(concat!(
             "UPDATE email_sign_ins SET \
-                 state = CASE WHEN expires_at <= ?3 THEN 'expired' \
+                 state = CASE WHEN request <> ?1 THEN 'waiting' \
+                              WHEN expires_at <= ?3 THEN 'expired' \
                               WHEN code_hash = ?2 THEN 'used' \
                               WHEN wrong_codes + 1 >= ?4 THEN 'tried_too_often' \
                               ELSE 'waiting' END, \
-                 wrong_codes = wrong_codes + CASE WHEN expires_at <= ?3 OR code_hash = ?2 THEN 0 ELSE 1 END \
-             WHERE request = ?1 AND state = 'waiting' RETURNING state, email, client_name",
-        )?
+                 wrong_codes = CASE WHEN request <> ?1 THEN 1 - wrong_codes \
+                                    WHEN expires_at <= ?3 OR code_hash = ?2 THEN wrong_codes \
+                                    ELSE wrong_codes + 1 END \
+             WHERE request = COALESCE((SELECT request FROM email_sign_ins WHERE request = ?1), ",
+            decoy_id!(request),
+            ") \
+                 AND state = 'waiting' RETURNING request, state, email, client_name"
+        ))?
         .query_row(params![answer.request.0, answer.code_hash, answer.now.as_unix(), MOST_WRONG_CODES], |row| {
-            Ok((row.get(0)?, row.parsed(1)?, row.get(2)?))
+            Ok(Judged { request: row.request(0)?, state: row.get(1)?, email: row.parsed(2)?, client_name: row.get(3)? })
         })
         .optional()
-}
-
-fn is_known(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM email_sign_ins WHERE request = ?1")?.exists([request.0])
 }
 
 /// Opens what the right code opens, and records it.
