@@ -6,6 +6,8 @@ pub const EMAIL_START: &str = "/v1/auth/email/start";
 pub const EMAIL_VERIFY: &str = "/v1/auth/email/verify";
 /// The session behind the token.
 pub const SESSION: &str = "/v1/session";
+/// Gives a fresh token for the session behind the token.
+pub const SESSION_RENEW: &str = "/v1/session/renew";
 /// The account's sessions.
 pub const SESSIONS: &str = "/v1/sessions";
 /// One of them.

@@ -59,6 +59,12 @@ error_codes! {
     ChallengeInvalid = 401 "challenge_invalid",
     /// The code is over, used up or was tried too often.
     CodeExpired = 410 "code_expired",
+    /// The proof by the device key is malformed, for another request or token, or by another key.
+    DpopInvalid = 401 "dpop_invalid",
+    /// The proof was used before.
+    DpopReplayed = 401 "dpop_replayed",
+    /// The token is bound to a device key, and there is no proof by it.
+    DpopRequired = 401 "dpop_required",
     /// A field stands twice.
     DuplicateField = 400 "duplicate_field",
     /// The `Host` is not one of this server's.
@@ -127,6 +133,8 @@ error_codes! {
     UnsupportedMediaType = 415 "unsupported_media_type",
     /// The signature is that of a contract wallet.
     UnsupportedSignatureType = 400 "unsupported_signature_type",
+    /// The proof needs the nonce in the header `DPoP-Nonce`.
+    UseDpopNonce = 401 "use_dpop_nonce",
     /// The address is not linked to the session's account.
     WalletNotLinked = 404 "wallet_not_linked",
     /// A wallet session token is needed here, and this is a 30-day session token.

@@ -1,4 +1,6 @@
-use agentkeys_types::{Identity, IdentityType, OmniAccount, SessionId, Timestamp};
+use std::net::IpAddr;
+
+use agentkeys_types::{Identity, IdentityType, KeyThumbprint, OmniAccount, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -60,6 +62,18 @@ pub struct SessionView {
     pub expires_at: Timestamp,
     /// Whether it is bound to a device key.
     pub bound: bool,
+    /// The device key that it is bound to (RFC 7638).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub key_thumbprint: Option<KeyThumbprint>,
+    /// The address that it was opened from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
+    /// When it was used last, to some minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// The 30-day sessions of an account that still stand.
@@ -90,6 +104,10 @@ pub struct Standing {
     pub standing: bool,
     /// For how many seconds the answer may be kept.
     pub valid_for: u64,
+    /// When its token was renewed last: one that was issued before no longer counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub renewed_at: Option<Timestamp>,
 }
 
 /// An identity that opens the account.

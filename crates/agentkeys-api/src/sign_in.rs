@@ -62,6 +62,13 @@ pub enum TokenType {
     Dpop,
 }
 
+impl TokenType {
+    /// How a token is presented, by whether it is bound to a device key.
+    pub fn of(is_bound: bool) -> Self {
+        if is_bound { Self::Dpop } else { Self::Bearer }
+    }
+}
+
 /// A person is signed in. The only reply that carries a session token.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SignedIn {

@@ -33,7 +33,7 @@ impl Daemon {
     /// Serves until the process is ended.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let signed_in: SignedIn = serde_json::from_reader(std::io::stdin())?;
-        let session = Session::opened(signed_in, self.broker_url.clone());
+        let session = Session::opened(signed_in, None, self.broker_url.clone())?;
         let aws = AwsSettings {
             role_arn: Some("arn:aws:iam::000000000000:role/agentkeys-dev".parse()?),
             endpoint_url: Some(self.sts_url),

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use agentkeys_api::EmailStarted;
 use agentkeys_client::{
-    BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Region, Role, SessionDuration,
+    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Region, Role, SessionDuration,
     SignerClient, SignerTrust, Step, StsClient,
 };
 use agentkeys_testing::{Answer, code_in};
@@ -40,7 +40,13 @@ pub(crate) async fn eight_steps(system: &System, sync: Duration) -> anyhow::Resu
         let mut prompt = Mailbox { system, address: format!("walker{index}@example.com") };
         let mut steps = Steps::default();
         let started = Instant::now();
-        flow.walk(&EmailSignIn { email, client_name: None }, &mut prompt, &role, &mut steps).await?;
+        flow.walk(
+            &EmailSignIn { email, client_name: None, binding: Binding::DeviceKey },
+            &mut prompt,
+            &role,
+            &mut steps,
+        )
+        .await?;
         walks.push((started.elapsed(), steps.0));
     }
     walks.sort_by_key(|(total, _)| *total);

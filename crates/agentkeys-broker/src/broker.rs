@@ -1,10 +1,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use agentkeys_crypto::{HashKey, OidcIssuer, SessionIssuer, TokenVerifier};
+use agentkeys_crypto::{HashKey, HolderCheck, OidcIssuer, SessionIssuer, TokenVerifier};
 use agentkeys_store::Store;
 use agentkeys_types::{ClientId, Clock};
 
-use crate::{AllowList, Config, Issuer, Limits, Mailer, standing::Standing};
+use crate::{AllowList, Config, Issuer, Limits, Mailer, Sessions, standing::Standing};
 
 /// Signs people in, links their wallets and mints web-identity JWTs. Knows nothing of HTTP.
 ///
@@ -18,6 +18,7 @@ pub struct Broker {
     pub(crate) chain_ids: BTreeSet<u64>,
     pub(crate) allow: AllowList,
     pub(crate) limits: Limits,
+    pub(crate) sessions: Sessions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mailer: Arc<dyn Mailer>,
@@ -26,6 +27,7 @@ pub struct Broker {
     pub(crate) oidc_issuer: OidcIssuer,
     pub(crate) code_key: HashKey,
     pub(crate) standing: Standing,
+    pub(crate) holders: HolderCheck,
 }
 
 /// What a broker signs and hashes with.
@@ -53,6 +55,7 @@ impl Broker {
             chain_ids: config.chain_ids.clone(),
             allow: config.sign_in.clone(),
             limits: config.limits,
+            sessions: config.sessions,
             clock,
             store,
             mailer,
@@ -60,6 +63,7 @@ impl Broker {
             oidc_issuer: keys.oidc,
             code_key: keys.codes,
             standing: Standing::new(),
+            holders: HolderCheck::default(),
         }
     }
 
@@ -76,6 +80,11 @@ impl Broker {
     /// The keys that verify web-identity JWTs.
     pub fn oidc_keys(&self) -> agentkeys_crypto::JwkSet {
         self.oidc_issuer.keys()
+    }
+
+    /// The nonce for proofs from now on (RFC 9449 section 8).
+    pub fn dpop_nonce(&self) -> String {
+        self.holders.nonce(self.clock.now())
     }
 
     /// What keeps this broker from doing its work now; nothing when it is ready.

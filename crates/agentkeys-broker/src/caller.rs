@@ -1,8 +1,10 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-use agentkeys_crypto::{SessionTokenClaims, TokenError, VerifiedToken, WalletSessionTokenClaims};
+use agentkeys_crypto::{
+    HolderError, Presentation, SessionTokenClaims, TokenError, VerifiedToken, WalletSessionTokenClaims,
+};
 use agentkeys_store::{SessionRecord, StoreError};
-use agentkeys_types::Timestamp;
+use agentkeys_types::{KeyThumbprint, SessionId, Timestamp};
 
 use crate::Broker;
 
@@ -40,6 +42,9 @@ pub enum AuthError {
     /// Its time is over.
     #[error("the session token has expired: sign in again")]
     Expired,
+    /// It is not presented by its holder.
+    #[error(transparent)]
+    Holder(#[from] HolderError),
     /// It is not one of this broker's.
     #[error("the session token is not valid")]
     Invalid,
@@ -61,10 +66,36 @@ impl From<TokenError> for AuthError {
 }
 
 impl Broker {
-    /// Finds out who presents `unverified_token`: signature, claims, times, and whether it still stands.
-    pub async fn authenticate(&self, unverified_token: &str) -> Result<Caller, AuthError> {
+    /// Finds out who presents a token: signature, claims, times, proof, and whether it still stands.
+    ///
+    /// A session token that has been replaced revokes its session.
+    pub async fn authenticate(&self, presented: &Presentation<'_>, source: IpAddr) -> Result<Caller, AuthError> {
         let now = self.clock.now();
-        match self.verifier.verify(unverified_token, now)? {
+        let caller = self.recognize(presented, now).await?;
+        match &caller {
+            Caller::Session(SessionCaller { claims, session })
+                if session.supersedes(Timestamp::from_unix(claims.iat)) =>
+            {
+                self.revoke_reused(session, now, source).await?;
+                return Err(AuthError::Revoked);
+            }
+            Caller::Session(SessionCaller { session, .. }) | Caller::Wallet(WalletCaller { parent: session, .. }) => {
+                self.note_use(session, now);
+            }
+        }
+        Ok(caller)
+    }
+
+    /// The device key whose holder sends a request that carries no token.
+    pub fn device_of(&self, unverified_proof: &str, method: &str, url: &str) -> Result<KeyThumbprint, HolderError> {
+        self.holders.holder(unverified_proof, method, url, self.clock.now())
+    }
+
+    /// As [`Broker::authenticate`], whether or not the token has been replaced.
+    pub(crate) async fn recognize(&self, presented: &Presentation<'_>, now: Timestamp) -> Result<Caller, AuthError> {
+        let token = self.verifier.verify(presented.unverified_token, now)?;
+        self.holders.check(presented, token.confirmation(), now)?;
+        match token {
             VerifiedToken::Session(claims) => {
                 let session = self.standing_session(claims.sid, now).await?;
                 Ok(Caller::Session(SessionCaller { claims, session }))
@@ -81,11 +112,7 @@ impl Broker {
         }
     }
 
-    async fn standing_session(
-        &self,
-        id: agentkeys_types::SessionId,
-        now: Timestamp,
-    ) -> Result<SessionRecord, AuthError> {
+    async fn standing_session(&self, id: SessionId, now: Timestamp) -> Result<SessionRecord, AuthError> {
         let session = self.standing.session(&*self.store, id).await?;
         session.filter(|session| session.stands(now)).ok_or(AuthError::Revoked)
     }

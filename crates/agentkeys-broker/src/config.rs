@@ -3,6 +3,7 @@ use std::{
     fmt::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use agentkeys_types::ClientId;
@@ -41,6 +42,8 @@ pub struct Config {
     pub mail: Mail,
     /// How often things may happen.
     pub limits: Limits,
+    /// How long sessions stand.
+    pub sessions: Sessions,
 }
 
 impl Default for Config {
@@ -58,6 +61,7 @@ impl Default for Config {
             sign_in: AllowList::default(),
             mail: Mail::default(),
             limits: Limits::default(),
+            sessions: Sessions::default(),
         }
     }
 }
@@ -83,6 +87,7 @@ impl Config {
         if self.limits.any_zero() {
             return Err(ConfigError::Value("`limits` must all be at least 1"));
         }
+        self.sessions.check()?;
         if self.mail.username.is_some() != self.mail.password_file.is_some() {
             return Err(ConfigError::Value("`mail.username` and `mail.password_file` go together"));
         }
@@ -189,6 +194,54 @@ impl Default for Limits {
     }
 }
 
+/// How long sessions stand.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// For how many days a token of a session that is bound to a device key counts.
+    pub days: u16,
+    /// After how many days a person must sign in again, however often the token was renewed.
+    pub absolute_days: u16,
+    /// For how many hours a session without a device key stands; 0 refuses to open one.
+    pub unbound_hours: u16,
+}
+
+impl Sessions {
+    fn check(self) -> Result<(), ConfigError> {
+        if !(1..=30).contains(&self.days) {
+            return Err(ConfigError::Value("`sessions.days` must be 1 to 30"));
+        }
+        if self.absolute_days < self.days || self.absolute_days > 365 {
+            return Err(ConfigError::Value(
+                "`sessions.absolute_days` must be at least `sessions.days`, and at most 365",
+            ));
+        }
+        if self.unbound_hours > 24 {
+            return Err(ConfigError::Value(
+                "`sessions.unbound_hours` must be at most 24: whoever has the token of such a session is the person",
+            ));
+        }
+        Ok(())
+    }
+
+    /// For how long a token counts, by whether it is bound to a device key.
+    pub(crate) fn life(self, is_bound: bool) -> Duration {
+        let hours = if is_bound { u64::from(self.days) * 24 } else { self.unbound_hours.into() };
+        Duration::from_hours(hours)
+    }
+
+    /// How long renewals can make it.
+    pub(crate) fn absolute_life(self) -> Duration {
+        Duration::from_hours(u64::from(self.absolute_days) * 24)
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { days: 30, absolute_days: 180, unbound_hours: 8 }
+    }
+}
+
 /// `docs/reference/settings.md`: every setting with its default and meaning.
 pub fn settings_page() -> String {
     let mut page =
@@ -228,6 +281,17 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("limits.mails_per_source_and_hour", "20", "Sign-in mails asked for from one network address in an hour."),
     ("limits.mails_per_hour", "1000", "Sign-in mails in an hour, all together."),
     ("limits.mints_per_account_and_minute", "600", "Web-identity JWTs of one account in a minute."),
+    ("sessions.days", "30", "For how many days a token that is bound to a device key counts; 30 at most."),
+    (
+        "sessions.absolute_days",
+        "180",
+        "After how many days a person must sign in again, however often the token was renewed.",
+    ),
+    (
+        "sessions.unbound_hours",
+        "8",
+        "For how many hours a session without a device key stands (`--no-bind`); 24 at most, and 0 refuses to open one.",
+    ),
 ];
 
 #[cfg(test)]
@@ -257,6 +321,14 @@ mod tests {
             let text = format!("{table}{key} = {{}}");
             assert!(!refusal(&text).contains("unknown field"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_session_without_a_device_key_stands_for_hours_at_most() {
+        assert!(refusal("[sessions]\nunbound_hours = 25").contains("unbound_hours"));
+        assert!(refusal("[sessions]\ndays = 31").contains("days"));
+        assert!(refusal("[sessions]\nabsolute_days = 29").contains("absolute_days"));
+        assert_eq!(Config::parse("[sessions]\nunbound_hours = 0").unwrap().sessions.life(false), Duration::ZERO);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use agentkeys_api::{ErrorCode, Problem};
-use agentkeys_crypto::SignatureError;
+use agentkeys_crypto::{HolderError, SignatureError};
 use agentkeys_http::Refusal;
 use agentkeys_store::StoreError;
 use axum::response::{IntoResponse, Response};
 
-use crate::{AuthError, MintError, SessionError, SignInError, WalletError};
+use crate::{AuthError, MintError, RenewalError, SessionError, SignInError, WalletError};
 
 /// Any operation's error on its way out: the only code of the broker that knows status codes.
 ///
@@ -16,6 +16,7 @@ pub(crate) enum ApiError {
     Auth(AuthError),
     Mint(MintError),
     Problem(Problem),
+    Renewal(RenewalError),
     Session(SessionError),
     SignIn(SignInError),
     Store(StoreError),
@@ -36,6 +37,7 @@ from! {
     AuthError => Auth,
     MintError => Mint,
     Problem => Problem,
+    RenewalError => Renewal,
     SessionError => Session,
     SignInError => SignIn,
     StoreError => Store,
@@ -47,12 +49,14 @@ impl ApiError {
         let retry_after = self.retry_after();
         let problem = match self {
             Self::Auth(AuthError::Store(error))
+            | Self::Renewal(RenewalError::Auth(AuthError::Store(error)) | RenewalError::Store(error))
             | Self::Session(SessionError::Store(error))
             | Self::SignIn(SignInError::Store(error))
             | Self::Store(error)
             | Self::Wallet(WalletError::Store(error)) => unavailable(ErrorCode::StorageUnavailable, &error),
             Self::Mint(MintError::Audit(error)) => unavailable(ErrorCode::AuditUnavailable, &error),
             Self::Mint(MintError::Signing(error))
+            | Self::Renewal(RenewalError::Signing(error))
             | Self::SignIn(SignInError::Signing(error))
             | Self::Wallet(WalletError::Signing(error)) => {
                 tracing::error!(%error, "a token could not be signed");
@@ -61,6 +65,7 @@ impl ApiError {
             Self::Problem(problem) => problem,
             Self::Auth(error) => Problem::new(auth_code(&error), error.to_string()),
             Self::Mint(error) => Problem::new(mint_code(&error), error.to_string()),
+            Self::Renewal(error) => Problem::new(renewal_code(&error), error.to_string()),
             Self::Session(error) => Problem::new(ErrorCode::NotFound, error.to_string()),
             Self::SignIn(error) => Problem::new(sign_in_code(&error), error.to_string()),
             Self::Wallet(error) => Problem::new(wallet_code(&error), error.to_string()),
@@ -85,9 +90,30 @@ fn unavailable(code: ErrorCode, error: &StoreError) -> Problem {
 fn auth_code(error: &AuthError) -> ErrorCode {
     match error {
         AuthError::Expired => ErrorCode::TokenExpired,
+        AuthError::Holder(error) => holder_code(*error),
         AuthError::Invalid => ErrorCode::TokenInvalid,
         AuthError::Revoked => ErrorCode::TokenRevoked,
         AuthError::Store(_) => ErrorCode::StorageUnavailable,
+    }
+}
+
+pub(crate) fn holder_code(error: HolderError) -> ErrorCode {
+    match error {
+        HolderError::Invalid => ErrorCode::DpopInvalid,
+        HolderError::NotBound => ErrorCode::TokenInvalid,
+        HolderError::Replayed => ErrorCode::DpopReplayed,
+        HolderError::Required => ErrorCode::DpopRequired,
+        HolderError::UseNonce => ErrorCode::UseDpopNonce,
+    }
+}
+
+fn renewal_code(error: &RenewalError) -> ErrorCode {
+    match error {
+        RenewalError::Auth(error) => auth_code(error),
+        RenewalError::NotBound => ErrorCode::DpopRequired,
+        RenewalError::SessionRequired => ErrorCode::SessionRequired,
+        RenewalError::Signing(_) => ErrorCode::Internal,
+        RenewalError::Store(_) => ErrorCode::StorageUnavailable,
     }
 }
 
@@ -105,8 +131,10 @@ fn sign_in_code(error: &SignInError) -> ErrorCode {
     match error {
         SignInError::CodeExpired => ErrorCode::CodeExpired,
         SignInError::InvalidCode => ErrorCode::InvalidCode,
+        SignInError::KeyRequired => ErrorCode::DpopRequired,
         SignInError::Mail => ErrorCode::MailUnavailable,
         SignInError::NotAllowed => ErrorCode::SignInNotAllowed,
+        SignInError::OtherKey => ErrorCode::DpopInvalid,
         SignInError::RateLimited { .. } => ErrorCode::RateLimited,
         SignInError::Signing(_) => ErrorCode::Internal,
         SignInError::Store(_) => ErrorCode::StorageUnavailable,

@@ -40,6 +40,7 @@ fn described() -> (Router<Arc<Broker>>, OpenApi) {
         .routes(routes!(operations::health))
         .routes(routes!(operations::ready))
         .routes(routes!(session::show))
+        .routes(routes!(session::renew))
         .routes(routes!(session_keys::show))
         .routes(routes!(sessions::list, sessions::delete_all))
         .routes(routes!(sessions::delete))

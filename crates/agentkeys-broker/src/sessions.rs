@@ -47,16 +47,20 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether the session stands, after waiting up to `wait` for that to end.
-    pub async fn stands(&self, id: SessionId, wait: Duration) -> Result<bool, StoreError> {
+    /// The session, if it still stands after waiting up to `wait` for that to end.
+    pub async fn standing_session_after(
+        &self,
+        id: SessionId,
+        wait: Duration,
+    ) -> Result<Option<SessionRecord>, StoreError> {
         let mut changes = self.standing.changes();
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             let session = self.standing.session(&*self.store, id).await?;
-            let stands = session.is_some_and(|session| session.stands(self.clock.now()));
+            let session = session.filter(|session| session.stands(self.clock.now()));
             let now = tokio::time::Instant::now();
-            if !stands || now >= deadline {
-                return Ok(stands);
+            if session.is_none() || now >= deadline {
+                return Ok(session);
             }
             let _ = tokio::time::timeout_at(deadline.min(now + LOOK_AGAIN), changes.changed()).await;
         }

@@ -1,17 +1,17 @@
 use std::{net::IpAddr, sync::LazyLock, time::Duration};
 
-use agentkeys_crypto::{AUDIENCE, KeyError, SessionTokenClaims, VerifiedToken, random};
+use agentkeys_crypto::{AUDIENCE, Confirmation, KeyError, SessionTokenClaims, VerifiedToken, random};
 use agentkeys_store::{
-    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Limit, Opening, Outcome, StoreError,
+    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Limit, Opening, Outcome, SessionRecord, StoreError,
 };
-use agentkeys_types::{EmailAddress, Identity, OmniAccount, RequestId, SessionId, SessionToken, Timestamp};
+use agentkeys_types::{
+    EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestId, SessionId, SessionToken, Timestamp,
+};
 
 use crate::{Broker, SignInMail, code::SignInCode};
 
 /// For how long a code works.
 pub(crate) const CODE_LIFE: Duration = Duration::from_mins(10);
-/// For how long a session stands.
-const SESSION_LIFE: Duration = Duration::from_hours(30 * 24);
 /// Stands in for the address of a request that nobody made.
 static NOBODY: LazyLock<EmailAddress> = LazyLock::new(|| "nobody@unknown.invalid".parse().expect("an address"));
 const HOUR: Duration = Duration::from_hours(1);
@@ -26,12 +26,18 @@ pub enum SignInError {
     /// The code is wrong, or of another request.
     #[error("the code is wrong")]
     InvalidCode,
+    /// The code is answered with another device key than it was asked for with, or with none.
+    #[error("the code must be answered with the device key that asked for it")]
+    OtherKey,
     /// The mail could not leave.
     #[error("the mail with the code could not be sent: try again later")]
     Mail,
     /// The operator does not let this identity in.
     #[error("the operator of this broker does not let this identity sign in")]
     NotAllowed,
+    /// The operator opens no session without a device key.
+    #[error("this broker opens no session without a device key: it needs a proof in the header `DPoP`")]
+    KeyRequired,
     /// Too many mails.
     #[error("too many sign-ins: wait before the next one")]
     RateLimited {
@@ -59,18 +65,24 @@ pub struct OpenedSession {
     pub identity: Identity,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// Whether the token is bound to a device key.
+    pub is_bound: bool,
 }
 
 impl Broker {
-    /// Sends a code to `email`, and returns the secret under which it is answered.
+    /// Sends a code to `email`, and returns the secret under which it is answered, with the same device key `key`.
     ///
     /// The same for every address, known or not, allowed or not.
     pub async fn start_email_sign_in(
         &self,
         email: EmailAddress,
         client_name: Option<String>,
+        key: Option<KeyThumbprint>,
         source: IpAddr,
     ) -> Result<RequestId, SignInError> {
+        if key.is_none() && self.sessions.life(false).is_zero() {
+            return Err(SignInError::KeyRequired);
+        }
         let now = self.clock.now();
         let request = RequestId::from_bytes(random());
         let code = SignInCode::generate();
@@ -81,6 +93,7 @@ impl Broker {
             client_name: client_name.clone(),
             created_at: now,
             expires_at: now.after(CODE_LIFE),
+            key,
         };
         let begun = self.store.begin_email_sign_in(sign_in, self.mail_limits(&email, source)).await?;
         if let Begun::Limited { retry_after } = begun {
@@ -102,6 +115,7 @@ impl Broker {
         &self,
         request: &RequestId,
         typed_code: &str,
+        key: Option<KeyThumbprint>,
         source: IpAddr,
     ) -> Result<OpenedSession, SignInError> {
         let now = self.clock.now();
@@ -111,12 +125,16 @@ impl Broker {
             now,
         };
         let waiting = self.store.find_email_sign_in(request.digest()).await?;
+        if waiting.as_ref().is_some_and(|waiting| waiting.key != key) {
+            return Err(SignInError::OtherKey);
+        }
         let is_known = waiting.is_some();
-        let email = waiting.map_or_else(|| NOBODY.clone(), |waiting| waiting.email);
+        let (email, client_name) =
+            waiting.map_or_else(|| (NOBODY.clone(), None), |waiting| (waiting.email, waiting.client_name));
         let allowed = self.allow.allows(&email);
         let opens = allowed && is_known;
         let identity = Identity::email(email);
-        let (id, expires_at) = (SessionId::from_bytes(random()), now.after(SESSION_LIFE));
+        let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(key.is_some())));
         let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
         let opening = if opens {
             Opening::Session { identity: identity.clone(), anchor, id, expires_at }
@@ -134,8 +152,23 @@ impl Broker {
         };
         match self.store.answer(answer, opening, entry).await? {
             CodeOutcome::Accepted { account: Some(account) } if opens => {
-                let token = self.issue_session(id, account, &identity, now, expires_at)?;
-                Ok(OpenedSession { token, id, account, identity, expires_at })
+                let session = SessionRecord {
+                    id,
+                    account,
+                    identity,
+                    client_name,
+                    created_at: now,
+                    auth_time: now,
+                    expires_at,
+                    revoked_at: None,
+                    key,
+                    source: Some(source),
+                    last_used_at: None,
+                    renewed_at: None,
+                };
+                let token = self.issue_session(&session, now)?;
+                let identity = session.identity;
+                Ok(OpenedSession { token, id, account, identity, expires_at, is_bound: key.is_some() })
             }
             CodeOutcome::Accepted { .. } => Err(SignInError::NotAllowed),
             CodeOutcome::Over => Err(SignInError::CodeExpired),
@@ -143,24 +176,22 @@ impl Broker {
         }
     }
 
-    fn issue_session(
+    /// Signs a token of the session that is issued at `issued_at`.
+    pub(crate) fn issue_session(
         &self,
-        id: SessionId,
-        account: OmniAccount,
-        identity: &Identity,
-        now: Timestamp,
-        expires_at: Timestamp,
+        session: &SessionRecord,
+        issued_at: Timestamp,
     ) -> Result<SessionToken, KeyError> {
         let claims = SessionTokenClaims {
             iss: self.issuer.as_str().to_owned(),
             aud: AUDIENCE.to_owned(),
-            sub: account,
-            sid: id,
-            iat: now.as_unix(),
-            exp: expires_at.as_unix(),
-            auth_time: now.as_unix(),
-            idt: identity.identity_type().clone(),
-            cnf: None,
+            sub: session.account,
+            sid: session.id,
+            iat: issued_at.as_unix(),
+            exp: session.expires_at.as_unix(),
+            auth_time: session.auth_time.as_unix(),
+            idt: session.identity.identity_type().clone(),
+            cnf: session.key.map(|jkt| Confirmation { jkt }),
         };
         let token = self.session_issuer.issue(&claims)?;
         self.verifier.remember(token.digest(), VerifiedToken::Session(claims.into()));

@@ -20,6 +20,8 @@ const REMEMBERED: usize = 16_384;
 pub(crate) struct Standing {
     sessions: Cache<SessionId, Read<Option<SessionRecord>>>,
     wallets: Cache<(OmniAccount, EvmAddress), Read<Timestamp>>,
+    /// When the use of a session was noted last.
+    noted: Cache<SessionId, Timestamp>,
     generation: AtomicU64,
     changes: watch::Sender<()>,
 }
@@ -36,22 +38,28 @@ impl Standing {
         Self {
             sessions: Cache::new(REMEMBERED),
             wallets: Cache::new(REMEMBERED),
+            noted: Cache::new(REMEMBERED),
             generation: AtomicU64::new(0),
             changes: watch::Sender::new(()),
         }
     }
 
-    /// The session of this name, whether or not it stands.
+    /// The session of this name, unless it was revoked. It may be over.
     pub(crate) async fn session(&self, store: &dyn Store, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         // Taken before the store is read, so that a change in between makes what was read stale.
         let generation = self.generation.load(Ordering::Acquire);
         if let Some(read) = self.sessions.get(&id).filter(|read| read.is_fresh(generation)) {
             return Ok(read.found);
         }
-        let found = store.find_session(id).await?;
-        // A stranger's guesses must not push out what is in use, and a revoked session is to look like an unknown one.
-        if found.as_ref().is_some_and(|session| session.revoked_at.is_none()) {
-            self.sessions.insert(id, Read { found: found.clone(), generation, at: Instant::now() });
+        let found = store.find_unrevoked(id).await?;
+        match &found {
+            Some(session) => {
+                let found = Some(session.clone());
+                self.sessions.insert(id, Read { found, generation, at: Instant::now() });
+            }
+            // A stranger's guesses must not push out what is in use, and a revoked session leaves nothing by which it
+            // could be told from an unknown one.
+            None => drop(self.sessions.remove(&id)),
         }
         Ok(found)
     }
@@ -73,6 +81,15 @@ impl Standing {
             self.wallets.insert((account, address), Read { found, generation, at: Instant::now() });
         }
         Ok(proved_at)
+    }
+
+    /// Whether the use of this session is to be noted: not while that was done less than `every` ago.
+    pub(crate) fn begin_note(&self, id: SessionId, now: Timestamp, every: Duration) -> bool {
+        if self.noted.get(&id).is_some_and(|noted| noted <= now && now < noted.after(every)) {
+            return false;
+        }
+        self.noted.insert(id, now);
+        true
     }
 
     /// Forgets everything that was read: something has been revoked or unlinked.

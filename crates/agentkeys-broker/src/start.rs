@@ -93,7 +93,7 @@ pub async fn start_with_mailer(
     let mut server = Server::bind("broker", config.listen).await?;
     let metrics = Server::bind("metrics", config.metrics_listen).await?;
     let issuer = config.issuer.clone().unwrap_or_else(|| Issuer::of_listener(server.address()));
-    server.allow_host(issuer.authority());
+    server.allow_url(issuer.as_str());
     server.trust_proxies(TrustedProxies(config.trusted_proxies.clone()));
 
     let store = Arc::new(SqliteStore::open(&config.state.join("agentkeys.db"))?);
@@ -102,6 +102,8 @@ pub async fn start_with_mailer(
     let broker = Arc::new(Broker::new(&config, issuer, keys, store, mailer, clock));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 
+    let nonces = Arc::clone(&broker);
+    server.give_nonces(Arc::new(move || nonces.dpop_nonce()));
     let mut purge = JoinSet::new();
     purge.spawn(purge_now_and_then(Arc::clone(&broker)));
     let server = server.serve(routes::router(Arc::clone(&broker)));

@@ -198,7 +198,7 @@ impl Broker {
             acc: account,
             psid: caller.session.id,
             wal: address,
-            cnf: caller.claims.cnf.clone(),
+            cnf: caller.claims.cnf,
         };
         let token = self.session_issuer.issue_wallet(&claims)?;
         self.verifier.remember(token.digest(), VerifiedToken::Wallet(claims.into()));

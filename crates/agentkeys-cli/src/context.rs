@@ -62,7 +62,7 @@ impl Context {
     /// The session of the profile, for the broker of the settings.
     pub(crate) async fn session(&self) -> Result<Session, ClientError> {
         let session = self.store.load(&self.profile).await?.ok_or(ClientError::NotSignedIn)?;
-        session.token_for(&self.settings.broker_url)?;
+        session.at(&self.settings.broker_url)?;
         if session.is_over(self.clock.now()) {
             return Err(ClientError::SessionExpired);
         }

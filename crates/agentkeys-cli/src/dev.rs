@@ -13,7 +13,7 @@ mod try_it;
 
 use std::{ffi::OsString, io, time::Instant};
 
-use agentkeys_client::{AwsSettings, EmailSignIn, Flow, ProfileName, Role, SignerClient, SignerTrust, Walked};
+use agentkeys_client::{AwsSettings, Binding, EmailSignIn, Flow, ProfileName, Role, SignerClient, SignerTrust, Walked};
 use agentkeys_daemon::{Daemon, DaemonConfig};
 use agentkeys_types::EmailAddress;
 use clap::Args;
@@ -105,7 +105,11 @@ impl DevArgs {
         let role = Role::of(&aws).ok_or(CliError::NoRole { config: context.places.config_file() })?;
         let signer = SignerClient::new(&context.http, system.signer_url()?, SignerTrust::Loopback)?;
         let flow = Flow::new(&context.http, system.broker_url()?, signer, &aws)?;
-        let sign_in = EmailSignIn { email: self.email.clone(), client_name: Some("agentkeys dev".to_owned()) };
+        let sign_in = EmailSignIn {
+            email: self.email.clone(),
+            client_name: Some("agentkeys dev".to_owned()),
+            binding: Binding::DeviceKey,
+        };
         let mut prompt = MailboxPrompt::new(system.mailbox(), &self.email);
         let walked = flow.walk(&sign_in, &mut prompt, &role, report).await;
         let walked = walked.inspect_err(|error| report.failed_step(error))?;

@@ -5,10 +5,14 @@ use agentkeys_api::{
     SignedIn, Standing, StandingRequest, WalletChallenge, WalletLink, WalletLinked, WalletLinks, WalletProved,
     WalletStart, WalletVerify, paths,
 };
-use agentkeys_types::{EvmAddress, SessionId, SessionToken, WalletSessionToken};
+use agentkeys_crypto::DeviceKey;
+use agentkeys_types::{EvmAddress, SessionId};
 use serde_json::Value;
 
-use crate::{ClientError, Http, PlainAnswer, ServerUrl, http::Server};
+use crate::{
+    ClientError, Http, PlainAnswer, ServerUrl, Session, WalletProof,
+    http::{Credential, Server},
+};
 
 /// Asks a broker.
 #[derive(Clone, Debug)]
@@ -25,24 +29,33 @@ impl BrokerClient {
         &self.0.url
     }
 
-    /// Asks for a code by mail.
-    pub async fn start_email(&self, request: &EmailStart) -> Result<EmailStarted, ClientError> {
-        self.0.create(paths::EMAIL_START, None, request).await
+    /// Asks for a code by mail, for a session that will be bound to `key`.
+    pub async fn start_email(
+        &self,
+        request: &EmailStart,
+        key: Option<&DeviceKey>,
+    ) -> Result<EmailStarted, ClientError> {
+        self.0.create(paths::EMAIL_START, Credential { token: None, key }, request).await
     }
 
-    /// Answers with the code from the mail.
-    pub async fn verify_email(&self, request: &EmailVerify) -> Result<SignedIn, ClientError> {
-        self.0.create(paths::EMAIL_VERIFY, None, request).await
+    /// Answers with the code from the mail, and with the same `key`.
+    pub async fn verify_email(&self, request: &EmailVerify, key: Option<&DeviceKey>) -> Result<SignedIn, ClientError> {
+        self.0.create(paths::EMAIL_VERIFY, Credential { token: None, key }, request).await
     }
 
     /// The session behind the token, as the broker sees it.
-    pub async fn session(&self, token: &SessionToken) -> Result<SessionView, ClientError> {
-        self.0.show(paths::SESSION, Some(token.expose())).await
+    pub async fn session(&self, session: &Session) -> Result<SessionView, ClientError> {
+        self.0.show(paths::SESSION, session.credential()).await
+    }
+
+    /// A fresh token for the same session; the one in `session` is over from then on.
+    pub async fn renew_session(&self, session: &Session) -> Result<SignedIn, ClientError> {
+        self.0.call(paths::SESSION_RENEW, session.credential()).await
     }
 
     /// The account's sessions, newest first.
-    pub async fn sessions(&self, token: &SessionToken) -> Result<SessionList, ClientError> {
-        self.0.show(paths::SESSIONS, Some(token.expose())).await
+    pub async fn sessions(&self, session: &Session) -> Result<SessionList, ClientError> {
+        self.0.show(paths::SESSIONS, session.credential()).await
     }
 
     /// Whether a session stands, after waiting up to `wait`, in whole seconds, for that to end.
@@ -51,77 +64,69 @@ impl BrokerClient {
     }
 
     /// Ends one session of the account.
-    pub async fn revoke_session(&self, token: &SessionToken, session_id: SessionId) -> Result<(), ClientError> {
+    pub async fn revoke_session(&self, session: &Session, session_id: SessionId) -> Result<(), ClientError> {
         let path = paths::SESSION_BY_ID.replace("{session_id}", &session_id.to_string());
-        self.0.delete(&path, token.expose()).await
+        self.0.delete(&path, session.credential()).await
     }
 
     /// Ends every session of the account, this one last.
-    pub async fn revoke_all_sessions(&self, token: &SessionToken) -> Result<(), ClientError> {
-        self.0.delete(paths::SESSIONS, token.expose()).await
+    pub async fn revoke_all_sessions(&self, session: &Session) -> Result<(), ClientError> {
+        self.0.delete(paths::SESSIONS, session.credential()).await
     }
 
     /// The identities that open the account, oldest first.
-    pub async fn identities(&self, token: &SessionToken) -> Result<Identities, ClientError> {
-        self.0.show(paths::IDENTITIES, Some(token.expose())).await
+    pub async fn identities(&self, session: &Session) -> Result<Identities, ClientError> {
+        self.0.show(paths::IDENTITIES, session.credential()).await
     }
 
     /// Links a wallet to the account; again and again gives today's status.
-    pub async fn link_wallet(&self, token: &SessionToken, address: EvmAddress) -> Result<WalletLinked, ClientError> {
-        self.0.create(paths::WALLET_LINK, Some(token.expose()), &WalletLink { address }).await
+    pub async fn link_wallet(&self, session: &Session, address: EvmAddress) -> Result<WalletLinked, ClientError> {
+        self.0.create(paths::WALLET_LINK, session.credential(), &WalletLink { address }).await
     }
 
     /// Takes a wallet's link away.
-    pub async fn unlink_wallet(&self, token: &SessionToken, address: EvmAddress) -> Result<(), ClientError> {
+    pub async fn unlink_wallet(&self, session: &Session, address: EvmAddress) -> Result<(), ClientError> {
         let path = paths::WALLET_LINK_BY_ADDRESS.replace("{address}", &address.to_string());
-        self.0.delete(&path, token.expose()).await
+        self.0.delete(&path, session.credential()).await
     }
 
     /// The account's wallets, oldest first.
-    pub async fn wallets(&self, token: &SessionToken) -> Result<WalletLinks, ClientError> {
-        self.0.show(paths::WALLET_LINKS, Some(token.expose())).await
+    pub async fn wallets(&self, session: &Session) -> Result<WalletLinks, ClientError> {
+        self.0.show(paths::WALLET_LINKS, session.credential()).await
     }
 
     /// Asks for a challenge to prove a linked wallet.
-    pub async fn start_wallet(
-        &self,
-        token: &SessionToken,
-        request: &WalletStart,
-    ) -> Result<WalletChallenge, ClientError> {
-        self.0.create(paths::WALLET_START, Some(token.expose()), request).await
+    pub async fn start_wallet(&self, session: &Session, request: &WalletStart) -> Result<WalletChallenge, ClientError> {
+        self.0.create(paths::WALLET_START, session.credential(), request).await
     }
 
     /// Answers it.
-    pub async fn verify_wallet(
-        &self,
-        token: &SessionToken,
-        request: &WalletVerify,
-    ) -> Result<WalletProved, ClientError> {
-        self.0.create(paths::WALLET_VERIFY, Some(token.expose()), request).await
+    pub async fn verify_wallet(&self, session: &Session, request: &WalletVerify) -> Result<WalletProved, ClientError> {
+        self.0.create(paths::WALLET_VERIFY, session.credential(), request).await
     }
 
     /// Mints the web-identity JWT for the proved wallet.
     pub async fn mint_oidc_jwt(
         &self,
-        token: &WalletSessionToken,
+        proof: &WalletProof,
         request: &MintOidcJwt,
     ) -> Result<MintedOidcJwt, ClientError> {
-        self.0.create(paths::MINT_OIDC_JWT, Some(token.expose()), request).await
+        self.0.create(paths::MINT_OIDC_JWT, proof.credential(), request).await
     }
 
     /// The discovery document, as a cloud reads it.
     pub async fn openid_configuration(&self) -> Result<Value, ClientError> {
-        self.0.show(paths::OPENID_CONFIGURATION, None).await
+        self.0.show(paths::OPENID_CONFIGURATION, Credential::NONE).await
     }
 
     /// The keys that verify web-identity JWTs, as a cloud reads them.
     pub async fn jwks(&self) -> Result<Value, ClientError> {
-        self.0.show(paths::JWKS, None).await
+        self.0.show(paths::JWKS, Credential::NONE).await
     }
 
     /// The keys that verify session tokens.
     pub async fn session_keys(&self) -> Result<Value, ClientError> {
-        self.0.show(paths::SESSION_KEYS, None).await
+        self.0.show(paths::SESSION_KEYS, Credential::NONE).await
     }
 
     /// What the broker answers at one of its public [`paths`], as it comes.
@@ -131,6 +136,6 @@ impl BrokerClient {
 
     /// Whether the broker is up.
     pub async fn health(&self) -> Result<Health, ClientError> {
-        self.0.show(paths::HEALTHZ, None).await
+        self.0.show(paths::HEALTHZ, Credential::NONE).await
     }
 }

@@ -13,6 +13,9 @@ pub enum ClientError {
     /// The message to sign is not the one that this wallet's own proof needs, so it was not sent to the signer.
     #[error("the broker asked for a signature that proves something else: {0}")]
     ChallengeRefused(#[from] ChallengeFault),
+    /// The key of this device does not sign.
+    #[error("the key of this device cannot be used")]
+    DeviceKey,
     /// The machine cannot make HTTP requests, for want of usable root certificates for example.
     #[error("this machine cannot make HTTPS requests")]
     Http(#[source] Arc<reqwest::Error>),
@@ -140,6 +143,7 @@ impl ClientError {
     pub fn code(&self) -> &str {
         match self {
             Self::ChallengeRefused(_) => "challenge_refused",
+            Self::DeviceKey => "device_key_unusable",
             Self::Http(_) => "http_unavailable",
             Self::InsecureUrl { .. } => "insecure_url",
             Self::InvalidUrl { .. } => "invalid_url",

@@ -4,11 +4,12 @@ use std::{
 };
 
 use agentkeys_api::{MintOidcJwt, WalletChallenge, WalletLinked, WalletStart, WalletVerify};
-use agentkeys_types::{AwsCredentials, EvmAddress, OidcJwt, OmniAccount, SessionToken, Timestamp, WalletSessionToken};
+use agentkeys_crypto::DeviceKey;
+use agentkeys_types::{AwsCredentials, EvmAddress, OidcJwt, OmniAccount, Timestamp, WalletSessionToken};
 
 use crate::{
     AwsSettings, BrokerClient, ClientError, CodePrompt, EmailSignIn, Http, RoleArn, ServerUrl, Session,
-    SessionDuration, SignerClient, StsClient, request_session_token, siwe,
+    SessionDuration, SignerClient, StsClient, http::Credential, request_session_token, siwe,
 };
 
 /// One of the eight steps from a sign-in to AWS credentials.
@@ -83,14 +84,22 @@ impl Role {
 /// A wallet that proved itself to the broker a moment ago.
 #[derive(Clone, Debug)]
 pub struct WalletProof {
-    /// The bearer for minting: minutes long, and never leaves this process's memory.
+    /// The token for minting: minutes long, and never leaves this process's memory.
     pub token: WalletSessionToken,
+    /// The device key that it is bound to, as its session is.
+    pub device_key: Option<DeviceKey>,
     /// The wallet.
     pub address: EvmAddress,
     /// The account that it is proved for.
     pub account: OmniAccount,
     /// When the proof is over.
     pub expires_at: Timestamp,
+}
+
+impl WalletProof {
+    pub(crate) fn credential(&self) -> Credential<'_> {
+        Credential::new(self.token.expose(), self.device_key.as_ref())
+    }
 }
 
 /// Where the eight steps lead.
@@ -200,7 +209,7 @@ impl Flow {
         session: &Session,
         observer: &mut dyn Observer,
     ) -> Result<EvmAddress, ClientError> {
-        let derived = self.signer.derive_address(self.bearer(session)?, session.omni_account);
+        let derived = self.signer.derive_address(session.at(self.broker.url())?, session.omni_account);
         let (wallet, elapsed) = timed(derived).await?;
         observer.step(Step::Derive, elapsed, &wallet.to_string());
         Ok(wallet)
@@ -213,7 +222,7 @@ impl Flow {
         wallet: EvmAddress,
         observer: &mut dyn Observer,
     ) -> Result<WalletLinked, ClientError> {
-        let (linked, elapsed) = timed(self.broker.link_wallet(self.bearer(session)?, wallet)).await?;
+        let (linked, elapsed) = timed(self.broker.link_wallet(session.at(self.broker.url())?, wallet)).await?;
         observer.step(Step::Link, elapsed, "");
         Ok(linked)
     }
@@ -226,7 +235,7 @@ impl Flow {
         observer: &mut dyn Observer,
     ) -> Result<WalletChallenge, ClientError> {
         let request = WalletStart { address: wallet, chain_id: None };
-        let (challenge, elapsed) = timed(self.broker.start_wallet(self.bearer(session)?, &request)).await?;
+        let (challenge, elapsed) = timed(self.broker.start_wallet(session.at(self.broker.url())?, &request)).await?;
         observer.step(Step::Challenge, elapsed, "");
         Ok(challenge)
     }
@@ -241,7 +250,7 @@ impl Flow {
     ) -> Result<String, ClientError> {
         siwe::check(challenge, session.omni_account, wallet, self.broker.url())?;
         let message = challenge.siwe_message.as_bytes();
-        let signed = self.signer.sign_message(self.bearer(session)?, session.omni_account, message);
+        let signed = self.signer.sign_message(session.at(self.broker.url())?, session.omni_account, message);
         let (signed, elapsed) = timed(signed).await?;
         observer.step(Step::Sign, elapsed, "");
         Ok(signed.signature)
@@ -256,10 +265,11 @@ impl Flow {
         observer: &mut dyn Observer,
     ) -> Result<WalletProof, ClientError> {
         let request = WalletVerify { request_id: challenge.request_id, signature };
-        let (proved, elapsed) = timed(self.broker.verify_wallet(self.bearer(session)?, &request)).await?;
+        let (proved, elapsed) = timed(self.broker.verify_wallet(session.at(self.broker.url())?, &request)).await?;
         observer.step(Step::Verify, elapsed, "");
         Ok(WalletProof {
             token: proved.session_token,
+            device_key: session.device_key.clone(),
             address: proved.address,
             account: proved.account,
             expires_at: proved.expires_at,
@@ -273,7 +283,7 @@ impl Flow {
         observer: &mut dyn Observer,
     ) -> Result<OidcJwt, ClientError> {
         let request = MintOidcJwt::default();
-        let (minted, elapsed) = timed(self.broker.mint_oidc_jwt(&proof.token, &request)).await?;
+        let (minted, elapsed) = timed(self.broker.mint_oidc_jwt(proof, &request)).await?;
         observer.step(Step::Mint, elapsed, "");
         Ok(minted.jwt)
     }
@@ -291,11 +301,6 @@ impl Flow {
         let (credentials, elapsed) = timed(assumed).await?;
         observer.step(Step::Assume, elapsed, &credentials.access_key_id);
         Ok(credentials)
-    }
-
-    /// The session's token, unless it would go to a broker that did not issue it.
-    fn bearer<'s>(&self, session: &'s Session) -> Result<&'s SessionToken, ClientError> {
-        session.token_for(self.broker.url())
     }
 }
 

@@ -1,9 +1,12 @@
 use std::{
-    sync::{Arc, OnceLock},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use agentkeys_api::Problem;
+use agentkeys_api::{ErrorCode, Problem};
+use agentkeys_crypto::DeviceKey;
+use agentkeys_types::{Clock, SystemClock, Timestamp, TokenDigest};
 use reqwest::{
     Client, ClientBuilder, Method, RequestBuilder, Response,
     header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER},
@@ -18,6 +21,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(30);
 const LARGEST_ANSWER: usize = 1024 * 1024;
+/// How often one request is proved: brokers behind one name each have nonces of their own.
+const MOST_PROOFS: usize = 4;
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// The HTTP client that all typed clients share, and the only place where one is built.
 ///
@@ -31,6 +38,7 @@ pub struct Http(Arc<Routes>);
 #[derive(Debug)]
 struct Routes {
     timeout: Duration,
+    clock: Arc<dyn Clock>,
     plain: OnceLock<Client>,
     loopback: OnceLock<Client>,
     remote: OnceLock<Client>,
@@ -46,7 +54,12 @@ impl Http {
     /// A client whose every exchange is over, well or badly, after `timeout`.
     pub fn with_timeout(timeout: Duration) -> Self {
         let (plain, loopback, remote) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self(Arc::new(Routes { timeout, plain, loopback, remote }))
+        Self(Arc::new(Routes { timeout, clock: Arc::new(SystemClock), plain, loopback, remote }))
+    }
+
+    /// What time it is for the proofs of requests.
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     pub(crate) fn request(
@@ -84,25 +97,58 @@ impl Http {
     }
 }
 
+/// What a request presents: a token, and the device key that it is bound to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Credential<'s> {
+    pub(crate) token: Option<Presented<'s>>,
+    pub(crate) key: Option<&'s DeviceKey>,
+}
+
+/// A token as it is presented. Prints as a placeholder.
+#[derive(Clone, Copy)]
+pub(crate) struct Presented<'s>(pub(crate) &'s str);
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Presented(…)")
+    }
+}
+
+impl<'s> Credential<'s> {
+    /// No token, and no key.
+    pub(crate) const NONE: Credential<'static> = Credential { token: None, key: None };
+
+    /// A token, bound to `key` if there is one.
+    pub(crate) fn new(token: &'s str, key: Option<&'s DeviceKey>) -> Self {
+        Self { token: Some(Presented(token)), key }
+    }
+}
+
 /// One server and the way to it: what the broker's and the signer's client have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     http: Http,
     pub(crate) url: ServerUrl,
+    /// The nonce that the server gave last, for the next proof (RFC 9449 section 8).
+    nonce: Arc<Mutex<Option<String>>>,
 }
 
 impl Server {
     pub(crate) fn new(http: &Http, url: ServerUrl) -> Self {
-        Self { http: http.clone(), url }
+        Self { http: http.clone(), url, nonce: Arc::default() }
     }
 
-    pub(crate) async fn show<A: DeserializeOwned>(&self, path: &str, bearer: Option<&str>) -> Result<A, ClientError> {
-        self.parse(&self.send(self.request(Method::GET, path, bearer)?).await?)
+    pub(crate) async fn show<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        credential: Credential<'_>,
+    ) -> Result<A, ClientError> {
+        self.parse(&self.send(Method::GET, path, credential, Ok).await?)
     }
 
     /// Whatever the server answers, also that it cannot or will not.
     pub(crate) async fn look(&self, path: &str) -> Result<PlainAnswer, ClientError> {
-        let response = self.request(Method::GET, path, None)?.send().await;
+        let response = self.http.request(Method::GET, &self.url, path)?.send().await;
         let response = response.map_err(|error| unreachable(&self.url, error))?;
         let header = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let (status, date, cache_control) = (response.status().as_u16(), header(DATE), header(CACHE_CONTROL));
@@ -114,44 +160,90 @@ impl Server {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<A, ClientError> {
-        self.parse(&self.send(self.request(Method::GET, path, None)?.query(query)).await?)
+        self.parse(&self.send(Method::GET, path, Credential::NONE, |request| Ok(request.query(query))).await?)
     }
 
-    pub(crate) async fn create<B: Serialize, A: DeserializeOwned>(
+    pub(crate) async fn create<B: Serialize + Sync, A: DeserializeOwned>(
         &self,
         path: &str,
-        bearer: Option<&str>,
+        credential: Credential<'_>,
         body: &B,
     ) -> Result<A, ClientError> {
-        self.parse(&self.send(self.request(Method::POST, path, bearer)?.json(body)).await?)
+        self.parse(&self.send(Method::POST, path, credential, |request| Ok(request.json(body))).await?)
+    }
+
+    /// As [`Server::create`], without a body.
+    pub(crate) async fn call<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        credential: Credential<'_>,
+    ) -> Result<A, ClientError> {
+        self.parse(&self.send(Method::POST, path, credential, Ok).await?)
     }
 
     /// As [`Server::create`], for an answer that the server holds back for up to `wait`.
-    pub(crate) async fn await_answer<B: Serialize, A: DeserializeOwned>(
+    pub(crate) async fn await_answer<B: Serialize + Sync, A: DeserializeOwned>(
         &self,
         path: &str,
         wait: Duration,
         body: &B,
     ) -> Result<A, ClientError> {
-        let request = self.request(Method::POST, path, None)?.query(&[("wait", wait.as_secs())]);
-        self.parse(&self.send(request.json(body)).await?)
+        let with_wait = |request: RequestBuilder| Ok(request.query(&[("wait", wait.as_secs())]).json(body));
+        self.parse(&self.send(Method::POST, path, Credential::NONE, with_wait).await?)
     }
 
-    pub(crate) async fn delete(&self, path: &str, bearer: &str) -> Result<(), ClientError> {
-        self.send(self.request(Method::DELETE, path, Some(bearer))?).await.map(drop)
-    }
-
-    fn request(&self, method: Method, path: &str, bearer: Option<&str>) -> Result<RequestBuilder, ClientError> {
-        let request = self.http.request(method, &self.url, path)?;
-        match bearer {
-            Some(token) => Ok(request.header(AUTHORIZATION, authorization(token)?)),
-            None => Ok(request),
-        }
+    pub(crate) async fn delete(&self, path: &str, credential: Credential<'_>) -> Result<(), ClientError> {
+        self.send(Method::DELETE, path, credential, Ok).await.map(drop)
     }
 
     /// Sends a request and returns the body of a successful answer.
-    async fn send(&self, request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    ///
+    /// A server that asks for a proof with a nonce of its own gets one.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        credential: Credential<'_>,
+        complete: impl Fn(RequestBuilder) -> Result<RequestBuilder, ClientError>,
+    ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        for _ in 1..MOST_PROOFS {
+            let request = complete(self.request(&method, path, credential)?)?;
+            match self.exchange(request).await {
+                Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::UseDpopNonce => {}
+                answer => return answer,
+            }
+        }
+        self.exchange(complete(self.request(&method, path, credential)?)?).await
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        Credential { token, key }: Credential<'_>,
+    ) -> Result<RequestBuilder, ClientError> {
+        let request = self.http.request(method.clone(), &self.url, path)?;
+        let request = match token {
+            Some(Presented(token)) => request.header(AUTHORIZATION, authorization(token, key.is_some())?),
+            None => request,
+        };
+        let Some(key) = key else { return Ok(request) };
+        let digest = token.map(|Presented(token)| TokenDigest::of(token));
+        let url = self.url.join(path);
+        let nonce = self.nonce().clone();
+        let proof = key.prove(method.as_str(), url.as_str(), digest, nonce.as_deref(), self.http.now());
+        Ok(request.header(DPOP, proof.map_err(|_| ClientError::DeviceKey)?))
+    }
+
+    fn nonce(&self) -> MutexGuard<'_, Option<String>> {
+        self.nonce.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let response = request.send().await.map_err(|error| unreachable(&self.url, error))?;
+        if let Some(nonce) = response.headers().get(DPOP_NONCE).and_then(|nonce| nonce.to_str().ok()) {
+            *self.nonce() = Some(nonce.to_owned());
+        }
         let (status, retry_after) = (response.status(), retry_after(&response));
         let is_problem = content_type_is(&response, "application/problem+json");
         let body = read_limited(&self.url, response).await?;
@@ -203,8 +295,9 @@ pub(crate) fn unreachable(server: &ServerUrl, error: reqwest::Error) -> ClientEr
     ClientError::Unreachable { url: server.to_string(), source: Arc::new(error.without_url()) }
 }
 
-fn authorization(token: &str) -> Result<HeaderValue, ClientError> {
-    let text = Zeroizing::new(format!("Bearer {token}"));
+fn authorization(token: &str, is_bound: bool) -> Result<HeaderValue, ClientError> {
+    let scheme = if is_bound { "DPoP" } else { "Bearer" };
+    let text = Zeroizing::new(format!("{scheme} {token}"));
     let mut value = HeaderValue::from_str(&text).map_err(|_| ClientError::NotSignedIn)?;
     value.set_sensitive(true);
     Ok(value)

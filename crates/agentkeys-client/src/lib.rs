@@ -40,7 +40,7 @@ pub use profile::ProfileName;
 pub use server_url::ServerUrl;
 pub use session::Session;
 pub use session_token_key_store::{KeychainStore, MemoryStore, SessionTokenKeyStore, StorageError};
-pub use sign_in::{CodePrompt, EmailSignIn, request_session_token};
+pub use sign_in::{Binding, CodePrompt, EmailSignIn, request_session_token};
 pub use signer::{Attestation, SignerClient, SignerTrust};
 pub use siwe::ChallengeFault;
 pub use sts::{StsClient, StsError};

@@ -1,13 +1,16 @@
-use agentkeys_api::{IdentityView, SignedIn};
+use agentkeys_api::{IdentityView, SignedIn, TokenType};
+use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{OmniAccount, SessionId, SessionToken, Timestamp};
 
-use crate::{ClientError, ServerUrl};
+use crate::{ClientError, ServerUrl, http::Credential};
 
 /// A person's session as the client holds it.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// The 30-day bearer: a high-value credential.
+    /// The 30-day token: a high-value credential.
     pub token: SessionToken,
+    /// The key of this device, without which the token is worth nothing; none for a short-lived plain bearer.
+    pub device_key: Option<DeviceKey>,
     /// Names the session.
     pub session_id: SessionId,
     /// When it ends.
@@ -21,19 +24,39 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session that a sign-in at `broker_url` opened.
-    pub fn opened(signed_in: SignedIn, broker_url: ServerUrl) -> Self {
-        let SignedIn { session_token, token_type: _, session_id, expires_at, omni_account, identity } = signed_in;
-        Self { token: session_token, session_id, expires_at, omni_account, identity, broker_url }
+    /// The session that a sign-in at `broker_url` opened, with `device_key`.
+    ///
+    /// # Errors
+    ///
+    /// When the broker did not bind it to the key that it was shown.
+    pub fn opened(
+        signed_in: SignedIn,
+        device_key: Option<DeviceKey>,
+        broker_url: ServerUrl,
+    ) -> Result<Self, ClientError> {
+        let SignedIn { session_token, token_type, session_id, expires_at, omni_account, identity } = signed_in;
+        if token_type != TokenType::of(device_key.is_some()) {
+            let reason = "it did not bind the session to this device";
+            return Err(ClientError::UnexpectedAnswer { url: broker_url.to_string(), reason });
+        }
+        Ok(Self { token: session_token, device_key, session_id, expires_at, omni_account, identity, broker_url })
     }
 
-    /// The token, for its own broker only and the signer that trusts it.
-    pub fn token_for(&self, broker_url: &ServerUrl) -> Result<&SessionToken, ClientError> {
+    /// The session itself, for its own broker only and the signer that trusts it.
+    ///
+    /// # Errors
+    ///
+    /// When it was opened at another broker than `broker_url`.
+    pub fn at(&self, broker_url: &ServerUrl) -> Result<&Self, ClientError> {
         if self.broker_url != *broker_url {
             let (url, expected) = (broker_url.to_string(), self.broker_url.to_string());
             return Err(ClientError::OtherBroker { url, expected });
         }
-        Ok(&self.token)
+        Ok(self)
+    }
+
+    pub(crate) fn credential(&self) -> Credential<'_> {
+        Credential::new(self.token.expose(), self.device_key.as_ref())
     }
 
     /// Whether its time is over by `now`.

@@ -1,4 +1,5 @@
 use agentkeys_api::{EmailStart, EmailStarted, EmailVerify, ErrorCode};
+use agentkeys_crypto::DeviceKey;
 use agentkeys_types::EmailAddress;
 use async_trait::async_trait;
 
@@ -22,6 +23,18 @@ pub struct EmailSignIn {
     pub email: EmailAddress,
     /// This machine's name, for the mail and the list of sessions.
     pub client_name: Option<String>,
+    /// Whether the session is bound to a key of this device, made for it.
+    pub binding: Binding,
+}
+
+/// Whether a session is bound to a device key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Binding {
+    /// It is: whoever has the token alone has nothing.
+    #[default]
+    DeviceKey,
+    /// It is not: whoever has the token is the person, for the few hours that the broker gives it.
+    None,
 }
 
 /// Signs in by e-mail: asks for a code, has it typed, and answers with it.
@@ -32,14 +45,18 @@ pub async fn request_session_token(
     sign_in: &EmailSignIn,
     prompt: &mut dyn CodePrompt,
 ) -> Result<Session, ClientError> {
-    let EmailSignIn { email, client_name } = sign_in.clone();
-    let started = broker.start_email(&EmailStart { email, client_name }).await?;
+    let EmailSignIn { email, client_name, binding } = sign_in.clone();
+    let key = match binding {
+        Binding::DeviceKey => Some(DeviceKey::generate().map_err(|_| ClientError::DeviceKey)?),
+        Binding::None => None,
+    };
+    let started = broker.start_email(&EmailStart { email, client_name }, key.as_ref()).await?;
     let mut attempt = 1;
     loop {
         let code = prompt.code(&started, attempt).await?;
         let request = EmailVerify { request_id: started.request_id.clone(), code };
-        match broker.verify_email(&request).await {
-            Ok(signed_in) => return Ok(Session::opened(signed_in, broker.url().clone())),
+        match broker.verify_email(&request, key.as_ref()).await {
+            Ok(signed_in) => return Session::opened(signed_in, key, broker.url().clone()),
             Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::InvalidCode => attempt += 1,
             Err(error) => return Err(error),
         }

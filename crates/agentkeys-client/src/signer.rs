@@ -1,8 +1,11 @@
 use agentkeys_api::{Address, DeriveAddress, ErrorCode, Health, Message, SignMessage, Signature, paths};
-use agentkeys_types::{EvmAddress, OmniAccount, SessionToken};
+use agentkeys_types::{EvmAddress, OmniAccount};
 use serde_json::Value;
 
-use crate::{ClientError, Http, ServerUrl, http::Server};
+use crate::{
+    ClientError, Http, ServerUrl, Session,
+    http::{Credential, Server},
+};
 
 /// What must be known of a signer before a session token goes there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,21 +56,21 @@ impl SignerClient {
     }
 
     /// The account's wallet.
-    pub async fn derive_address(&self, token: &SessionToken, account: OmniAccount) -> Result<EvmAddress, ClientError> {
+    pub async fn derive_address(&self, session: &Session, account: OmniAccount) -> Result<EvmAddress, ClientError> {
         let request = DeriveAddress { omni_account: account };
-        let Address { address } = self.0.create(paths::DERIVE_ADDRESS, Some(token.expose()), &request).await?;
+        let Address { address } = self.0.create(paths::DERIVE_ADDRESS, session.credential(), &request).await?;
         Ok(address)
     }
 
     /// The EIP-191 signature of `message` by the account's wallet.
     pub async fn sign_message(
         &self,
-        token: &SessionToken,
+        session: &Session,
         account: OmniAccount,
         message: &[u8],
     ) -> Result<Signature, ClientError> {
         let request = SignMessage { omni_account: account, message: Message(message.to_vec()) };
-        self.0.create(paths::SIGN_MESSAGE, Some(token.expose()), &request).await
+        self.0.create(paths::SIGN_MESSAGE, session.credential(), &request).await
     }
 
     /// What the signer shows of where it runs; `nonce` makes the evidence fresh.
@@ -83,7 +86,7 @@ impl SignerClient {
 
     /// Whether the signer is up.
     pub async fn health(&self) -> Result<Health, ClientError> {
-        self.0.show(paths::HEALTHZ, None).await
+        self.0.show(paths::HEALTHZ, Credential::NONE).await
     }
 }
 

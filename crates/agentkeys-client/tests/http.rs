@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use agentkeys_api::{EmailStarted, ErrorCode, Problem};
 use agentkeys_client::{
-    Attestation, BrokerClient, ChallengeFault, ClientError, CodePrompt, EmailSignIn, Flow, Http, Region, ServerUrl,
-    Session, SessionDuration, SignerClient, SignerTrust, StsClient, request_session_token,
+    Attestation, Binding, BrokerClient, ChallengeFault, ClientError, CodePrompt, EmailSignIn, Flow, Http, Region,
+    ServerUrl, Session, SessionDuration, SignerClient, SignerTrust, StsClient, request_session_token,
 };
-use agentkeys_types::{OidcJwt, OmniAccount, SessionId, SessionToken};
+use agentkeys_crypto::{Confirmation, DeviceKey, HolderCheck, HolderError, Presentation};
+use agentkeys_types::{Clock, OidcJwt, OmniAccount, SessionId, SessionToken, SystemClock};
 use async_trait::async_trait;
 use axum::{
     Router,
@@ -30,17 +31,22 @@ const TOKEN: &str = "aks_very-secret";
 struct Fake {
     url: ServerUrl,
     asked: Arc<Mutex<Vec<String>>>,
+    proofs: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
     async fn start(answer: impl Fn(&str) -> Response + Clone + Send + Sync + 'static) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
+        let (log, proofs) = (Arc::clone(&asked), Arc::new(Mutex::new(Vec::new())));
+        let proven = Arc::clone(&proofs);
         let handler = any(move |request: Request| {
-            let (log, answer) = (Arc::clone(&log), answer.clone());
+            let (log, proven, answer) = (Arc::clone(&log), Arc::clone(&proven), answer.clone());
             async move {
                 let bearer = request.headers().get(header::AUTHORIZATION).map_or("-", |value| value.to_str().unwrap());
                 log.lock().unwrap().push(format!("{} {} {bearer}", request.method(), request.uri()));
+                if let Some(proof) = request.headers().get("dpop") {
+                    proven.lock().unwrap().push(proof.to_str().unwrap().to_owned());
+                }
                 answer(request.uri().path())
             }
         });
@@ -48,11 +54,16 @@ impl Fake {
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let router = Router::new().fallback(handler);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, asked }
+        Self { url, asked, proofs }
     }
 
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// The proofs in `DPoP` of the requests so far.
+    fn proofs(&self) -> Vec<String> {
+        self.proofs.lock().unwrap().clone()
     }
 
     fn broker(&self) -> BrokerClient {
@@ -69,7 +80,8 @@ impl Fake {
 
     fn session(&self) -> Session {
         Session {
-            token: token(),
+            token: SessionToken::new(TOKEN.to_owned()),
+            device_key: None,
             session_id: SessionId::from_bytes([1; 16]),
             expires_at: "2026-12-22T10:00:00Z".parse().unwrap(),
             omni_account: ACCOUNT.parse().unwrap(),
@@ -77,10 +89,6 @@ impl Fake {
             broker_url: self.url.clone(),
         }
     }
-}
-
-fn token() -> SessionToken {
-    SessionToken::new(TOKEN.to_owned())
 }
 
 fn problem(error: ErrorCode) -> Response {
@@ -93,9 +101,66 @@ fn problem(error: ErrorCode) -> Response {
 async fn the_token_goes_into_the_authorization_header_and_nowhere_else() {
     let fake = Fake::start(|_| axum::Json(json!({"sessions": []})).into_response()).await;
 
-    fake.broker().sessions(&token()).await.unwrap();
+    fake.broker().sessions(&fake.session()).await.unwrap();
 
     assert_eq!(fake.asked(), ["GET /v1/sessions Bearer aks_very-secret"]);
+}
+
+#[tokio::test]
+async fn a_bound_token_comes_with_a_proof_by_the_nonce_that_the_server_gave() {
+    let check = HolderCheck::default();
+    let now = SystemClock.now();
+    let nonce = check.nonce(now);
+    let fake = Fake::start(move |_| {
+        let refusal = problem(ErrorCode::UseDpopNonce);
+        ([("dpop-nonce", nonce.as_str())], refusal).into_response()
+    })
+    .await;
+    let key = DeviceKey::generate().unwrap();
+    let session = Session { device_key: Some(key.clone()), ..fake.session() };
+
+    let error = fake.broker().sessions(&session).await.unwrap_err();
+
+    // It gives up in the end.
+    assert!(matches!(error, ClientError::Problem { problem, .. } if problem.error == ErrorCode::UseDpopNonce));
+    let (asked, proofs) = (fake.asked(), fake.proofs());
+    assert_eq!(asked, vec!["GET /v1/sessions DPoP aks_very-secret"; 4]);
+    let url = format!("{}/v1/sessions", fake.url);
+    let cnf = Confirmation { jkt: key.thumbprint() };
+    let outcome = |proof: &String| {
+        let presented = Presentation {
+            unverified_token: TOKEN,
+            is_bound: true,
+            unverified_proof: Some(proof),
+            method: "GET",
+            url: &url,
+        };
+        check.check(&presented, Some(&cnf), now)
+    };
+    let outcomes: Vec<_> = proofs.iter().map(outcome).collect();
+    assert_eq!(outcomes, [Err(HolderError::UseNonce), Ok(()), Ok(()), Ok(())]);
+}
+
+#[tokio::test]
+async fn a_session_that_was_not_bound_as_asked_is_refused() {
+    let fake = Fake::start(|path| match path {
+        "/v1/auth/email/start" => {
+            let started = json!({"request_id": "00".repeat(32), "expires_in": 600, "resend_after": 30});
+            (StatusCode::ACCEPTED, axum::Json(started)).into_response()
+        }
+        _ => axum::Json(json!({
+            "session_token": TOKEN, "token_type": "Bearer", "session_id": "0".repeat(32),
+            "expires_at": "2026-12-22T10:00:00Z", "omni_account": ACCOUNT,
+            "identity": {"type": "email", "value": "ada@example.com"},
+        }))
+        .into_response(),
+    })
+    .await;
+    let ada = EmailSignIn { email: "ada@example.com".parse().unwrap(), client_name: None, binding: Binding::DeviceKey };
+
+    let error = request_session_token(&fake.broker(), &ada, &mut Typist(vec!["AAAA"])).await.unwrap_err();
+
+    assert!(matches!(error, ClientError::UnexpectedAnswer { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -104,7 +169,7 @@ async fn a_redirect_is_not_followed_and_gets_no_token() {
     let target = elsewhere.url.to_string();
     let fake = Fake::start(move |_| Redirect::temporary(&target).into_response()).await;
 
-    let error = fake.broker().sessions(&token()).await.unwrap_err();
+    let error = fake.broker().sessions(&fake.session()).await.unwrap_err();
 
     assert!(matches!(error, ClientError::UnexpectedAnswer { .. }), "{error}");
     assert!(elsewhere.asked().is_empty());
@@ -119,7 +184,7 @@ async fn an_answer_without_end_is_refused() {
     })
     .await;
 
-    let error = fake.broker().sessions(&token()).await.unwrap_err();
+    let error = fake.broker().sessions(&fake.session()).await.unwrap_err();
 
     assert!(error.to_string().contains("1 MiB"), "{error}");
 }
@@ -128,7 +193,7 @@ async fn an_answer_without_end_is_refused() {
 async fn a_problem_keeps_its_code_and_its_advice() {
     let fake = Fake::start(|_| problem(ErrorCode::RateLimited)).await;
 
-    let error = fake.broker().sessions(&token()).await.unwrap_err();
+    let error = fake.broker().sessions(&fake.session()).await.unwrap_err();
 
     let ClientError::Problem { problem, retry_after } = &error else { panic!("{error}") };
     assert_eq!((problem.error, retry_after.unwrap().as_secs()), (ErrorCode::RateLimited, 7));
@@ -140,8 +205,8 @@ async fn an_error_of_something_else_is_not_taken_for_the_servers() {
     let away = Fake::start(|_| StatusCode::BAD_GATEWAY.into_response()).await;
     let other = Fake::start(|_| (StatusCode::UNAUTHORIZED, "<html>").into_response()).await;
 
-    let away = away.broker().sessions(&token()).await.unwrap_err();
-    let other = other.broker().sessions(&token()).await.unwrap_err();
+    let away = away.broker().sessions(&away.session()).await.unwrap_err();
+    let other = other.broker().sessions(&other.session()).await.unwrap_err();
 
     assert!(matches!(away, ClientError::Unreachable { .. }), "{away}");
     assert!(matches!(other, ClientError::UnexpectedAnswer { .. }), "{other}");
@@ -264,7 +329,7 @@ async fn a_wrong_code_is_asked_for_again_until_nobody_answers() {
         _ => problem(ErrorCode::InvalidCode),
     })
     .await;
-    let ada = EmailSignIn { email: "ada@example.com".parse().unwrap(), client_name: None };
+    let ada = EmailSignIn { email: "ada@example.com".parse().unwrap(), client_name: None, binding: Binding::None };
 
     let error = request_session_token(&fake.broker(), &ada, &mut Typist(vec!["AAAA", "BBBB"])).await.unwrap_err();
 

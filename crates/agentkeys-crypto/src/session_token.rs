@@ -1,7 +1,8 @@
 use std::sync::{Arc, RwLock};
 
 use agentkeys_types::{
-    EvmAddress, IdentityType, OmniAccount, SessionId, SessionToken, Timestamp, TokenDigest, WalletSessionToken,
+    EvmAddress, IdentityType, KeyThumbprint, OmniAccount, SessionId, SessionToken, Timestamp, TokenDigest,
+    WalletSessionToken,
 };
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
@@ -83,11 +84,11 @@ pub struct WalletSessionTokenClaims {
 }
 
 /// RFC 7800's confirmation claim, with RFC 9449's key thumbprint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Confirmation {
-    /// The RFC 7638 thumbprint of the device key.
-    pub jkt: String,
+    /// Names the device key.
+    pub jkt: KeyThumbprint,
 }
 
 /// Why a token is not accepted.
@@ -111,6 +112,14 @@ pub enum VerifiedToken {
 }
 
 impl VerifiedToken {
+    /// The device key that the token is bound to, if any.
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        match self {
+            Self::Session(claims) => claims.cnf.as_ref(),
+            Self::Wallet(claims) => claims.cnf.as_ref(),
+        }
+    }
+
     fn expires_at(&self) -> i64 {
         match self {
             Self::Session(claims) => claims.exp,

@@ -7,7 +7,7 @@ use agentkeys_crypto::{
     AUDIENCE, Confirmation, Es256Key, OidcClaims, OidcIssuer, Purpose, SessionIssuer, SessionTags, SessionTokenClaims,
     WalletSessionTokenClaims,
 };
-use agentkeys_types::{EvmAddress, IdentityType, OmniAccount, SessionId, TOKEN_PATTERN};
+use agentkeys_types::{EvmAddress, IdentityType, KeyThumbprint, OmniAccount, SessionId, TOKEN_PATTERN};
 use proptest::prelude::*;
 use regex::Regex;
 
@@ -49,7 +49,7 @@ fn wallet_session_token(iss: &str, number: u8, iat: i64, bound: bool) -> String 
 }
 
 fn confirmation(bound: bool) -> Option<Confirmation> {
-    bound.then(|| Confirmation { jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned() })
+    bound.then(|| Confirmation { jkt: KeyThumbprint::from_bytes([7; 32]) })
 }
 
 fn found_in(text: &str) -> Vec<&str> {

@@ -2,17 +2,17 @@
 //!
 //! [`Server`] serves a router: one place for time limits, allowed hosts, request ids, panics, log lines and
 //! metrics. [`Json`] reads a body strictly. [`Refusal`] is the one shape in which anything is refused.
-//! [`bearer_token`] finds the token of a request.
+//! [`presentation`] finds the token of a request, and [`dpop_proof`] the proof that goes with it.
 
-mod bearer;
+mod authorization;
 mod json;
 mod manners;
 mod refusal;
 mod server;
 mod watched;
 
-pub use bearer::bearer_token;
+pub use authorization::{dpop_proof, presentation};
 pub use json::Json;
-pub use manners::{Hosts, Source, TrustedProxies};
+pub use manners::{Hosts, Nonces, Source, Target, TrustedProxies};
 pub use refusal::Refusal;
 pub use server::{Running, Server, ServerError, router};

@@ -1,8 +1,11 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -21,29 +24,54 @@ use tracing::Instrument;
 
 use crate::{Refusal, watched::Reading};
 
+/// RFC 9449 section 8.2.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The `Host` values under which a server answers. The issuer never reflects another one.
+/// The `Host` values under which a server answers, and the URL that each stands for. The issuer never reflects another one.
 #[derive(Clone, Debug, Default)]
-pub struct Hosts(BTreeSet<String>);
+pub struct Hosts(BTreeMap<String, Arc<str>>);
 
 impl Hosts {
     /// The names of a listener: its address, and `localhost` where it is a loopback one.
     pub fn of_listener(address: SocketAddr) -> Self {
-        let mut hosts = BTreeSet::from([address.to_string()]);
+        let mut hosts = Self::default();
+        hosts.allow(&format!("http://{address}"));
         if address.ip().is_loopback() {
-            hosts.insert(format!("localhost:{}", address.port()));
+            hosts.allow(&format!("http://localhost:{}", address.port()));
         }
-        Self(hosts)
+        hosts
     }
 
-    /// Answers to `authority` too, such as the issuer's.
-    pub fn allow(&mut self, authority: &str) {
-        self.0.insert(authority.to_ascii_lowercase());
+    /// Answers at `url` too, such as the issuer: scheme and authority, without a slash at its end.
+    pub fn allow(&mut self, url: &str) {
+        let authority = url.split_once("://").map_or(url, |(_, authority)| authority);
+        self.0.insert(authority.to_ascii_lowercase(), url.into());
     }
 
-    fn allows(&self, authority: &str) -> bool {
-        self.0.contains(authority) || self.0.contains(&authority.to_ascii_lowercase())
+    /// The URL that `authority` stands for; `None` when it is none of ours.
+    fn find(&self, authority: &str) -> Option<&Arc<str>> {
+        self.0.get(authority).or_else(|| self.0.get(&authority.to_ascii_lowercase()))
+    }
+}
+
+/// Gives the nonce that proofs must name: the value of `DPoP-Nonce`.
+pub type Nonces = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What a request is for, as its client knows it: RFC 9449's `htu`.
+#[derive(Clone, Debug)]
+pub struct Target(Arc<str>);
+
+impl Target {
+    /// The URL of `path` at this server, by the name under which the client asked.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
+    /// The target of the request that `parts` are of.
+    pub fn of(parts: &Parts) -> Result<&Self, Refusal> {
+        let missing = || Refusal::new(ErrorCode::Internal, "the request has no target");
+        parts.extensions.get().ok_or_else(missing)
     }
 }
 
@@ -79,11 +107,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Source {
 }
 
 /// What every request goes through before and after its route.
-#[derive(Debug)]
 pub(crate) struct Manners {
     pub(crate) hosts: Hosts,
     pub(crate) proxies: TrustedProxies,
     pub(crate) meters: Meters,
+    pub(crate) nonces: Option<Nonces>,
     pub(crate) ids: RequestIds,
 }
 
@@ -95,7 +123,9 @@ impl Manners {
         let mut request = Request::from_parts(parts, body);
         let id = self.ids.of(request.headers());
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-        let mut response = if let Some(refusal) = self.refuse(&request) {
+        // Whoever proves needs the nonce for the next proof too.
+        let nonces = self.nonces.as_ref().filter(|_| request.headers().contains_key("dpop"));
+        let mut response = if let Some(refusal) = self.refuse(&mut request) {
             refusal.into_response()
         } else {
             let source = Source(self.proxies.source(peer, request.headers()));
@@ -105,6 +135,9 @@ impl Manners {
             answered.map_or_else(|_| panicked(&span), |answer| answer.unwrap_or_else(|never| match never {}))
         };
         response.headers_mut().insert(REQUEST_ID, id);
+        if let Some(nonce) = nonces.and_then(|nonces| HeaderValue::try_from(nonces()).ok()) {
+            response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
         if !reading.is_over() {
             // What is left of the body ends the connection: a client that was not told would lose its next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -119,9 +152,13 @@ impl Manners {
         response
     }
 
-    fn refuse(&self, request: &Request<Body>) -> Option<Refusal> {
-        if !self.is_ours(request) {
-            return Some(Refusal::new(ErrorCode::HostNotAllowed, "this server does not answer to that host"));
+    /// Refuses what no route is to see; else notes under which of our names the request came.
+    fn refuse(&self, request: &mut Request<Body>) -> Option<Refusal> {
+        match self.target(request) {
+            Some(target) => drop(request.extensions_mut().insert(target)),
+            // Probes come by address, and their answers name nobody.
+            None if matches!(request.uri().path(), paths::HEALTHZ | paths::READYZ) => {}
+            None => return Some(Refusal::new(ErrorCode::HostNotAllowed, "this server does not answer to that host")),
         }
         if has_token(request.uri()) {
             return Some(Refusal::new(ErrorCode::TokenInUrl, "a token belongs into the Authorization header"));
@@ -129,20 +166,17 @@ impl Manners {
         None
     }
 
-    /// RFC 9110 section 7.4: rejecting misdirected requests.
-    fn is_ours(&self, request: &Request<Body>) -> bool {
-        // Probes come by address, and their answers name nobody.
-        if matches!(request.uri().path(), paths::HEALTHZ | paths::READYZ) {
-            return true;
-        }
+    /// RFC 9110 section 7.4: `None` for a misdirected request.
+    fn target(&self, request: &Request<Body>) -> Option<Target> {
         let mut hosts = request.headers().get_all(header::HOST).iter();
         let host = match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
             (Some(Ok(host)), None) => host,
             (None, None) if request.version() == Version::HTTP_2 => "",
-            _ => return false,
+            _ => return None,
         };
         let authority = request.uri().authority().map_or(host, |authority| authority.as_str());
-        self.hosts.allows(authority) && (host.is_empty() || host == authority)
+        let url = self.hosts.find(authority).filter(|_| host.is_empty() || host == authority)?;
+        Some(Target(Arc::clone(url)))
     }
 }
 

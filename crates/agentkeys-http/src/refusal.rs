@@ -47,7 +47,9 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, challenge(self.problem.error));
+            for challenge in challenges(self.problem.error) {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
         }
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
@@ -56,12 +58,16 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// RFC 6750 section 3: no error code where no token was presented.
-fn challenge(error: ErrorCode) -> HeaderValue {
-    HeaderValue::from_static(match error {
-        ErrorCode::TokenMissing => r#"Bearer realm="agentkeys""#,
-        ErrorCode::TokenExpired => r#"Bearer realm="agentkeys", error="invalid_token", error_description="expired""#,
-        ErrorCode::TokenRevoked => r#"Bearer realm="agentkeys", error="invalid_token", error_description="revoked""#,
-        _ => r#"Bearer realm="agentkeys", error="invalid_token""#,
-    })
+/// RFC 6750 section 3 and RFC 9449 section 7.1: no error code where no token was presented.
+fn challenges(error: ErrorCode) -> &'static [&'static str] {
+    match error {
+        ErrorCode::DpopInvalid | ErrorCode::DpopReplayed | ErrorCode::DpopRequired => {
+            &[r#"DPoP realm="agentkeys", algs="ES256", error="invalid_dpop_proof""#]
+        }
+        ErrorCode::UseDpopNonce => &[r#"DPoP realm="agentkeys", algs="ES256", error="use_dpop_nonce""#],
+        ErrorCode::TokenMissing => &[r#"Bearer realm="agentkeys""#, r#"DPoP realm="agentkeys", algs="ES256""#],
+        ErrorCode::TokenExpired => &[r#"Bearer realm="agentkeys", error="invalid_token", error_description="expired""#],
+        ErrorCode::TokenRevoked => &[r#"Bearer realm="agentkeys", error="invalid_token", error_description="revoked""#],
+        _ => &[r#"Bearer realm="agentkeys", error="invalid_token""#],
+    }
 }

@@ -1,6 +1,6 @@
 use std::{
     convert::Infallible,
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    Hosts, Refusal, TrustedProxies,
+    Hosts, Nonces, Refusal, TrustedProxies,
     manners::{Manners, Meters, RequestIds},
 };
 
@@ -60,13 +60,13 @@ async fn wrong_method() -> Refusal {
 }
 
 /// A bound listener, about to serve.
-#[derive(Debug)]
 pub struct Server {
     name: &'static str,
     listener: TcpListener,
     address: SocketAddr,
     hosts: Hosts,
     proxies: TrustedProxies,
+    nonces: Option<Nonces>,
 }
 
 impl Server {
@@ -78,7 +78,8 @@ impl Server {
             Ok((listener, address))
         };
         let (listener, address) = bound.await.map_err(|source| ServerError { address, source })?;
-        Ok(Self { name, listener, address, hosts: Hosts::of_listener(address), proxies: TrustedProxies::default() })
+        let (hosts, proxies) = (Hosts::of_listener(address), TrustedProxies::default());
+        Ok(Self { name, listener, address, hosts, proxies, nonces: None })
     }
 
     /// Where it listens.
@@ -86,9 +87,14 @@ impl Server {
         self.address
     }
 
-    /// Answers to `authority` as a `Host` too.
-    pub fn allow_host(&mut self, authority: &str) {
-        self.hosts.allow(authority);
+    /// Answers at `url` too: scheme and authority, without a slash at its end.
+    pub fn allow_url(&mut self, url: &str) {
+        self.hosts.allow(url);
+    }
+
+    /// Gives a nonce to whoever sends a proof (RFC 9449 section 8.2).
+    pub fn give_nonces(&mut self, nonces: Nonces) {
+        self.nonces = Some(nonces);
     }
 
     /// Believes `X-Forwarded-For` from these proxies.
@@ -106,10 +112,21 @@ impl Server {
             hosts: self.hosts,
             proxies: self.proxies,
             meters: Meters::new(self.name),
+            nonces: self.nonces,
             ids: RequestIds::new(),
         });
         let task = tokio::spawn(accept(self.listener, router, manners, stopped));
         Running { address, stop, task }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Server")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

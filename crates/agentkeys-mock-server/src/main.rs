@@ -22,6 +22,10 @@ struct Arguments {
     #[arg(long, env = "AGENTKEYS_LISTEN", default_value = "127.0.0.1:8471")]
     listen: SocketAddr,
 
+    /// The URL under which clients know `--listen`, where a proxy stands before it: the proofs of their requests name it.
+    #[arg(long, env = "AGENTKEYS_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<reqwest::Url>,
+
     /// Where the AWS stand-in listens.
     #[arg(long, env = "AGENTKEYS_AWS_LISTEN", default_value = "127.0.0.1:8472")]
     aws_listen: SocketAddr,
@@ -131,8 +135,11 @@ async fn main() -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", arguments.smtp_listen))?;
     // The routes of everything that listens at `--listen` come together here.
-    let routes = mailbox.router().merge(agentkeys_signer::router(signer));
-    let server = Server::bind("mock-server", arguments.listen).await?;
+    let mut server = Server::bind("mock-server", arguments.listen).await?;
+    if let Some(url) = &arguments.public_url {
+        server.allow_url(url.as_str().trim_end_matches('/'));
+    }
+    let routes = mailbox.router().merge(agentkeys_signer::router(signer, &mut server));
     tracing::warn!(address = %server.address(), "DEV ONLY: development parts listen");
     let pages = server.serve(routes);
 

@@ -91,8 +91,12 @@ impl Standing for BrokerStanding {
         self.ask(self.client.get(self.session_keys.clone())).await
     }
 
-    async fn of(&self, session: SessionId) -> Result<agentkeys_api::Standing, BrokerUnreachable> {
-        self.ask(self.client.post(self.standing.clone()).json(&StandingRequest { session_id: session })).await
+    async fn of(&self, session: SessionId, wait: Duration) -> Result<agentkeys_api::Standing, BrokerUnreachable> {
+        let mut question = self.client.post(self.standing.clone()).json(&StandingRequest { session_id: session });
+        if !wait.is_zero() {
+            question = question.query(&[("wait", wait.as_secs())]).timeout(wait + LONGEST_WAIT);
+        }
+        self.ask(question).await
     }
 }
 

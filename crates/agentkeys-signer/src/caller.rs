@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use agentkeys_api::Problem;
-use agentkeys_crypto::{TokenError, VerifiedToken};
-use agentkeys_http::{Refusal, bearer_token};
-use agentkeys_types::{OmniAccount, SessionId};
+use agentkeys_crypto::{HolderCheck, HolderError, Presentation, TokenError, VerifiedToken};
+use agentkeys_http::{Refusal, Target, presentation};
+use agentkeys_types::{Clock, OmniAccount, SessionId};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
@@ -38,10 +38,13 @@ pub enum CallerError {
     /// Nothing is accepted without the broker's word.
     #[error(transparent)]
     Broker(#[from] BrokerUnreachable),
+    /// The token is not presented by its holder.
+    #[error(transparent)]
+    Holder(#[from] HolderError),
     /// Without a master secret there is nothing to be let in to.
     #[error(transparent)]
     Keys(#[from] KeysUnavailable),
-    /// There is not exactly one bearer token.
+    /// There is not exactly one token.
     #[error(transparent)]
     NoToken(#[from] Problem),
     /// The session was revoked.
@@ -60,18 +63,17 @@ pub enum CallerError {
 pub(crate) struct Callers {
     pub(crate) keys: Arc<SessionKeys>,
     pub(crate) standings: Standings,
+    pub(crate) holders: HolderCheck,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Callers {
-    pub(crate) async fn recognize(&self, unverified_token: &str) -> Result<SessionCaller, CallerError> {
-        let VerifiedToken::Session(claims) = self.keys.verify(unverified_token).await? else {
+    pub(crate) async fn recognize(&self, presented: &Presentation<'_>) -> Result<SessionCaller, CallerError> {
+        let VerifiedToken::Session(claims) = self.keys.verify(presented.unverified_token).await? else {
             return Err(CallerError::SessionRequired);
         };
-        // A token that is bound to a device key is worth nothing without a proof by that key.
-        if claims.cnf.is_some() {
-            return Err(TokenError::Invalid.into());
-        }
-        if !self.standings.stands(claims.sid).await? {
+        self.holders.check(presented, claims.cnf.as_ref(), self.clock.now())?;
+        if !self.standings.stands(claims.sid, claims.iat).await? {
             return Err(CallerError::Revoked);
         }
         Ok(SessionCaller { account: claims.sub, session: claims.sid })
@@ -82,9 +84,10 @@ impl FromRequestParts<Arc<Signer>> for SessionCaller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, signer: &Arc<Signer>) -> Result<Self, Refusal> {
+        let url = Target::of(parts)?.url(parts.uri.path());
         let caller = async {
             signer.ready()?;
-            signer.recognize(bearer_token(&parts.headers)?).await
+            signer.recognize(&presentation(parts, &url)?).await
         };
         caller.await.map_err(|error| ApiError::from(error).into())
     }

@@ -6,6 +6,7 @@ mod sign_message;
 use std::sync::Arc;
 
 use agentkeys_api::paths;
+use agentkeys_http::Server;
 use axum::{
     Router,
     routing::{get, post},
@@ -13,8 +14,10 @@ use axum::{
 
 use crate::Signer;
 
-/// The signer's routes, to be served by [`agentkeys_http::Server`].
-pub fn router(signer: Arc<Signer>) -> Router {
+/// The signer's routes, for `server` to serve, which from now on gives the nonces of this signer.
+pub fn router(signer: Arc<Signer>, server: &mut Server) -> Router {
+    let nonces = Arc::clone(&signer);
+    server.give_nonces(Arc::new(move || nonces.dpop_nonce()));
     Router::new()
         .route(paths::DERIVE_ADDRESS, post(derive_address::create))
         .route(paths::SIGN_MESSAGE, post(sign_message::create))

@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use agentkeys_api::Message;
-use agentkeys_crypto::{EvmSignature, keccak256};
+use agentkeys_crypto::{EvmSignature, HolderCheck, Presentation, keccak256};
 use agentkeys_types::{Clock, EvmAddress, OmniAccount};
 use quick_cache::sync::Cache;
 
@@ -73,7 +73,9 @@ impl Signer {
         let session_keys = Arc::new(SessionKeys::new(config.issuer, Arc::clone(&standing), Arc::clone(&clock)));
         let first_fetch = Arc::clone(&session_keys);
         tokio::spawn(async move { first_fetch.fetch_with_others().await });
-        let callers = Callers { keys: session_keys, standings: Standings::new(standing, Arc::clone(&clock)) };
+        let standings = Standings::new(standing, Arc::clone(&clock));
+        let holders = HolderCheck::default();
+        let callers = Callers { keys: session_keys, standings, holders, clock: Arc::clone(&clock) };
         Ok(Arc::new(Self { keys, callers, log, clock, addresses: Cache::new(REMEMBERED_ADDRESSES) }))
     }
 
@@ -127,8 +129,13 @@ impl Signer {
     }
 
     /// The caller behind a token, if it may come in.
-    pub(crate) async fn recognize(&self, unverified_token: &str) -> Result<SessionCaller, CallerError> {
-        self.callers.recognize(unverified_token).await
+    pub(crate) async fn recognize(&self, presented: &Presentation<'_>) -> Result<SessionCaller, CallerError> {
+        self.callers.recognize(presented).await
+    }
+
+    /// The nonce for proofs from now on (RFC 9449 section 8).
+    pub fn dpop_nonce(&self) -> String {
+        self.callers.holders.nonce(self.clock.now())
     }
 
     fn address(&self, account: &OmniAccount) -> Result<EvmAddress, KeysUnavailable> {

@@ -71,7 +71,7 @@ async fn open_session(store: &SqliteStore, id: SessionId) {
     let email: agentkeys_types::EmailAddress = "ada@example.com".parse().expect("an address");
     let identity = Identity::email(email.clone());
     let expires_at = NOW.after(Duration::from_hours(24));
-    let sign_in = EmailSignIn { request, email, code_hash, client_name: None, created_at: NOW, expires_at };
+    let sign_in = EmailSignIn { request, email, code_hash, client_name: None, created_at: NOW, expires_at, key: None };
     store.begin_email_sign_in(sign_in, vec![]).await.expect("a sign-in");
     let anchor = OmniAccount::anchored_by(&ClientId::default(), &identity);
     let opening = Opening::Session { identity, anchor, id, expires_at };

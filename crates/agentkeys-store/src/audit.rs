@@ -18,6 +18,10 @@ pub enum Action {
     MintOidcJwt,
     /// A linked wallet signed a challenge.
     ProveWallet,
+    /// A session's token was replaced by a fresh one.
+    RenewSession,
+    /// A token that had been replaced was presented, and its session revoked.
+    ReuseToken,
     /// All sessions of an account were revoked.
     RevokeAllSessions,
     /// A session was revoked.
@@ -36,6 +40,8 @@ impl Action {
             Self::LinkWallet => "link_wallet",
             Self::MintOidcJwt => "mint_oidc_jwt",
             Self::ProveWallet => "prove_wallet",
+            Self::RenewSession => "renew_session",
+            Self::ReuseToken => "reuse_token",
             Self::RevokeAllSessions => "revoke_all_sessions",
             Self::RevokeSession => "revoke_session",
             Self::SignIn => "sign_in",

@@ -23,7 +23,7 @@ pub use deployment::{DeploymentStore, PinError};
 pub use identity_link::{IdentityLink, IdentityLinkStore, Linking};
 pub use limit::Limit;
 pub use purge::{FLOWS_KEPT, PurgeStore, SESSIONS_KEPT};
-pub use session::{SessionRecord, SessionStore};
+pub use session::{RENEWAL_REPEATS, Renewal, RenewalRequest, SessionRecord, SessionStore};
 pub use sign_in::{Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, MOST_WRONG_CODES, Opening};
 pub use sqlite::SqliteStore;
 pub use wallet_link::{WalletLink, WalletLinkStore};

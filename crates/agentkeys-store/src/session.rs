@@ -1,4 +1,6 @@
-use agentkeys_types::{Identity, OmniAccount, SessionId, Timestamp};
+use std::{net::IpAddr, time::Duration};
+
+use agentkeys_types::{Identity, KeyThumbprint, OmniAccount, SessionId, Timestamp};
 use async_trait::async_trait;
 
 use crate::{Entry, StoreError};
@@ -22,6 +24,14 @@ pub struct SessionRecord {
     pub expires_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// The device key that it is bound to, if any.
+    pub key: Option<KeyThumbprint>,
+    /// The address that it was opened from.
+    pub source: Option<IpAddr>,
+    /// When it was used last, as far as that was noted.
+    pub last_used_at: Option<Timestamp>,
+    /// When the token that counts was issued, once it was renewed.
+    pub renewed_at: Option<Timestamp>,
 }
 
 impl SessionRecord {
@@ -29,6 +39,41 @@ impl SessionRecord {
     pub fn stands(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
+
+    /// Whether a token that was issued at `issued_at` has been replaced by a newer one.
+    pub fn supersedes(&self, issued_at: Timestamp) -> bool {
+        self.renewed_at.is_some_and(|renewed_at| issued_at < renewed_at)
+    }
+}
+
+/// For how long an answer that was lost may be asked for again.
+pub const RENEWAL_REPEATS: Duration = Duration::from_mins(1);
+
+/// Somebody asks for a fresh token.
+#[derive(Clone, Copy, Debug)]
+pub struct RenewalRequest {
+    /// The session.
+    pub id: SessionId,
+    /// When the token that was presented was issued.
+    pub issued_at: Timestamp,
+    /// When the session ends from now on.
+    pub expires_at: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// A token that is issued at this time counts, and none before it.
+    Renewed {
+        /// Its `iat`.
+        issued_at: Timestamp,
+        /// Its `exp`.
+        expires_at: Timestamp,
+    },
+    /// The token that was presented had been replaced long before: its session is revoked.
+    Reused,
+    /// The session no longer stands.
+    Over,
 }
 
 /// Remembers who is signed in. Sessions are opened by [`EmailSignInStore::answer`](crate::EmailSignInStore::answer).
@@ -36,6 +81,9 @@ impl SessionRecord {
 pub trait SessionStore: Send + Sync {
     /// The session of this name, also when it no longer stands, as long as it is remembered.
     async fn find_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// The session of this name, unless it was revoked. A revoked one takes as long as one that never was.
+    async fn find_unrevoked(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
 
     /// The account's sessions that stand, newest first.
     async fn sessions(&self, account: OmniAccount, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError>;
@@ -46,4 +94,13 @@ pub trait SessionStore: Send + Sync {
     /// Revokes every session of the account that stands, from `entry.at` on, and names them; without a
     /// record when there was none.
     async fn revoke_sessions(&self, account: OmniAccount, entry: Entry) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Replaces the session's token at `entry.at`: of any number of requests with one token at once, one renews, and
+    /// those that repeat it within [`RENEWAL_REPEATS`] get the same answer without a record.
+    ///
+    /// A token that was replaced before revokes the session, which is recorded as [`Action::ReuseToken`](crate::Action::ReuseToken).
+    async fn renew_session(&self, request: RenewalRequest, entry: Entry) -> Result<Renewal, StoreError>;
+
+    /// Notes that the session was used, unless that was noted at a later time already. Not recorded.
+    async fn note_use(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError>;
 }

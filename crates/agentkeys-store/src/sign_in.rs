@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use agentkeys_types::{EmailAddress, Identity, OmniAccount, RequestIdDigest, SessionId, Timestamp};
+use agentkeys_types::{EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestIdDigest, SessionId, Timestamp};
 use async_trait::async_trait;
 
 use crate::{Entry, Limit, StoreError};
@@ -20,6 +20,8 @@ pub struct EmailSignIn {
     pub created_at: Timestamp,
     /// When the code stops working.
     pub expires_at: Timestamp,
+    /// The device key that the session will be bound to, if any.
+    pub key: Option<KeyThumbprint>,
 }
 
 /// How many wrong codes end a sign-in.
@@ -97,8 +99,8 @@ pub trait EmailSignInStore: Send + Sync {
     /// Takes an answer: of any number at once, exactly one right code is accepted, and only before the fifth
     /// wrong one; one at or after the expiry is never accepted, nor any after it, wherever the clock goes.
     ///
-    /// An accepted code links the identity if it is new, opens the session with the sign-in's own client name,
-    /// and records `entry` with the account filled in. A wrong one is counted and recorded as
+    /// An accepted code links the identity if it is new, opens the session with the sign-in's own client name and
+    /// device key, and records `entry` with the account filled in. A wrong one is counted and recorded as
     /// [`Outcome::WrongCode`](crate::Outcome::WrongCode), a refused one as [`Outcome::NotAllowed`](crate::Outcome::NotAllowed).
     /// [`CodeOutcome::Unknown`] is recorded like a wrong one, and takes as long. [`CodeOutcome::Over`] records nothing.
     async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError>;

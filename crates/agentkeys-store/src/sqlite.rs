@@ -1,7 +1,6 @@
 mod audit;
 mod challenge;
 mod columns;
-mod decoy;
 mod deployment;
 mod identity_link;
 mod limit;

@@ -6,7 +6,7 @@ use agentkeys_types::EmailAddress;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Answer, ManualClock, Person};
+use crate::{Answer, Device, ManualClock, Person};
 
 /// A real broker on a free port, with a mailbox behind SMTP, and a clock that the test moves.
 #[derive(Debug)]
@@ -141,11 +141,30 @@ impl TestBroker {
         self.post("/v1/auth/email/verify", &json!({"request_id": request_id, "code": code})).await
     }
 
-    /// Signs in as `name@example.com`, with a code from the mailbox.
+    /// A new device, with the clock of everything here.
+    pub fn device(&self) -> Device {
+        Device::new(self.clock.clone())
+    }
+
+    /// Signs in as `name@example.com` on a new device, with a code from the mailbox.
     pub async fn sign_in(&self, name: &str) -> Person {
+        let device = self.device();
+        let email = format!("{name}@example.com");
+        let mail = self.mailbox.next_to(&email.parse().expect("an address"));
+        let body = json!({"email": email, "client_name": "test bench"});
+        let start = self.http.post(self.url("/v1/auth/email/start")).json(&body);
+        let started = device.send(start, None).await.expect(202);
+        let body = json!({"request_id": started.text("request_id"), "code": code_in(&mail.await.text)});
+        let verify = self.http.post(self.url("/v1/auth/email/verify")).json(&body);
+        let signed_in = device.send(verify, None).await.expect(200);
+        Person::new(self.http.clone(), self.url(""), Some(device), &signed_in)
+    }
+
+    /// As [`TestBroker::sign_in`], without a device: the token is a plain bearer.
+    pub async fn sign_in_unbound(&self, name: &str) -> Person {
         let (request_id, code) = self.mailed_code(&format!("{name}@example.com")).await;
         let signed_in = self.verify_code(&request_id, &code).await.expect(200);
-        Person::new(self.http.clone(), self.url(""), &signed_in)
+        Person::new(self.http.clone(), self.url(""), None, &signed_in)
     }
 }
 

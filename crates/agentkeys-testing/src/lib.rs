@@ -1,7 +1,7 @@
 //! The whole of AgentKeys on a bench, for tests.
 //!
 //! [`TestBroker`] is a real broker on a free port, with a real mailbox behind real SMTP and a [`ManualClock`].
-//! A [`Person`] is signed in there; everything they do goes over HTTP and comes back as an [`Answer`].
+//! A [`Person`] is signed in there with a [`Device`]; everything they do goes over HTTP and comes back as an [`Answer`].
 //! A [`Process`] is one of the real binaries, a [`System`] the servers among them; the command runs in a
 //! [`Home`].
 
@@ -10,6 +10,7 @@
 mod answer;
 mod broker;
 mod clock;
+mod device;
 mod home;
 mod person;
 mod process;
@@ -18,6 +19,7 @@ mod system;
 pub use answer::Answer;
 pub use broker::{TestBroker, code_in};
 pub use clock::ManualClock;
+pub use device::Device;
 pub use home::Home;
 pub use person::Person;
 pub use process::{Process, ReservedPort};

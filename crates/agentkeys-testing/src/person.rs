@@ -2,7 +2,7 @@ use agentkeys_crypto::{MasterSecret, Wallet};
 use agentkeys_types::{OmniAccount, SessionToken, WalletSessionToken};
 use serde_json::{Value, json};
 
-use crate::Answer;
+use crate::{Answer, Device};
 
 /// Somebody who is signed in, with a wallet of their own.
 #[derive(Debug)]
@@ -10,6 +10,7 @@ pub struct Person {
     http: reqwest::Client,
     base: String,
     token: SessionToken,
+    device: Option<Device>,
     wallet_token: Option<WalletSessionToken>,
     session_id: String,
     account: OmniAccount,
@@ -18,12 +19,13 @@ pub struct Person {
 
 impl Person {
     /// Whoever got this sign-in reply from the broker at `base`.
-    pub(crate) fn new(http: reqwest::Client, base: String, signed_in: &Answer) -> Self {
+    pub(crate) fn new(http: reqwest::Client, base: String, device: Option<Device>, signed_in: &Answer) -> Self {
         let account: OmniAccount = signed_in.text("omni_account").parse().expect("an account");
         Self {
             http,
             base,
             token: SessionToken::new(signed_in.text("session_token").to_owned()),
+            device,
             wallet_token: None,
             session_id: signed_in.text("session_id").to_owned(),
             account,
@@ -34,6 +36,20 @@ impl Person {
     /// The same person at another broker of the deployment.
     pub fn visit(&mut self, base: String) {
         self.base = base;
+    }
+
+    /// The device that the session is bound to.
+    ///
+    /// # Panics
+    ///
+    /// When it is bound to none.
+    pub fn device(&self) -> &Device {
+        self.device.as_ref().expect("a device")
+    }
+
+    /// Goes on with the token of a renewed session.
+    pub fn renewed(&mut self, renewal: &Answer) {
+        self.token = SessionToken::new(renewal.text("session_token").to_owned());
     }
 
     /// The 30-day session token.
@@ -121,6 +137,9 @@ impl Person {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, token: &str) -> Answer {
-        Answer::read(request.bearer_auth(token).send().await.expect("the broker answers")).await
+        match &self.device {
+            Some(device) => device.send(request, Some(token)).await,
+            None => Answer::read(request.bearer_auth(token).send().await.expect("the broker answers")).await,
+        }
     }
 }

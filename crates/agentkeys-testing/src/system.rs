@@ -2,8 +2,8 @@ use std::{fs, net::SocketAddr, path::PathBuf};
 
 use agentkeys_api::EmailStarted;
 use agentkeys_client::{
-    BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl, SessionDuration,
-    SignerClient, SignerTrust, StsClient, Walked,
+    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl,
+    SessionDuration, SignerClient, SignerTrust, StsClient, Walked,
 };
 use agentkeys_crypto::random;
 use agentkeys_mock_server::AwsConfig;
@@ -89,7 +89,8 @@ impl System {
     /// Walks the eight steps as `name@example.com`, with the code from the mailbox.
     pub async fn walk(&self, name: &str, observer: &mut dyn Observer) -> Result<Walked, ClientError> {
         let email = format!("{name}@example.com");
-        let sign_in = EmailSignIn { email: email.parse().expect("an address"), client_name: None };
+        let sign_in =
+            EmailSignIn { email: email.parse().expect("an address"), client_name: None, binding: Binding::DeviceKey };
         let mut mailbox = MailboxReader { pages: self.signer_url(), email };
         self.flow().walk(&sign_in, &mut mailbox, &self.role(), observer).await
     }

@@ -12,6 +12,7 @@ mod id;
 mod identity;
 mod invalid;
 mod secret;
+mod thumbprint;
 
 pub use account::{ClientId, OmniAccount};
 pub use address::EvmAddress;
@@ -22,6 +23,7 @@ pub use id::{RequestId, RequestIdDigest, SessionId};
 pub use identity::{Identity, IdentityType, IdentityTypes, PrefixClash, ProviderName};
 pub use invalid::Invalid;
 pub use secret::{OidcJwt, SessionToken, TOKEN_PATTERN, TokenDigest, WalletSessionToken};
+pub use thumbprint::KeyThumbprint;
 
 #[cfg(test)]
 mod tests {
@@ -43,6 +45,9 @@ mod tests {
             }
             if let Ok(session) = text.parse::<SessionId>() {
                 prop_assert_eq!(session.to_string(), text.clone());
+            }
+            if let Ok(thumbprint) = text.parse::<KeyThumbprint>() {
+                prop_assert_eq!(thumbprint.to_string(), text.clone());
             }
             if let Ok(kind) = text.parse::<IdentityType>() {
                 prop_assert_eq!(kind.to_string(), text.clone());

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_broker::{Broker, Config, Limits, MailError, Mailer, Running, SignInMail, start_with_mailer};
+use agentkeys_broker::{
+    AuthError, Broker, Caller, Config, Limits, MailError, Mailer, Running, SignInMail, start_with_mailer,
+};
+use agentkeys_crypto::Presentation;
 use agentkeys_store::{PurgeStore, SqliteStore};
 use agentkeys_testing::ManualClock;
 use agentkeys_types::{Clock, EmailAddress, RequestId, SessionId, SessionToken};
@@ -16,6 +19,8 @@ use futures_util::future::try_join_all;
 use tempfile::TempDir;
 
 pub(super) const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Which machine asks.
+pub(super) const MACHINE: &str = "machine";
 /// Longer than anything of a sign-in is remembered.
 const LONG: Duration = Duration::from_hours(25);
 
@@ -54,15 +59,29 @@ impl TimingBroker {
         self.running.broker()
     }
 
-    /// The names of `count` people, all of the same length.
-    pub(super) fn people(kind: &str, count: usize) -> anyhow::Result<Vec<EmailAddress>> {
-        let address = |number| format!("{kind}{number:04}@example.com").parse::<EmailAddress>();
+    /// Whoever presents `token` as a plain bearer.
+    pub(super) async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
+        let presented = Presentation {
+            unverified_token: token,
+            is_bound: false,
+            unverified_proof: None,
+            method: "GET",
+            url: "http://127.0.0.1/v1/session",
+        };
+        self.broker().authenticate(&presented, SOURCE).await
+    }
+
+    /// The addresses of `count` people, all of the same length.
+    pub(super) fn people(count: usize) -> anyhow::Result<Vec<EmailAddress>> {
+        let address = |number| format!("person{number:04}@example.com").parse::<EmailAddress>();
         Ok((0..count).map(address).collect::<Result<_, _>>()?)
     }
 
     /// Begins a sign-in for each, and returns what the terminal and the mail say.
     pub(super) async fn begin(&self, people: &[EmailAddress]) -> anyhow::Result<Vec<(RequestId, String)>> {
-        let begin = |email: &EmailAddress| self.broker().start_email_sign_in(email.clone(), None, SOURCE);
+        let begin = |email: &EmailAddress| {
+            self.broker().start_email_sign_in(email.clone(), Some(MACHINE.to_owned()), None, SOURCE)
+        };
         let requests = try_join_all(people.iter().map(begin)).await?;
         let code = |email| self.codes.of(email).context("the code came by mail");
         requests.into_iter().zip(people).map(|(request, email)| Ok((request, code(email)?))).collect()
@@ -72,7 +91,7 @@ impl TimingBroker {
     pub(super) async fn sign_in(&self, people: &[EmailAddress]) -> anyhow::Result<Vec<(SessionToken, SessionId)>> {
         let mut sessions = Vec::new();
         for (request, code) in self.begin(people).await? {
-            let opened = self.broker().verify_email_sign_in(&request, &code, SOURCE).await?;
+            let opened = self.broker().verify_email_sign_in(&request, &code, None, SOURCE).await?;
             sessions.push((opened.token, opened.id));
         }
         Ok(sessions)

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{
     Kind, Pair,
-    bench::{SOURCE, TimingBroker},
+    bench::{MACHINE, SOURCE, TimingBroker},
 };
 
 const BATCH: usize = 512;
@@ -25,7 +25,7 @@ struct Answers {
 
 impl Answers {
     async fn new() -> anyhow::Result<Self> {
-        let (bench, people) = (TimingBroker::start().await?, TimingBroker::people("person", BATCH)?);
+        let (bench, people) = (TimingBroker::start().await?, TimingBroker::people(BATCH)?);
         let request = RequestId::from_bytes([0; 32]);
         Ok(Self { bench, people, inputs: Vec::new(), request, code: String::with_capacity(16) })
     }
@@ -44,7 +44,7 @@ impl Answers {
     }
 
     async fn run(&mut self) {
-        black_box(self.bench.broker().verify_email_sign_in(&self.request, &self.code, SOURCE).await.is_err());
+        black_box(self.bench.broker().verify_email_sign_in(&self.request, &self.code, None, SOURCE).await.is_err());
     }
 }
 
@@ -178,17 +178,20 @@ pub(super) struct Start {
     unknown: Vec<EmailAddress>,
     inputs: Vec<EmailAddress>,
     next: Option<EmailAddress>,
+    machine: Option<String>,
 }
 
 impl Start {
     pub(super) async fn new() -> anyhow::Result<Self> {
         let bench = TimingBroker::start().await?;
-        let (known, unknown) =
-            (TimingBroker::people("someone", ADDRESSES)?, TimingBroker::people("another", ADDRESSES)?);
+        // Every other one, so that both kinds lie side by side wherever they are kept.
+        let people = TimingBroker::people(2 * ADDRESSES)?;
+        let every_other = |first| people.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>();
+        let (known, unknown) = (every_other(0), every_other(1));
         bench.sign_in(&known).await?;
         // Both kinds have asked for a mail in this hour, so that both are counted already.
         bench.begin(&unknown).await?;
-        Ok(Self { bench, known, unknown, inputs: Vec::new(), next: None })
+        Ok(Self { bench, known, unknown, inputs: Vec::new(), next: None, machine: None })
     }
 }
 
@@ -210,11 +213,12 @@ impl Pair for Start {
 
     fn load(&mut self, index: usize) {
         self.next = Some(self.inputs[index].clone());
+        self.machine = Some(MACHINE.to_owned());
     }
 
     async fn run(&mut self) {
         if let Some(email) = self.next.take() {
-            black_box(self.bench.broker().start_email_sign_in(email, None, SOURCE).await.is_ok());
+            black_box(self.bench.broker().start_email_sign_in(email, self.machine.take(), None, SOURCE).await.is_ok());
         }
     }
 }

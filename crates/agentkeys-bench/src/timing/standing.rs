@@ -26,8 +26,8 @@ impl UnknownSession {
     pub(super) async fn new() -> anyhow::Result<Self> {
         let bench = TimingBroker::start().await?;
         let mut revoked = Vec::new();
-        for (token, session) in bench.sign_in(&TimingBroker::people("person", REVOKED)?).await? {
-            let Caller::Session(caller) = bench.broker().authenticate(token.expose()).await? else {
+        for (token, session) in bench.sign_in(&TimingBroker::people(REVOKED)?).await? {
+            let Caller::Session(caller) = bench.authenticate(token.expose()).await? else {
                 bail!("a session token opens a session");
             };
             bench.broker().revoke_session(&caller, session, SOURCE).await?;
@@ -57,6 +57,6 @@ impl Pair for UnknownSession {
     }
 
     async fn run(&mut self) {
-        black_box(self.bench.broker().stands(self.session, Duration::ZERO).await.is_ok());
+        black_box(self.bench.broker().standing_session_after(self.session, Duration::ZERO).await.is_ok());
     }
 }

@@ -1,24 +1,29 @@
 use std::hint::black_box;
 
-use agentkeys_crypto::random;
-use agentkeys_types::SessionId;
+use agentkeys_crypto::{
+    AUDIENCE, Es256Key, Purpose, SessionIssuer, SessionTokenClaims, TokenVerifier, VerifiedToken, random,
+};
+use agentkeys_types::{IdentityType, OmniAccount, SessionId, Timestamp};
 use anyhow::Context;
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{Kind, Pair, bench::TimingBroker};
 
-/// Enough different tokens for what a signature's numbers cost, which is public, to even out.
-const TOKENS: usize = 256;
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+const ISSUER: &str = "https://broker.example.com";
+/// How many sessions there are to forge tokens for.
+const SESSIONS: usize = 256;
 /// The bytes of an ES256 signature.
 const SIGNATURE: usize = 64;
 
-/// Tokens that are right but for one place.
+/// Tokens that are right but for one place, each of another session: what the numbers of a signature cost, which is
+/// public, evens out.
 pub(super) struct Altered {
-    bench: TimingBroker,
     name: &'static str,
-    alter: fn(&Parts, Kind) -> Option<Parts>,
-    tokens: Vec<Parts>,
+    issuer: SessionIssuer,
+    verifier: TokenVerifier,
+    is_remembered: bool,
     inputs: Vec<String>,
     token: String,
 }
@@ -49,37 +54,47 @@ impl Parts {
 
 impl Altered {
     /// A wrong first or last byte of the signature, of tokens that were never seen.
-    pub(super) async fn signature() -> anyhow::Result<Self> {
-        let alter = |parts: &Parts, kind| {
-            let mut parts = parts.clone();
-            alter(parts.signature.get_mut(if kind == Kind::First { 0 } else { SIGNATURE - 1 })?);
-            Some(parts)
-        };
-        Self::new("token: wrong first or last byte of its signature", alter).await
+    pub(super) fn signature() -> anyhow::Result<Self> {
+        Self::new("token: wrong first or last byte of its signature", false)
     }
 
     /// Another character than in a remembered token, at the beginning of what it says or at its very end.
-    pub(super) async fn remembered() -> anyhow::Result<Self> {
-        let alter = |parts: &Parts, kind| {
-            let mut parts = parts.clone();
-            let part = if kind == Kind::First { parts.payload.first_mut() } else { parts.signature.last_mut() };
-            alter(part?);
-            Some(parts)
+    pub(super) fn remembered() -> anyhow::Result<Self> {
+        Self::new("token: other than a remembered one in its first or last character", true)
+    }
+
+    fn new(name: &'static str, is_remembered: bool) -> anyhow::Result<Self> {
+        let issuer = SessionIssuer::new(Es256Key::generate(Purpose::Session)?)?;
+        let verifier = TokenVerifier::new(ISSUER.to_owned(), &issuer.keys());
+        let (inputs, token) = (Vec::new(), String::with_capacity(4096));
+        Ok(Self { name, issuer, verifier, is_remembered, inputs, token })
+    }
+
+    fn input(&self, kind: Kind) -> anyhow::Result<String> {
+        let claims = SessionTokenClaims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: OmniAccount::from_bytes(random()),
+            sid: SessionId::from_bytes(random()),
+            iat: NOW.as_unix(),
+            exp: NOW.as_unix() + 60,
+            auth_time: NOW.as_unix(),
+            idt: IdentityType::Email,
+            cnf: None,
         };
-        Self::new("token: other than a remembered one in its first or last character", alter).await
+        let token = self.issuer.issue(&claims)?;
+        if self.is_remembered {
+            self.verifier.remember(token.digest(), VerifiedToken::Session(claims.into()));
+        }
+        let mut parts = Parts::of(token.expose())?;
+        let byte = match kind {
+            Kind::First if self.is_remembered => parts.payload.first_mut(),
+            Kind::First => parts.signature.first_mut(),
+            Kind::Second => parts.signature.last_mut(),
+        };
+        *byte.context("a token has all of its bytes")? ^= random::<1>()[0].max(1);
+        Ok(parts.token())
     }
-
-    async fn new(name: &'static str, alter: fn(&Parts, Kind) -> Option<Parts>) -> anyhow::Result<Self> {
-        let bench = TimingBroker::start().await?;
-        let sessions = bench.sign_in(&TimingBroker::people("person", TOKENS)?).await?;
-        let tokens = sessions.iter().map(|(token, _)| Parts::of(token.expose())).collect::<Result<_, _>>()?;
-        Ok(Self { bench, name, alter, tokens, inputs: Vec::new(), token: String::with_capacity(4096) })
-    }
-}
-
-/// Changes a byte into any other.
-fn alter(byte: &mut u8) {
-    *byte ^= random::<1>()[0].max(1);
 }
 
 #[async_trait]
@@ -89,11 +104,7 @@ impl Pair for Altered {
     }
 
     async fn prepare(&mut self, kinds: &[Kind]) -> anyhow::Result<()> {
-        self.inputs.clear();
-        for kind in kinds {
-            let parts = &self.tokens[usize::from(random::<1>()[0]) % TOKENS];
-            self.inputs.push((self.alter)(parts, *kind).context("a token has all of its bytes")?.token());
-        }
+        self.inputs = kinds.iter().map(|kind| self.input(*kind)).collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -103,7 +114,7 @@ impl Pair for Altered {
     }
 
     async fn run(&mut self) {
-        black_box(self.bench.broker().authenticate(&self.token).await.is_err());
+        black_box(self.verifier.verify(&self.token, NOW).is_err());
     }
 }
 
@@ -119,7 +130,7 @@ pub(super) struct Forged {
 impl Forged {
     pub(super) async fn new() -> anyhow::Result<Self> {
         let bench = TimingBroker::start().await?;
-        let sessions = bench.sign_in(&TimingBroker::people("person", TOKENS)?).await?;
+        let sessions = bench.sign_in(&TimingBroker::people(SESSIONS)?).await?;
         let template = Parts::of(sessions.first().context("somebody signed in")?.0.expose())?;
         let known = sessions.into_iter().map(|(_, session)| session).collect();
         Ok(Self { bench, template, known, inputs: Vec::new(), token: String::with_capacity(4096) })
@@ -138,7 +149,7 @@ impl Pair for Forged {
         self.inputs.clear();
         for kind in kinds {
             let session = match kind {
-                Kind::First => self.known[usize::from(random::<1>()[0]) % TOKENS],
+                Kind::First => self.known[usize::from(random::<1>()[0]) % SESSIONS],
                 Kind::Second => SessionId::from_bytes(random()),
             };
             let payload = text.replace(&own, &session.to_string()).into_bytes();
@@ -154,6 +165,6 @@ impl Pair for Forged {
     }
 
     async fn run(&mut self) {
-        black_box(self.bench.broker().authenticate(&self.token).await.is_err());
+        black_box(self.bench.authenticate(&self.token).await.is_err());
     }
 }

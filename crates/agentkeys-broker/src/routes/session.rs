@@ -1,9 +1,13 @@
-use agentkeys_api::{IdentityView, Problem, SessionKind, SessionView, paths};
-use agentkeys_http::Json;
+use std::sync::Arc;
+
+use agentkeys_api::{IdentityView, Problem, SessionKind, SessionView, SignedIn, paths};
+use agentkeys_http::{Json, Refusal, Source, Target, presentation};
 use agentkeys_store::SessionRecord;
 use agentkeys_types::{Identity, Timestamp};
+use axum::extract::{Request, State};
 
-use crate::{Caller, SessionCaller, WalletCaller};
+use super::email::signed_in;
+use crate::{Broker, Caller, SessionCaller, WalletCaller, error::ApiError};
 
 /// The session behind the token, while it stands.
 #[utoipa::path(get, path = paths::SESSION, security(("session" = []), ("wallet_session" = [])), responses(
@@ -27,6 +31,24 @@ pub(super) async fn show(caller: Caller) -> Json<SessionView> {
     })
 }
 
+/// Gives the session behind a bound token a fresh one, and lets the one that was presented fall.
+#[utoipa::path(post, path = paths::SESSION_RENEW, security(("session" = [])), responses(
+    (status = 200, body = SignedIn),
+    (status = 401, body = Problem, description = "`dpop_required` for a session without a device key, and the codes of tokens"),
+    (status = 403, body = Problem, description = "`session_required`"),
+))]
+pub(super) async fn renew(
+    State(broker): State<Arc<Broker>>,
+    Source(source): Source,
+    request: Request,
+) -> Result<Json<SignedIn>, Refusal> {
+    // Not a `SessionCaller`: a token whose replacement got lost may ask for it again.
+    let (parts, _) = request.into_parts();
+    let url = Target::of(&parts)?.url(parts.uri.path());
+    let renewed = broker.renew_session(&presentation(&parts, &url)?, source).await;
+    renewed.map(|opened| Json(signed_in(opened))).map_err(|error| ApiError::from(error).into())
+}
+
 /// A 30-day session as its account sees it.
 pub(super) fn view(session: &SessionRecord) -> SessionView {
     SessionView {
@@ -39,6 +61,9 @@ pub(super) fn view(session: &SessionRecord) -> SessionView {
         created_at: session.created_at,
         auth_time: session.auth_time,
         expires_at: session.expires_at,
-        bound: false,
+        bound: session.key.is_some(),
+        key_thumbprint: session.key,
+        address: session.source,
+        last_used_at: session.last_used_at,
     }
 }

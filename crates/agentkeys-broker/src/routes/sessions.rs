@@ -72,8 +72,11 @@ pub(super) async fn standing(
     Json(request): Json<StandingRequest>,
 ) -> Result<Json<Standing>, ApiError> {
     let wait = wait(query.as_deref().unwrap_or_default())?;
-    let standing = broker.stands(request.session_id, wait).await?;
-    Ok(Json(Standing { standing, valid_for: if standing { VALID_FOR } else { 0 } }))
+    let session = broker.standing_session_after(request.session_id, wait).await?;
+    Ok(Json(match session {
+        Some(session) => Standing { standing: true, valid_for: VALID_FOR, renewed_at: session.renewed_at },
+        None => Standing { standing: false, valid_for: 0, renewed_at: None },
+    }))
 }
 
 fn wait(query: &str) -> Result<Duration, Problem> {

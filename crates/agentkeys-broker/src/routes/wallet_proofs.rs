@@ -50,7 +50,7 @@ pub(super) async fn verify(
     let opened = broker.prove_wallet(&caller, &request.request_id, &request.signature, source).await?;
     Ok(Json(WalletProved {
         session_token: opened.token,
-        token_type: TokenType::Bearer,
+        token_type: TokenType::of(caller.claims.cnf.is_some()),
         session_id: opened.id,
         expires_at: opened.expires_at,
         omni_account: opened.anchor,

@@ -35,6 +35,7 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("post", "/v1/auth/wallet/start", Takes::Session),
     ("post", "/v1/auth/wallet/verify", Takes::Session),
     ("post", "/v1/mint-oidc-jwt", Takes::Wallet),
+    ("post", "/v1/session/renew", Takes::Session),
     ("post", "/v1/sessions/standing", Takes::Nothing),
     ("post", "/v1/wallet/link", Takes::Session),
 ];
@@ -83,10 +84,10 @@ fn the_table_names_every_route_of_the_router() {
 #[tokio::test]
 async fn no_route_opens_to_a_token_that_is_missing_expired_revoked_or_forged() {
     let broker = TestBroker::start().await;
-    let ada = broker.sign_in("ada").await.prove_wallet().await;
+    let ada = broker.sign_in_unbound("ada").await.prove_wallet().await;
     let address = ada.address();
-    let revoked = broker.sign_in("ada").await.prove_wallet().await;
-    let expired = broker.sign_in("ada").await.prove_wallet().await;
+    let revoked = broker.sign_in_unbound("ada").await.prove_wallet().await;
+    let expired = broker.sign_in_unbound("ada").await.prove_wallet().await;
     ada.delete(&format!("/v1/sessions/{}", revoked.session_id())).await.expect(204);
     let forged = forged(&broker, &ada);
 
@@ -120,9 +121,24 @@ async fn no_route_opens_to_a_token_that_is_missing_expired_revoked_or_forged() {
 }
 
 #[tokio::test]
-async fn another_accounts_token_sees_and_changes_nothing_of_this_one() {
+async fn no_route_opens_to_a_bound_token_that_comes_as_a_bearer() {
     let broker = TestBroker::start().await;
     let ada = broker.sign_in("ada").await.prove_wallet().await;
+    let address = ada.address();
+
+    for (method, path, _) in ROUTES.iter().filter(|(_, _, takes)| *takes != Takes::Nothing) {
+        for token in [ada.token(), ada.wallet_token()] {
+            let answer = call(&broker, method, path, &address, Some(token)).await;
+
+            assert_eq!(answer.refusal(), (401, "dpop_required"), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_accounts_token_sees_and_changes_nothing_of_this_one() {
+    let broker = TestBroker::start().await;
+    let ada = broker.sign_in_unbound("ada").await.prove_wallet().await;
     let mallory = broker.sign_in("mallory").await.prove_wallet().await;
     let challenge = ada.challenge().await;
 

@@ -4,11 +4,13 @@
 
 mod bad_requests;
 mod discovery;
+mod dpop;
 mod email;
 mod every_route;
 mod linking;
 mod mint_oidc_jwt;
 mod operations;
+mod renewal;
 mod sessions;
 mod tokens;
 mod wallet;

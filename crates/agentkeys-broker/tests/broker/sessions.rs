@@ -19,7 +19,9 @@ async fn a_session_shows_who_opened_it_from_where() {
     assert_eq!(session.text("account"), ada.account().to_string());
     assert_eq!(session.text("client_name"), "test bench");
     assert_eq!(session.body["identity"]["value"], "ada@example.com");
-    assert_eq!(session.body["bound"], false);
+    assert_eq!(session.body["bound"], true);
+    assert_eq!(session.text("key_thumbprint"), ada.device().thumbprint().to_string());
+    assert_eq!(session.text("address"), "127.0.0.1");
 }
 
 #[tokio::test]
@@ -32,6 +34,40 @@ async fn a_session_ends_after_30_days() {
     broker.clock().advance(Duration::from_secs(1));
 
     assert_eq!(ada.get("/v1/session").await.refusal(), (401, "token_expired"));
+}
+
+#[tokio::test]
+async fn a_session_without_a_device_key_ends_after_hours() {
+    let broker = TestBroker::start().await;
+    let ci = broker.sign_in_unbound("ada").await;
+
+    broker.clock().advance(Duration::from_hours(8).saturating_sub(Duration::from_secs(1)));
+    assert_eq!(ci.get("/v1/session").await.expect(200).body["bound"], false);
+    broker.clock().advance(Duration::from_secs(1));
+
+    assert_eq!(ci.get("/v1/session").await.refusal(), (401, "token_expired"));
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_session_is_shown() {
+    let broker = TestBroker::start().await;
+    let ada = broker.sign_in("ada").await;
+    broker.clock().advance(Duration::from_hours(1));
+    ada.get("/v1/session").await.expect(200);
+
+    // It is noted beside the answer, so the record of another writer comes after it.
+    let other = broker.sign_in("ada").await;
+    let shown = async {
+        loop {
+            let sessions = other.get("/v1/sessions").await.expect(200);
+            let used = &sessions.body["sessions"].as_array().unwrap().last().unwrap()["last_used_at"];
+            if used == "2026-12-22T11:00:00Z" {
+                return;
+            }
+        }
+    };
+
+    tokio::time::timeout(Duration::from_secs(10), shown).await.unwrap();
 }
 
 #[tokio::test]
@@ -48,12 +84,12 @@ async fn a_revoked_session_is_refused_at_once_everywhere_and_after_a_restart() {
     let sessions = phone.get("/v1/sessions").await.expect(200);
     assert_eq!(sessions.body["sessions"].as_array().unwrap().len(), 1);
 
-    let token = laptop.token().to_owned();
+    let mut laptop = laptop;
     let broker = broker.restart().await;
     phone.visit(broker.url(""));
     phone.get("/v1/session").await.expect(200);
-    let again = broker.http().get(broker.url("/v1/session")).bearer_auth(token).send().await.unwrap();
-    assert_eq!(again.status(), 401);
+    laptop.visit(broker.url(""));
+    assert_eq!(laptop.get("/v1/session").await.refusal(), (401, "token_revoked"));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn present(broker: &TestBroker, token: &str) -> Answer {
 #[tokio::test]
 async fn a_token_signed_by_a_strangers_key_is_refused() {
     let broker = TestBroker::start().await;
-    let ada = broker.sign_in("ada").await;
+    let ada = broker.sign_in_unbound("ada").await;
     let stranger = SessionIssuer::new(Es256Key::generate(Purpose::Session).unwrap()).unwrap();
     let claims = SessionTokenClaims {
         iss: broker.url(""),
@@ -36,7 +36,7 @@ async fn a_token_signed_by_a_strangers_key_is_refused() {
 #[tokio::test]
 async fn an_oidc_jwt_is_no_session_token_with_or_without_its_prefix() {
     let broker = TestBroker::start().await;
-    let ada = broker.sign_in("ada").await.prove_wallet().await;
+    let ada = broker.sign_in_unbound("ada").await.prove_wallet().await;
     let minted = ada.mint(&json!({})).await.expect(200);
 
     for token in [minted.text("jwt").to_owned(), format!("aks_{}", minted.text("jwt"))] {
@@ -47,7 +47,7 @@ async fn an_oidc_jwt_is_no_session_token_with_or_without_its_prefix() {
 #[tokio::test]
 async fn altered_and_outsized_tokens_are_refused() {
     let broker = TestBroker::start().await;
-    let ada = broker.sign_in("ada").await;
+    let ada = broker.sign_in_unbound("ada").await;
     let token = ada.token();
     let (signed, _) = token.rsplit_once('.').unwrap();
 
@@ -62,7 +62,7 @@ async fn altered_and_outsized_tokens_are_refused() {
 #[tokio::test]
 async fn two_ways_of_authenticating_at_once_are_ambiguous() {
     let broker = TestBroker::start().await;
-    let ada = broker.sign_in("ada").await;
+    let ada = broker.sign_in_unbound("ada").await;
 
     for second in [format!("Bearer {}", ada.token()), "DPoP x".to_owned()] {
         let request = broker.http().get(broker.url("/v1/session")).bearer_auth(ada.token());
@@ -74,7 +74,7 @@ async fn two_ways_of_authenticating_at_once_are_ambiguous() {
 #[tokio::test]
 async fn a_token_in_the_url_is_refused_even_if_it_is_good() {
     let broker = TestBroker::start().await;
-    let ada = broker.sign_in("ada").await;
+    let ada = broker.sign_in_unbound("ada").await;
 
     let answer = ada.get(&format!("/v1/session?access_token={}", ada.token())).await;
 

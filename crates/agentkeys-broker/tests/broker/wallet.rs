@@ -198,7 +198,7 @@ async fn an_unlinked_wallet_takes_its_wallet_sessions_with_it() {
 #[tokio::test]
 async fn a_wallet_that_is_proved_anew_counts_at_once_and_its_old_sessions_stay_ended() {
     let broker = TestBroker::start().await;
-    let mut ada = broker.sign_in("ada").await.prove_wallet().await;
+    let mut ada = broker.sign_in_unbound("ada").await.prove_wallet().await;
     ada.delete(&format!("/v1/wallet/link/{}", ada.address())).await.expect(204);
     let old = ada.wallet_token().to_owned();
     assert_eq!(ada.mint(&json!({})).await.refusal(), (401, "token_revoked"));
@@ -214,7 +214,7 @@ async fn a_wallet_that_is_proved_anew_counts_at_once_and_its_old_sessions_stay_e
 #[tokio::test]
 async fn malformed_addresses_and_chains_are_refused() {
     let broker = TestBroker::start().await;
-    let ada = broker.sign_in("ada").await;
+    let ada = broker.sign_in_unbound("ada").await;
     ada.link_wallet().await;
     let good = ada.address();
     let mut wrong_checksum: Vec<char> = good.chars().collect();

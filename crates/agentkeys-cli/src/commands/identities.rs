@@ -13,7 +13,7 @@ impl IdentitiesCommand {
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
         let Self::List = self;
         let session = context.session().await?;
-        let identities = context.broker().identities(&session.token).await?;
+        let identities = context.broker().identities(&session).await?;
         output.result(&identities, |output| {
             for linked in &identities.identities {
                 let identity = &linked.identity;

@@ -1,7 +1,7 @@
 mod code;
 
 use agentkeys_api::{ErrorCode, LinkStatus};
-use agentkeys_client::{ClientError, EmailSignIn, Session};
+use agentkeys_client::{Binding, ClientError, EmailSignIn, Session};
 use agentkeys_types::{EmailAddress, EvmAddress, OmniAccount, Timestamp};
 use clap::Args;
 use serde::Serialize;
@@ -16,6 +16,10 @@ pub(crate) struct InitArgs {
     /// Sign in with a code sent to this address; asked for unless given
     #[arg(long, value_name = "ADDRESS")]
     email: Option<EmailAddress>,
+
+    /// Bind the session to no key of this machine: for CI, with a token that counts for hours only
+    #[arg(long)]
+    no_bind: bool,
 
     /// Sign in anew although somebody is signed in
     #[arg(long)]
@@ -72,11 +76,15 @@ impl InitArgs {
         if self.email.as_ref().is_some_and(|email| email.to_string() != session.identity.value) {
             return Err(CliError::SignedInAsOther(session.identity.value));
         }
-        match context.broker().session(&session.token).await {
+        match context.broker().session(&session).await {
             Ok(_) => Ok(Some(session)),
             Err(error) if error.needs_sign_in() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn binding(&self) -> Binding {
+        if self.no_bind { Binding::None } else { Binding::DeviceKey }
     }
 
     async fn sign_in(&self, context: &Context, output: &Output) -> Result<Session, CliError> {
@@ -87,7 +95,8 @@ impl InitArgs {
         output.note(format_args!("  Broker   {} ({how})", broker.url()));
         output.note(format_args!("  Storage  {} (tested: write, read, delete)", context.store.name()));
 
-        let sign_in = EmailSignIn { email: prompt.email().clone(), client_name: machine_name() };
+        let sign_in =
+            EmailSignIn { email: prompt.email().clone(), client_name: machine_name(), binding: self.binding() };
         let session = context.flow()?.sign_in(&sign_in, &mut prompt, &mut ()).await?;
         context.store.save(&context.profile, &session).await?;
         output.done("Signed in");
@@ -97,7 +106,7 @@ impl InitArgs {
 
 /// The account's wallet, if one has been proved already.
 async fn proved_wallet(context: &Context, session: &Session) -> Result<Option<EvmAddress>, CliError> {
-    let links = context.broker().wallets(&session.token).await?.links;
+    let links = context.broker().wallets(session).await?.links;
     Ok(links.iter().find(|link| link.status == LinkStatus::Proved).map(|link| link.address))
 }
 

@@ -26,9 +26,9 @@ impl LogoutArgs {
             // It may be over already, which is as good. To the broker that issued it, whichever the settings name today.
             let broker = BrokerClient::new(&context.http, session.broker_url.clone());
             let revoked = if self.all {
-                broker.revoke_all_sessions(&session.token).await
+                broker.revoke_all_sessions(&session).await
             } else {
-                broker.revoke_session(&session.token, session.session_id).await
+                broker.revoke_session(&session, session.session_id).await
             };
             revoked.or_else(|error| if error.needs_sign_in() { Ok(()) } else { Err(error) })?;
         }

@@ -27,7 +27,7 @@ impl SessionsCommand {
 
 async fn list(context: &Context, output: &Output) -> Result<(), CliError> {
     let own = context.session().await?;
-    let list = context.broker().sessions(&own.token).await?;
+    let list = context.broker().sessions(&own).await?;
     output.result(&list, |output| {
         for session in &list.sessions {
             let mark = if session.session_id == own.session_id { '*' } else { ' ' };
@@ -43,7 +43,7 @@ async fn list(context: &Context, output: &Output) -> Result<(), CliError> {
 
 async fn revoke(context: &Context, output: &Output, session_id: SessionId) -> Result<(), CliError> {
     let own = context.session().await?;
-    context.broker().revoke_session(&own.token, session_id).await?;
+    context.broker().revoke_session(&own, session_id).await?;
     if session_id == own.session_id {
         context.store.delete(&context.profile).await?;
     }

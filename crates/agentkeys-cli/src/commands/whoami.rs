@@ -98,7 +98,7 @@ impl WhoamiArgs {
         };
         if self.check {
             // The broker knows what the session itself cannot say: whether it was revoked.
-            let view = context.broker().session(&session.token).await?;
+            let view = context.broker().session(&session).await?;
             return self.check_life(context, view.expires_at);
         }
         let whoami = Whoami::ask(context, &session).await?;
@@ -142,11 +142,11 @@ impl WhoamiArgs {
 
 impl Whoami {
     async fn ask(context: &Context, session: &Session) -> Result<Self, ClientError> {
-        let (broker, token) = (context.broker(), &session.token);
+        let broker = context.broker();
         let (view, identities, links, kind) = tokio::join!(
-            broker.session(token),
-            broker.identities(token),
-            broker.wallets(token),
+            broker.session(session),
+            broker.identities(session),
+            broker.wallets(session),
             SignerKind::of(context)
         );
         let (view, identities, links) = (view?, identities?, links?);

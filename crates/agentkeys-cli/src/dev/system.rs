@@ -123,8 +123,9 @@ async fn start_signer(
     let standing = BrokerStanding::new(&issuer.parse()?)?;
     let config = SignerConfig { issuer: issuer.to_owned(), signing_log: state.signing_log() };
     let signer = Signer::open(config, Arc::new(keys), Arc::new(standing), clock).await?;
-    let server = Server::bind("signer", listen).await?;
-    Ok(server.serve(mailbox.router().merge(agentkeys_signer::router(signer))))
+    let mut server = Server::bind("signer", listen).await?;
+    let routes = mailbox.router().merge(agentkeys_signer::router(signer, &mut server));
+    Ok(server.serve(routes))
 }
 
 fn url(address: SocketAddr) -> String {

@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agentkeys_api::IdentityView;
+use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{OmniAccount, SessionId, SessionToken, Timestamp};
 use async_trait::async_trait;
 use keyring_core::{CredentialStore, Entry, Error};
@@ -68,6 +69,8 @@ impl SessionTokenKeyStore for KeychainStore {
 #[serde(deny_unknown_fields)]
 struct Kept<T> {
     session_token: T,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "device_key")]
+    device_key: Option<DeviceKey>,
     session_id: SessionId,
     expires_at: Timestamp,
     omni_account: OmniAccount,
@@ -80,6 +83,7 @@ impl Kept<SessionToken> {
         let kept: Self = serde_json::from_slice(bytes).map_err(|_| StorageError::Malformed)?;
         Ok(Session {
             token: kept.session_token,
+            device_key: kept.device_key,
             session_id: kept.session_id,
             expires_at: kept.expires_at,
             omni_account: kept.omni_account,
@@ -93,6 +97,7 @@ impl<'a> Kept<&'a str> {
     fn write(session: &'a Session) -> Result<Zeroizing<Vec<u8>>, StorageError> {
         let kept = Self {
             session_token: session.token.expose(),
+            device_key: session.device_key.clone(),
             session_id: session.session_id,
             expires_at: session.expires_at,
             omni_account: session.omni_account,
@@ -103,6 +108,27 @@ impl<'a> Kept<&'a str> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
         serde_json::to_writer(&mut *bytes, &kept).map_err(|_| StorageError::Malformed)?;
         Ok(bytes)
+    }
+}
+
+/// The secret of a device key in base64url.
+mod device_key {
+    use agentkeys_crypto::DeviceKey;
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use zeroize::Zeroizing;
+
+    #[expect(clippy::ref_option, reason = "this is how serde passes a field")]
+    pub(super) fn serialize<S: Serializer>(key: &Option<DeviceKey>, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = key.as_ref().map(|key| Zeroizing::new(URL_SAFE_NO_PAD.encode(key.expose_secret())));
+        text.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceKey>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new) else { return Ok(None) };
+        let unusable = || D::Error::custom("a device key is a P-256 scalar in base64url");
+        let secret = URL_SAFE_NO_PAD.decode(&*text).map(Zeroizing::new).map_err(|_| unusable())?;
+        DeviceKey::from_secret(&secret).map(Some).map_err(|_| unusable())
     }
 }
 
@@ -183,6 +209,7 @@ mod tests {
     fn session() -> Session {
         Session {
             token: SessionToken::new("aks_very-secret".to_owned()),
+            device_key: Some(DeviceKey::from_secret(&[7; 32]).unwrap()),
             session_id: SessionId::from_bytes([1; 16]),
             expires_at: "2026-12-22T10:00:00Z".parse().unwrap(),
             omni_account: OmniAccount::from_bytes([2; 32]),
@@ -198,6 +225,7 @@ mod tests {
         let read = Kept::read(&bytes).unwrap();
 
         assert_eq!(read.token.expose(), "aks_very-secret");
+        assert_eq!(read.device_key.unwrap().expose_secret(), [7; 32]);
         assert_eq!(read.broker_url, session().broker_url);
     }
 

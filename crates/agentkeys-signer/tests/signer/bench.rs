@@ -5,12 +5,13 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use agentkeys_api::{ErrorCode, Problem, paths};
 use agentkeys_crypto::{
-    AUDIENCE, Confirmation, Es256Key, EvmSignature, JwkSet, MasterSecret, Purpose, SessionIssuer, SessionTokenClaims,
-    WalletSessionTokenClaims,
+    AUDIENCE, Confirmation, DeviceKey, Es256Key, EvmSignature, JwkSet, MasterSecret, Purpose, SessionIssuer,
+    SessionTokenClaims, WalletSessionTokenClaims,
 };
 use agentkeys_http::{Running, Server};
 use agentkeys_signer::{BrokerUnreachable, KeysUnavailable, Signer, SignerConfig, Standing, WalletKeys, router};
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 pub(crate) const ISSUER: &str = "http://127.0.0.1:8470";
 pub(crate) const ADA: &str = "7308dcc96d7caa45764fe8f0062b49383fe63608ac14f5e47067c41682cac6e6";
@@ -57,8 +59,9 @@ impl Bench {
         let keys = Arc::new(TestKeys::default());
         let config = SignerConfig { issuer: ISSUER.to_owned(), signing_log: folder.path().join("signing.log") };
         let signer = Signer::open(config, keys.clone(), broker.clone(), clock.clone()).await.unwrap();
-        let server = Server::bind("signer", "127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let running = server.serve(router(signer));
+        let mut server = Server::bind("signer", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let routes = router(signer, &mut server);
+        let running = server.serve(routes);
         let client = Client::builder().no_proxy().build().unwrap();
         Self { broker, clock, keys, folder, client, running }
     }
@@ -125,13 +128,29 @@ impl Bench {
         self.broker.issuer.lock().unwrap().issue_wallet(&claims).unwrap().expose().to_owned()
     }
 
-    pub(crate) fn bound_session(&self, account: &str) -> String {
-        let cnf = Some(Confirmation { jkt: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs".to_owned() });
+    pub(crate) fn bound_session(&self, account: &str, key: &DeviceKey) -> String {
+        let cnf = Some(Confirmation { jkt: key.thumbprint() });
         self.broker.issue(&SessionTokenClaims { cnf, ..self.claims(account) })
     }
 
     pub(crate) async fn derive(&self, token: &str, account: &str) -> Result<Value, ErrorCode> {
         outcome(self.post(paths::DERIVE_ADDRESS, token, &json!({"omni_account": account}))).await
+    }
+
+    /// The nonce that this signer gives to whoever proves without one.
+    pub(crate) async fn nonce(&self, token: &str, key: &DeviceKey) -> String {
+        let proof = key.prove("POST", &self.url(paths::DERIVE_ADDRESS), None, None, self.clock.now()).unwrap();
+        let response = self.proved(token, &proof, ADA).send().await.unwrap();
+        response.headers()["dpop-nonce"].to_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn derive_proved(&self, token: &str, proof: &str, account: &str) -> Result<Value, ErrorCode> {
+        outcome(self.proved(token, proof, account)).await
+    }
+
+    fn proved(&self, token: &str, proof: &str, account: &str) -> RequestBuilder {
+        let request = self.client.post(self.url(paths::DERIVE_ADDRESS)).json(&json!({"omni_account": account}));
+        request.header("authorization", format!("DPoP {token}")).header("dpop", proof)
     }
 
     pub(crate) async fn sign(&self, token: &str, account: &str, message: &[u8]) -> Result<Value, ErrorCode> {
@@ -165,6 +184,8 @@ pub(crate) async fn problem(response: Response) -> Problem {
 pub(crate) struct FakeBroker {
     issuer: Mutex<SessionIssuer>,
     revoked: Mutex<HashSet<SessionId>>,
+    renewed_at: Mutex<Option<Timestamp>>,
+    told: Notify,
     pub(crate) unreachable: AtomicBool,
     pub(crate) valid_for: AtomicUsize,
     pub(crate) asked_for_keys: AtomicUsize,
@@ -176,6 +197,8 @@ impl Default for FakeBroker {
         Self {
             issuer: Mutex::new(new_issuer()),
             revoked: Mutex::default(),
+            renewed_at: Mutex::default(),
+            told: Notify::new(),
             unreachable: AtomicBool::default(),
             valid_for: AtomicUsize::new(5),
             asked_for_keys: AtomicUsize::default(),
@@ -195,6 +218,17 @@ impl FakeBroker {
 
     pub(crate) fn rotate_keys(&self) {
         *self.issuer.lock().unwrap() = new_issuer();
+    }
+
+    /// Revokes a session, and answers the questions that it holds.
+    pub(crate) fn revoke_and_tell(&self, session: SessionId) {
+        self.revoke(session);
+        self.told.notify_waiters();
+    }
+
+    /// Says that tokens from before this time do not count.
+    pub(crate) fn renew(&self, at: Timestamp) {
+        *self.renewed_at.lock().unwrap() = Some(at);
     }
 
     pub(crate) fn revoke(&self, session: SessionId) {
@@ -218,11 +252,20 @@ impl Standing for FakeBroker {
         Ok(self.issuer.lock().unwrap().keys())
     }
 
-    async fn of(&self, session: SessionId) -> Result<agentkeys_api::Standing, BrokerUnreachable> {
-        self.asked_for_standing.fetch_add(1, Ordering::SeqCst);
+    async fn of(&self, session: SessionId, wait: Duration) -> Result<agentkeys_api::Standing, BrokerUnreachable> {
+        if wait.is_zero() {
+            self.asked_for_standing.fetch_add(1, Ordering::SeqCst);
+        } else {
+            // What happens silently, at another broker say, is seen when the time is up.
+            let _ = tokio::time::timeout(wait, self.told.notified()).await;
+        }
         self.answer().await?;
         let standing = !self.revoked.lock().unwrap().contains(&session);
-        Ok(agentkeys_api::Standing { standing, valid_for: self.valid_for.load(Ordering::SeqCst) as u64 })
+        Ok(agentkeys_api::Standing {
+            standing,
+            valid_for: self.valid_for.load(Ordering::SeqCst) as u64,
+            renewed_at: *self.renewed_at.lock().unwrap(),
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a signer makes of a broker's answers over HTTP.
 
+use std::time::Duration;
+
 use agentkeys_api::paths;
 use agentkeys_crypto::JwkSet;
 use agentkeys_http::{Running, Server};
@@ -39,7 +41,10 @@ async fn keys_and_standing_come_from_the_broker() {
     let (_running, standing) = broker(router).await;
 
     assert_eq!(standing.session_keys().await, Ok::<JwkSet, _>(keys));
-    assert_eq!(standing.of(SESSION).await, Ok(agentkeys_api::Standing { standing: true, valid_for: 5 }));
+    assert_eq!(
+        standing.of(SESSION, Duration::ZERO).await,
+        Ok(agentkeys_api::Standing { standing: true, valid_for: 5, renewed_at: None })
+    );
 }
 
 #[tokio::test]
@@ -54,7 +59,7 @@ async fn an_answer_that_is_none_is_no_yes() {
     ] {
         let (_running, standing) = broker(router).await;
 
-        assert_eq!(standing.of(SESSION).await, Err(BrokerUnreachable));
+        assert_eq!(standing.of(SESSION, Duration::ZERO).await, Err(BrokerUnreachable));
     }
 }
 
@@ -62,6 +67,6 @@ async fn an_answer_that_is_none_is_no_yes() {
 async fn a_broker_that_is_not_there_is_unreachable() {
     let standing = BrokerStanding::new(&"http://127.0.0.1:1".parse().unwrap()).unwrap();
 
-    assert_eq!(standing.of(SESSION).await, Err(BrokerUnreachable));
+    assert_eq!(standing.of(SESSION, Duration::ZERO).await, Err(BrokerUnreachable));
     assert_eq!(standing.session_keys().await, Err(BrokerUnreachable));
 }

@@ -1,9 +1,10 @@
 //! Who is let in, and what the broker is asked for it.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use agentkeys_api::{ErrorCode, paths};
-use agentkeys_crypto::SessionTokenClaims;
+use agentkeys_crypto::{DeviceKey, SessionTokenClaims};
+use agentkeys_types::{Clock, Timestamp, TokenDigest};
 use serde_json::json;
 
 use crate::bench::{ADA, Bench, new_issuer, outcome};
@@ -20,8 +21,7 @@ async fn a_token_that_is_not_the_brokers_is_refused() {
     let good = bench.session(ADA);
     let stripped = good.rsplit_once('.').unwrap().0;
 
-    for token in ["x", &stranger, &issuer, &audience, &long[..15_000], stripped, &good[4..], &bench.bound_session(ADA)]
-    {
+    for token in ["x", &stranger, &issuer, &audience, &long[..15_000], stripped, &good[4..]] {
         assert_eq!(bench.derive(token, ADA).await, Err(ErrorCode::TokenInvalid), "{token}");
     }
 }
@@ -79,6 +79,65 @@ async fn a_revoked_session_is_out_within_five_seconds() {
     assert!(believed.is_ok());
     assert_eq!(asked_again, Err(ErrorCode::TokenRevoked));
     assert_eq!(bench.derive(&token, ADA).await, Err(ErrorCode::TokenRevoked));
+}
+
+#[tokio::test]
+async fn a_revocation_is_known_at_once_while_the_session_is_in_use() {
+    let bench = Bench::start().await;
+    let claims = bench.claims(ADA);
+    let token = bench.broker.issue(&claims);
+    bench.derive(&token, ADA).await.unwrap();
+
+    let refused = async {
+        loop {
+            // Again and again, because the question may be between two answers.
+            bench.broker.revoke_and_tell(claims.sid);
+            if let Err(code) = bench.derive(&token, ADA).await {
+                return code;
+            }
+        }
+    };
+    let code = tokio::time::timeout(Duration::from_secs(1), refused).await;
+
+    // The clock did not move: what was believed is not old.
+    assert_eq!(code, Ok(ErrorCode::TokenRevoked));
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_out() {
+    let bench = Bench::start().await;
+    let (old, mut new) = (bench.claims(ADA), bench.claims(ADA));
+    new.iat += 1;
+    bench.broker.renew(Timestamp::from_unix(new.iat));
+
+    assert_eq!(bench.derive(&bench.broker.issue(&old), ADA).await, Err(ErrorCode::TokenRevoked));
+    assert!(bench.derive(&bench.broker.issue(&new), ADA).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_bound_token_needs_a_proof_for_this_signer() {
+    let bench = Bench::start().await;
+    let key = DeviceKey::generate().unwrap();
+    let token = bench.bound_session(ADA, &key);
+    let url = bench.url(paths::DERIVE_ADDRESS);
+    let now = bench.clock.now();
+    let nonce = bench.nonce(&token, &key).await;
+    let prove = |key: &DeviceKey, url: &str, nonce: &str| {
+        key.prove("POST", url, Some(TokenDigest::of(&token)), Some(nonce), now).unwrap()
+    };
+    let right = prove(&key, &url, &nonce);
+
+    assert_eq!(bench.derive(&token, ADA).await, Err(ErrorCode::DpopRequired));
+    for (proof, code) in [
+        (prove(&DeviceKey::generate().unwrap(), &url, &nonce), ErrorCode::DpopInvalid),
+        (prove(&key, "http://127.0.0.1:8470/dev/derive-address", &nonce), ErrorCode::DpopInvalid),
+        (prove(&key, &bench.url(paths::SIGN_MESSAGE), &nonce), ErrorCode::DpopInvalid),
+        (prove(&key, &url, "other"), ErrorCode::UseDpopNonce),
+    ] {
+        assert_eq!(bench.derive_proved(&token, &proof, ADA).await, Err(code), "{proof}");
+    }
+    assert!(bench.derive_proved(&token, &right, ADA).await.is_ok());
+    assert_eq!(bench.derive_proved(&token, &right, ADA).await, Err(ErrorCode::DpopReplayed));
 }
 
 #[tokio::test]

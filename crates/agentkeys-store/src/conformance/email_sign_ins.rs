@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::sample::{
-    DAY, MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, count, email, entry, open_session, opening,
+    DAY, KEY, MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, count, email, entry, open_session, opening,
     outcomes, recorded, request, seconds, session, sign_in,
 };
 use crate::{
@@ -63,6 +63,10 @@ pub async fn the_right_code_opens_a_session_and_is_recorded(store: Arc<dyn Store
         auth_time: now,
         expires_at: now.after(30 * DAY),
         revoked_at: None,
+        key: Some(KEY),
+        source: Some([127, 0, 0, 1].into()),
+        last_used_at: None,
+        renewed_at: None,
     };
     assert_eq!(store.find_session(session(1)).await.unwrap(), Some(opened));
     let link = IdentityLink { identity: email("ada"), account: ada, linked_at: now };

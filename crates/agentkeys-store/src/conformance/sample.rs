@@ -1,6 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use agentkeys_types::{ClientId, EvmAddress, Identity, OmniAccount, RequestIdDigest, SessionId, Timestamp};
+use agentkeys_types::{
+    ClientId, EvmAddress, Identity, KeyThumbprint, OmniAccount, RequestIdDigest, SessionId, Timestamp,
+};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
@@ -11,6 +13,8 @@ use crate::{
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const DAY: Duration = Duration::from_hours(24);
+/// The device key of every sign-in here.
+pub(super) const KEY: KeyThumbprint = KeyThumbprint::from_bytes([9; 32]);
 pub(super) const RIGHT: [u8; 32] = [7; 32];
 pub(super) const WRONG: [u8; 32] = [8; 32];
 
@@ -67,6 +71,7 @@ pub(super) fn sign_in(number: usize) -> EmailSignIn {
         client_name: Some("ada's laptop".to_owned()),
         created_at: NOW,
         expires_at: NOW.after(10 * MINUTE),
+        key: Some(KEY),
     }
 }
 

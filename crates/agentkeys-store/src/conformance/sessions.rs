@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::sample::{DAY, MINUTE, NOW, account, at_once, count, entry, open_session, outcomes, session};
-use crate::{Action, Store};
+use agentkeys_types::Timestamp;
+
+use super::sample::{DAY, KEY, MINUTE, NOW, account, at_once, count, entry, open_session, outcomes, seconds, session};
+use crate::{Action, Renewal, RenewalRequest, Store};
 
 /// None was opened under this id.
 pub async fn an_unknown_session_is_not_found(store: Arc<dyn Store>) {
@@ -47,6 +49,19 @@ pub async fn a_revoked_session_says_since_when(store: Arc<dyn Store>) {
     let session = store.find_session(session(1)).await.unwrap().unwrap();
     assert_eq!(session.revoked_at, Some(NOW.after(MINUTE)));
     assert!(!session.stands(NOW));
+}
+
+/// As if it had never been, from the moment of its revocation.
+pub async fn a_revoked_session_is_not_among_the_unrevoked(store: Arc<dyn Store>) {
+    let ada = open_session(&store, "ada", 1, NOW).await;
+    open_session(&store, "ada", 2, NOW).await;
+    assert_eq!(store.find_unrevoked(session(1)).await.unwrap(), store.find_session(session(1)).await.unwrap());
+
+    store.revoke_session(ada, session(1), entry(Action::RevokeSession, NOW)).await.unwrap();
+
+    assert_eq!(store.find_unrevoked(session(1)).await.unwrap(), None);
+    assert_eq!(store.find_unrevoked(session(2)).await.unwrap().unwrap().id, session(2));
+    assert_eq!(store.find_unrevoked(session(3)).await.unwrap(), None);
 }
 
 /// However many at once, and it is recorded once.
@@ -110,4 +125,102 @@ pub async fn revoking_nothing_is_not_recorded(store: Arc<dyn Store>) {
 
     assert!(revoked.is_empty());
     assert!(outcomes(&store).await.is_empty());
+}
+
+/// Those of its sign-in.
+pub async fn a_session_knows_its_key_and_where_it_was_opened(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+
+    let session = store.find_session(session(1)).await.unwrap().unwrap();
+
+    assert_eq!(session.key, Some(KEY));
+    assert_eq!(session.source, Some([127, 0, 0, 1].into()));
+    assert_eq!((session.last_used_at, session.renewed_at), (None, None));
+}
+
+/// From then on its older tokens do not count.
+pub async fn a_renewed_session_lives_on_and_is_recorded(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+    let (later, end) = (NOW.after(20 * DAY), NOW.after(50 * DAY));
+
+    let renewal = renew(&store, NOW, later).await;
+
+    assert_eq!(renewal, Renewal::Renewed { issued_at: later, expires_at: end });
+    let session = store.find_session(session(1)).await.unwrap().unwrap();
+    assert!(session.stands(end.before(MINUTE)) && !session.stands(end));
+    assert!(session.supersedes(NOW) && !session.supersedes(later));
+    assert_eq!(outcomes(&store).await.last().unwrap().0, "renew_session");
+}
+
+/// And is recorded once; even in the second in which the session was opened.
+pub async fn of_many_renewals_one_renews_and_all_get_its_token(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+
+    let renewals = at_once(&store, |store, _| async move { renew(&store, NOW, NOW).await }).await;
+
+    let issued_at = NOW.after(seconds(1));
+    assert!(
+        renewals.iter().all(|renewal| matches!(renewal, Renewal::Renewed { issued_at: at, .. } if *at == issued_at))
+    );
+    assert_eq!(outcomes(&store).await.len(), 2);
+}
+
+/// Not later, and not with an older token.
+pub async fn a_lost_answer_can_be_asked_for_again_within_a_minute(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+    let later = NOW.after(DAY);
+    let first = renew(&store, NOW, later).await;
+
+    let again = renew(&store, NOW, later.after(seconds(59))).await;
+
+    assert_eq!(again, first);
+    assert_eq!(renew(&store, NOW, later.after(MINUTE)).await, Renewal::Reused);
+}
+
+/// For good, and it is recorded.
+pub async fn a_token_that_was_replaced_revokes_its_session(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+    let (first, second) = (NOW.after(DAY), NOW.after(2 * DAY));
+    renew(&store, NOW, first).await;
+    renew(&store, first, second).await;
+
+    let reused = renew(&store, NOW, second.after(seconds(1))).await;
+
+    assert_eq!(reused, Renewal::Reused);
+    assert!(!store.find_session(session(1)).await.unwrap().unwrap().stands(second));
+    assert_eq!(outcomes(&store).await.last().unwrap().0, "reuse_token");
+    assert_eq!(renew(&store, second, second.after(seconds(2))).await, Renewal::Over);
+}
+
+/// Whether revoked, expired or never opened.
+pub async fn a_session_that_is_over_is_not_renewed(store: Arc<dyn Store>) {
+    let ada = open_session(&store, "ada", 1, NOW).await;
+    assert_eq!(renew(&store, NOW, NOW.after(30 * DAY)).await, Renewal::Over);
+    store.revoke_session(ada, session(1), entry(Action::RevokeSession, NOW)).await.unwrap();
+
+    let recorded = outcomes(&store).await.len();
+
+    assert_eq!(renew(&store, NOW, NOW).await, Renewal::Over);
+    let unknown = RenewalRequest { id: session(2), issued_at: NOW, expires_at: NOW.after(DAY) };
+    assert_eq!(store.renew_session(unknown, entry(Action::RenewSession, NOW)).await.unwrap(), Renewal::Over);
+    assert_eq!(outcomes(&store).await.len(), recorded);
+}
+
+/// And never goes back.
+pub async fn the_last_use_of_a_session_is_noted(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+
+    for at in [NOW.after(MINUTE), NOW] {
+        store.note_use(session(1), at).await.unwrap();
+    }
+
+    let session = store.find_session(session(1)).await.unwrap().unwrap();
+    assert_eq!(session.last_used_at, Some(NOW.after(MINUTE)));
+    assert_eq!(outcomes(&store).await.len(), 1);
+}
+
+/// Renews ada's session with the token that was issued at `issued_at`, for thirty days.
+async fn renew(store: &Arc<dyn Store>, issued_at: Timestamp, now: Timestamp) -> Renewal {
+    let request = RenewalRequest { id: session(1), issued_at, expires_at: now.after(30 * DAY) };
+    store.renew_session(request, entry(Action::RenewSession, now)).await.unwrap()
 }

@@ -1,10 +1,13 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use agentkeys_types::{OmniAccount, SessionId};
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{SqliteStore, columns::Columns, limit, writer::Change};
+use super::{
+    SqliteStore,
+    columns::{Columns, Octets},
+    limit,
+    writer::Change,
+};
 use crate::{AuditStore, Entry, Limit, Recorded, RecordedEntry, StoreError};
 
 /// The last entry of the chain.
@@ -28,18 +31,7 @@ impl Head {
     pub(super) fn append(self, connection: &Connection, entry: &Entry) -> rusqlite::Result<Self> {
         let sequence = self.sequence + 1;
         let hash = entry.link(sequence, &self.hash);
-        let octets;
-        let source: Option<&[u8]> = match entry.source {
-            None => None,
-            Some(IpAddr::V4(address)) => {
-                octets = address.to_ipv6_mapped().octets();
-                Some(&octets[12..])
-            }
-            Some(IpAddr::V6(address)) => {
-                octets = address.octets();
-                Some(&octets)
-            }
-        };
+        let source = entry.source.map(Octets::of);
         connection
             .prepare_cached(
                 "INSERT INTO audit_entries (sequence, at, action, outcome, account, session, subject, source, hash) \
@@ -53,7 +45,7 @@ impl Head {
                 entry.account.as_ref().map(OmniAccount::as_bytes),
                 entry.session.as_ref().map(SessionId::as_bytes),
                 entry.subject,
-                source,
+                source.as_ref().map(Octets::as_slice),
                 hash,
             ])?;
         Ok(Self { sequence, hash })
@@ -110,13 +102,7 @@ fn recorded_entry(row: &Row<'_>) -> rusqlite::Result<RecordedEntry> {
         account: row.get::<_, Option<_>>(4)?.map(OmniAccount::from_bytes),
         session: row.get::<_, Option<_>>(5)?.map(SessionId::from_bytes),
         subject: row.get(6)?,
-        source: row.get_ref(7)?.as_blob_or_null()?.map(source).transpose()?,
+        source: row.source(7)?,
         hash: row.get(8)?,
     })
-}
-
-fn source(octets: &[u8]) -> rusqlite::Result<IpAddr> {
-    let v4 = || <[u8; 4]>::try_from(octets).map(|octets| Ipv4Addr::from(octets).into());
-    let v6 = || <[u8; 16]>::try_from(octets).map(|octets| Ipv6Addr::from(octets).into());
-    v4().or_else(|_| v6()).map_err(|error| rusqlite::Error::FromSqlConversionFailure(7, Type::Blob, Box::new(error)))
 }

@@ -3,7 +3,7 @@ use std::{fs, io, path::Path, time::Duration};
 use agentkeys_crypto::private_file;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{decoy, migrations};
+use super::migrations;
 use crate::StoreError;
 
 /// The first version without a bug that may corrupt a write-ahead log: <https://www.sqlite.org/wal.html>, section 11.
@@ -42,7 +42,6 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
         return Err(failed(OpenError::Damaged(integrity)));
     }
     migrations::apply(&mut connection)?;
-    decoy::insert(&connection)?;
     Ok(connection)
 }
 

@@ -1,36 +1,53 @@
-use agentkeys_types::{OmniAccount, SessionId, Timestamp};
+use agentkeys_types::{KeyThumbprint, OmniAccount, SessionId, Timestamp};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{SqliteStore, columns::Columns, decoy::decoy_id, writer::Change};
-use crate::{Entry, SessionRecord, SessionStore, StoreError};
+use super::{
+    SqliteStore,
+    columns::{Columns, Octets},
+    writer::{Change, Transaction},
+};
+use crate::{Action, Entry, RENEWAL_REPEATS, Renewal, RenewalRequest, SessionRecord, SessionStore, StoreError};
+
+/// The columns of a [`SessionRecord`], in the order in which [`session_record`] reads them.
+macro_rules! select {
+    () => {
+        "SELECT id, account, identity_type, identity_value, client_name, created_at, auth_time, expires_at, \
+         revoked_at, key_thumbprint, source, last_used_at, renewed_at FROM sessions"
+    };
+}
 
 #[async_trait]
 impl SessionStore for SqliteStore {
     async fn find_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let found = self.readers.read(|connection| {
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached(concat!(select!(), " WHERE id = ?1"))?
+                .query_row([id.as_bytes()], session_record)
+                .optional()
+        })
+    }
+
+    async fn find_unrevoked(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        // The index does not have revoked sessions at all.
+        self.readers.read(|connection| {
             connection
                 .prepare_cached(concat!(
-                    "SELECT id, account, identity_type, identity_value, client_name, created_at, auth_time, \
-                         expires_at, revoked_at FROM sessions \
-                         WHERE id = COALESCE((SELECT id FROM sessions WHERE id = ?1), ",
-                    decoy_id!(session),
-                    ")"
+                    select!(),
+                    " INDEXED BY sessions_not_revoked WHERE id = ?1 AND revoked_at IS NULL"
                 ))?
                 .query_row([id.as_bytes()], session_record)
                 .optional()
-        })?;
-        Ok(found.filter(|found| found.id == id))
+        })
     }
 
     async fn sessions(&self, account: OmniAccount, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError> {
         self.readers.read(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT id, account, identity_type, identity_value, client_name, created_at, auth_time, \
-                     expires_at, revoked_at FROM sessions \
-                     WHERE account = ?1 AND revoked_at IS NULL AND expires_at > ?2 ORDER BY created_at DESC, id",
-                )?
+                .prepare_cached(concat!(
+                    select!(),
+                    " WHERE account = ?1 AND revoked_at IS NULL AND expires_at > ?2 ORDER BY created_at DESC, id"
+                ))?
                 .query_map(params![account.as_bytes(), now.as_unix()], session_record)?
                 .collect()
         })
@@ -72,6 +89,87 @@ impl SessionStore for SqliteStore {
             })
             .await
     }
+
+    async fn renew_session(&self, request: RenewalRequest, entry: Entry) -> Result<Renewal, StoreError> {
+        self.writer
+            .write(move |transaction| {
+                let renewed = replace_token(transaction.connection, &request, entry.at)?;
+                if renewed.is_some() {
+                    transaction.record(&entry)?;
+                }
+                let outcome = match renewed {
+                    Some(renewed) => renewed,
+                    None => judge_replaced_token(transaction, &request, entry)?,
+                };
+                Ok(Change::Keep(outcome))
+            })
+            .await
+    }
+
+    async fn note_use(&self, id: SessionId, at: Timestamp) -> Result<(), StoreError> {
+        self.writer
+            .write_unguarded(move |transaction| {
+                transaction
+                    .connection
+                    .prepare_cached(
+                        "UPDATE sessions SET last_used_at = ?2 \
+                         WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
+                    )?
+                    .execute(params![id.as_bytes(), at.as_unix()])?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Lets a fresh token count instead of the one that was presented, if that is the one that counts.
+fn replace_token(
+    connection: &Connection,
+    request: &RenewalRequest,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Renewal>> {
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET renewed_at = MAX(?3, ?2 + 1), renewed_from = ?2, renewal_asked_at = ?3, \
+                 expires_at = ?4 \
+             WHERE id = ?1 AND revoked_at IS NULL AND expires_at > ?3 AND COALESCE(renewed_at, ?2) = ?2 \
+             RETURNING renewed_at, expires_at",
+        )?
+        .query_row(
+            params![request.id.as_bytes(), request.issued_at.as_unix(), now.as_unix(), request.expires_at.as_unix()],
+            |row| Ok(Renewal::Renewed { issued_at: row.time(0)?, expires_at: row.time(1)? }),
+        )
+        .optional()
+}
+
+/// Decides on a token that does not count: an answer that was lost is given again, anything else is a reuse.
+fn judge_replaced_token(
+    transaction: &mut Transaction<'_>,
+    request: &RenewalRequest,
+    entry: Entry,
+) -> rusqlite::Result<Renewal> {
+    let now = entry.at;
+    let found = transaction
+        .connection
+        .prepare_cached(
+            "SELECT renewed_at, expires_at, renewed_from, renewal_asked_at FROM sessions \
+             WHERE id = ?1 AND revoked_at IS NULL AND expires_at > ?2 AND renewed_at > ?3",
+        )?
+        .query_row(params![request.id.as_bytes(), now.as_unix(), request.issued_at.as_unix()], |row| {
+            let again = Renewal::Renewed { issued_at: row.time(0)?, expires_at: row.time(1)? };
+            Ok((again, row.time(2)?, row.time(3)?))
+        })
+        .optional()?;
+    let Some((again, renewed_from, asked_at)) = found else { return Ok(Renewal::Over) };
+    if renewed_from == request.issued_at && asked_at <= now && now < asked_at.after(RENEWAL_REPEATS) {
+        return Ok(again);
+    }
+    transaction
+        .connection
+        .prepare_cached("UPDATE sessions SET revoked_at = ?2 WHERE id = ?1")?
+        .execute(params![request.id.as_bytes(), now.as_unix()])?;
+    transaction.record(&Entry { action: Action::ReuseToken, ..entry })?;
+    Ok(Renewal::Reused)
 }
 
 /// Opens a session.
@@ -79,7 +177,7 @@ pub(super) fn insert(connection: &Connection, session: &SessionRecord) -> rusqli
     connection
         .prepare_cached(
             "INSERT INTO sessions (id, account, identity_type, identity_value, client_name, created_at, auth_time, \
-             expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             expires_at, key_thumbprint, source) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             session.id.as_bytes(),
@@ -90,6 +188,8 @@ pub(super) fn insert(connection: &Connection, session: &SessionRecord) -> rusqli
             session.created_at.as_unix(),
             session.auth_time.as_unix(),
             session.expires_at.as_unix(),
+            session.key.as_ref().map(KeyThumbprint::as_bytes),
+            session.source.map(Octets::of).as_ref().map(Octets::as_slice),
         ])?;
     Ok(())
 }
@@ -103,6 +203,10 @@ fn session_record(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         created_at: row.time(5)?,
         auth_time: row.time(6)?,
         expires_at: row.time(7)?,
-        revoked_at: row.get::<_, Option<_>>(8)?.map(Timestamp::from_unix),
+        revoked_at: row.time_or_null(8)?,
+        key: row.thumbprint(9)?,
+        source: row.source(10)?,
+        last_used_at: row.time_or_null(11)?,
+        renewed_at: row.time_or_null(12)?,
     })
 }

@@ -65,7 +65,7 @@ async fn a_running_daemon_hands_out_nothing_more_once_its_session_is_revoked() {
     agent.credentials(&ProfileName::default()).await.unwrap();
 
     let session = walked.session;
-    system.flow().broker.revoke_session(&session.token, session.session_id).await.unwrap();
+    system.flow().broker.revoke_session(&session, session.session_id).await.unwrap();
 
     let refused = async {
         loop {

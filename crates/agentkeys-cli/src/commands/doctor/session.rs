@@ -21,7 +21,7 @@ pub(super) async fn check(context: &Context) -> Finding {
         Err(ClientError::Storage(_)) => return Finding::skipped(NAME, "the store cannot be read"),
         Err(error) => return Finding::of_error(NAME, error, context),
     };
-    match context.broker().session(&session.token).await {
+    match context.broker().session(&session).await {
         Ok(view) => judge(&view, context.clock.now(), &context.command()),
         Err(ClientError::Unreachable { .. }) => {
             let left = duration::display(session.expires_at.since(context.clock.now()));
