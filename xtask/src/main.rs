@@ -13,6 +13,7 @@ mod repository;
 mod rotation;
 mod runner;
 mod test;
+mod timing;
 mod tools;
 mod workspace;
 
@@ -38,6 +39,8 @@ enum Xtask {
     Rotation(rotation::Rotation),
     /// Get and start the real parts, then `check`, then every test
     Test(test::Test),
+    /// Whether time tells secrets apart: token and code checks, in pairs
+    Timing(timing::Timing),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Xtask::E2e => e2e::run(&workspace),
         Xtask::Rotation(rotation) => rotation.run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
+        Xtask::Timing(timing) => timing.run(&workspace),
     });
     done.unwrap_or_else(|error| {
         console::say(&format!("error: {error:#}"));

@@ -12,6 +12,7 @@ mod report;
 mod rotation;
 mod scenarios;
 mod system;
+mod timing;
 mod walk;
 
 use std::path::PathBuf;
@@ -32,6 +33,15 @@ enum Bench {
     },
     /// Rotates the signing keys again and again while tokens are made and verified, and counts failures.
     Rotation(rotation::Rotation),
+    /// Looks whether time tells secrets apart.
+    Timing {
+        /// How many samples each pair is judged by.
+        #[arg(long, default_value_t = 200_000)]
+        samples: usize,
+        /// Measure only the pair of this number.
+        #[arg(long)]
+        pair: Option<usize>,
+    },
     /// Runs a daemon for the sign-in that it reads from standard input.
     #[command(hide = true)]
     Daemon(Box<daemon::Daemon>),
@@ -48,6 +58,7 @@ async fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Report { bin, requests } => scenarios::run(&bin, requests).await,
         Bench::Rotation(rotation) => rotation.run().await,
+        Bench::Timing { samples, pair } => timing::run(samples, pair).await,
         Bench::Daemon(daemon) => daemon.run().await,
         Bench::EmptyServer { listen } => empty::serve(listen).await,
     }

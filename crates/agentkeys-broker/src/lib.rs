@@ -34,5 +34,5 @@ pub use renewal::RenewalError;
 pub use sessions::SessionError;
 pub use sign_in::SignInError;
 pub use siwe::SiweMessage;
-pub use start::{Running, StartError, start};
+pub use start::{Running, StartError, start, start_with_mailer};
 pub use wallets::WalletError;

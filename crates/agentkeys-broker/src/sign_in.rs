@@ -1,4 +1,4 @@
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::LazyLock, time::Duration};
 
 use agentkeys_crypto::{AUDIENCE, Confirmation, KeyError, SessionTokenClaims, VerifiedToken, random};
 use agentkeys_store::{
@@ -12,6 +12,8 @@ use crate::{Broker, SignInMail, code::SignInCode};
 
 /// For how long a code works.
 pub(crate) const CODE_LIFE: Duration = Duration::from_mins(10);
+/// Stands in for the address of a request that nobody made.
+static NOBODY: LazyLock<EmailAddress> = LazyLock::new(|| "nobody@unknown.invalid".parse().expect("an address"));
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Why nobody was signed in.
@@ -107,6 +109,8 @@ impl Broker {
     }
 
     /// Opens a session for whoever types the code from the mail into the terminal that asked.
+    ///
+    /// An unknown request costs, records and answers what a wrong code does.
     pub async fn verify_email_sign_in(
         &self,
         request: &RequestId,
@@ -120,15 +124,19 @@ impl Broker {
             code_hash: SignInCode::typed(typed_code).hash(&self.code_key, request.digest()),
             now,
         };
-        let waiting = self.store.find_email_sign_in(request.digest()).await?.ok_or(SignInError::InvalidCode)?;
-        if waiting.key != key {
+        let waiting = self.store.find_email_sign_in(request.digest()).await?;
+        if waiting.as_ref().is_some_and(|waiting| waiting.key != key) {
             return Err(SignInError::OtherKey);
         }
-        let allowed = self.allow.allows(&waiting.email);
-        let identity = Identity::email(waiting.email);
+        let is_known = waiting.is_some();
+        let (email, client_name) =
+            waiting.map_or_else(|| (NOBODY.clone(), None), |waiting| (waiting.email, waiting.client_name));
+        let allowed = self.allow.allows(&email);
+        let opens = allowed && is_known;
+        let identity = Identity::email(email);
         let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(key.is_some())));
-        let opening = if allowed {
-            let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
+        let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
+        let opening = if opens {
             Opening::Session { identity: identity.clone(), anchor, id, expires_at }
         } else {
             Opening::Refused
@@ -143,12 +151,12 @@ impl Broker {
             source: Some(source),
         };
         match self.store.answer(answer, opening, entry).await? {
-            CodeOutcome::Accepted { account: Some(account) } if allowed => {
+            CodeOutcome::Accepted { account: Some(account) } if opens => {
                 let session = SessionRecord {
                     id,
                     account,
                     identity,
-                    client_name: waiting.client_name,
+                    client_name,
                     created_at: now,
                     auth_time: now,
                     expires_at,

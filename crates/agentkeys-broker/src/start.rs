@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::{
-    Broker, Config, ConfigError, Issuer, SmtpMailer,
+    Broker, Config, ConfigError, Issuer, Mailer, SmtpMailer,
     broker::Keys,
     key_watch::{KeyFolder, KeyWatch, Seen},
     routes,
@@ -89,6 +89,17 @@ impl Running {
 /// Starts a broker with these settings.
 pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
     config.check()?;
+    let mailer = Arc::new(SmtpMailer::new(&config.mail)?);
+    start_with_mailer(config, clock, mailer).await
+}
+
+/// As [`start`], with `mailer` in the place of the settings' mail server.
+pub async fn start_with_mailer(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    mailer: Arc<dyn Mailer>,
+) -> Result<Running, StartError> {
+    config.check()?;
     let metrics_handle = install_metrics();
     let mut server = Server::bind("broker", config.listen).await?;
     let metrics = Server::bind("metrics", config.metrics_listen).await?;
@@ -100,7 +111,6 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     pin_deployment(&*store, &config).await?;
     let folder = KeyFolder::new(&config, Arc::clone(&clock));
     let (keys, seen) = open_keys(&config, &folder)?;
-    let mailer = Arc::new(SmtpMailer::new(&config.mail)?);
     let broker = Arc::new(Broker::new(&config, issuer, keys, store, mailer, clock));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 

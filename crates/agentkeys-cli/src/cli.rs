@@ -121,6 +121,8 @@ pub(crate) enum Command {
     /// The daemon that keeps credentials fresh on this machine
     #[command(subcommand)]
     Daemon(commands::daemon::DaemonCommand),
+    /// Find what keeps this from working, and tokens that lie where they must not
+    Doctor(commands::doctor::DoctorArgs),
     /// The servers
     #[cfg(feature = "dev")]
     #[command(subcommand)]

@@ -4,6 +4,7 @@ pub(crate) mod aws;
 pub(crate) mod completion;
 pub(crate) mod daemon;
 pub(crate) mod docs;
+pub(crate) mod doctor;
 pub(crate) mod identities;
 pub(crate) mod init;
 pub(crate) mod logout;
@@ -51,6 +52,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
         Command::Daemon(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),
         #[cfg(feature = "dev")]
         Command::Serve(_) => Ok(0),
         Command::Completion(_) | Command::Man(_) | Command::Docs(_) => Ok(0),

@@ -10,7 +10,7 @@ use agentkeys_types::{EvmAddress, SessionId, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    ClientError, Http, ServerUrl, Session, WalletProof,
+    ClientError, Http, PlainAnswer, ServerUrl, Session, WalletProof,
     http::{Credential, Server},
 };
 
@@ -132,6 +132,11 @@ impl BrokerClient {
     /// The keys that verify session tokens.
     pub async fn session_keys(&self) -> Result<Value, ClientError> {
         self.0.show(paths::SESSION_KEYS, Credential::NONE).await
+    }
+
+    /// What the broker answers at one of its public [`paths`], as it comes.
+    pub async fn look(&self, path: &str) -> Result<PlainAnswer, ClientError> {
+        self.0.look(path).await
     }
 
     /// Whether the broker is up.

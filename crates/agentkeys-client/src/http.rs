@@ -9,13 +9,13 @@ use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{Clock, SystemClock, Timestamp, TokenDigest};
 use reqwest::{
     Client, ClientBuilder, Method, RequestBuilder, Response,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use crate::{ClientError, ServerUrl};
+use crate::{ClientError, PlainAnswer, ServerUrl};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
@@ -164,6 +164,15 @@ impl Server {
         credential: Credential<'_>,
     ) -> Result<A, ClientError> {
         self.parse(&self.send(Method::GET, path, credential, Ok).await?)
+    }
+
+    /// Whatever the server answers, also that it cannot or will not.
+    pub(crate) async fn look(&self, path: &str) -> Result<PlainAnswer, ClientError> {
+        let response = self.http.request(Method::GET, &self.url, path)?.send().await;
+        let response = response.map_err(|error| unreachable(&self.url, error))?;
+        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let (status, date, cache_control) = (response.status().as_u16(), header(DATE), header(CACHE_CONTROL));
+        Ok(PlainAnswer { status, date, cache_control, body: read_limited(&self.url, response).await? })
     }
 
     pub(crate) async fn show_with_query<A: DeserializeOwned>(

@@ -15,6 +15,11 @@ impl ServerUrl {
         is_loopback(&self.0)
     }
 
+    /// Whether it names a port that is not its scheme's own.
+    pub fn has_port(&self) -> bool {
+        self.0.port().is_some()
+    }
+
     /// Whether requests go out without TLS, which only happens on this machine.
     pub(crate) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"

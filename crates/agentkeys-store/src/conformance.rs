@@ -104,6 +104,7 @@ macro_rules! conformance {
                 a_session_ends_at_its_expiry,
                 sessions_are_listed_newest_first_while_they_stand,
                 a_revoked_session_says_since_when,
+                a_revoked_session_is_not_among_the_unrevoked,
                 a_session_is_revoked_once,
                 only_its_own_account_revokes_a_session,
                 an_expired_session_is_not_revoked,

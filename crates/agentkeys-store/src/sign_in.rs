@@ -102,6 +102,6 @@ pub trait EmailSignInStore: Send + Sync {
     /// An accepted code links the identity if it is new, opens the session with the sign-in's own client name and
     /// device key, and records `entry` with the account filled in. A wrong one is counted and recorded as
     /// [`Outcome::WrongCode`](crate::Outcome::WrongCode), a refused one as [`Outcome::NotAllowed`](crate::Outcome::NotAllowed).
-    /// [`CodeOutcome::Over`] and [`CodeOutcome::Unknown`] record nothing.
+    /// [`CodeOutcome::Unknown`] is recorded like a wrong one, and takes as long. [`CodeOutcome::Over`] records nothing.
     async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError>;
 }

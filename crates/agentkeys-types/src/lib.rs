@@ -22,7 +22,7 @@ pub use email::EmailAddress;
 pub use id::{RequestId, RequestIdDigest, SessionId};
 pub use identity::{Identity, IdentityType, IdentityTypes, PrefixClash, ProviderName};
 pub use invalid::Invalid;
-pub use secret::{OidcJwt, SessionToken, TokenDigest, WalletSessionToken};
+pub use secret::{OidcJwt, SessionToken, TOKEN_PATTERN, TokenDigest, WalletSessionToken};
 pub use thumbprint::KeyThumbprint;
 
 #[cfg(test)]

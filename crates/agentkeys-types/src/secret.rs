@@ -6,6 +6,12 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+/// What a secret scanner looks for: matches every session token and wallet session token, and no OIDC JWT.
+///
+/// In the syntax that RE2, Hyperscan and Rust's `regex` share, without a repetition over 1000. A token says at most
+/// 750 bytes, with the longest issuer that AWS takes (255 characters).
+pub const TOKEN_PATTERN: &str = r"aks_eyJ[A-Za-z0-9_-]{64,256}\.eyJ[A-Za-z0-9_-]{128,1000}\.[A-Za-z0-9_-]{86}";
+
 /// The SHA-256 of a token's exact bytes: what may be remembered of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
@@ -97,6 +103,15 @@ mod tests {
         let token = SessionToken::new("aks_very-secret".to_owned());
 
         assert_eq!(format!("{token:?}"), "SessionToken(…)");
+    }
+
+    #[test]
+    fn the_pattern_for_scanners_is_the_documented_one() {
+        let documented = include_str!("../../../SECURITY.md");
+
+        let patterns: Vec<&str> = documented.lines().filter(|line| line.starts_with("aks_")).collect();
+
+        assert_eq!(patterns, [TOKEN_PATTERN]);
     }
 
     #[test]

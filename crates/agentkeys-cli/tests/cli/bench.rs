@@ -15,6 +15,11 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// What lies at `name`, below which `home` is the home folder.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
     /// What makes a process live in this home.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let below = |name: &str| self.0.path().join(name).display().to_string();

@@ -5,3 +5,4 @@
 mod bench;
 mod commands;
 mod dev;
+mod doctor;

@@ -158,13 +158,16 @@ pub async fn a_code_ends_at_its_expiry_wherever_the_clock_goes(store: Arc<dyn St
     assert_eq!(answer(&store, 2, RIGHT, expiry.before(seconds(1))).await, accepted);
 }
 
-/// And records nothing.
+/// However often it is answered, each is recorded like a wrong code.
 pub async fn an_unknown_request_is_unknown(store: Arc<dyn Store>) {
     begin(&store, 1).await;
 
-    assert_eq!(answer(&store, 2, RIGHT, NOW).await, CodeOutcome::Unknown);
+    for _ in 0..=MOST_WRONG {
+        assert_eq!(answer(&store, 2, RIGHT, NOW).await, CodeOutcome::Unknown);
+    }
 
-    assert!(recorded(&store).await.is_empty());
+    assert_eq!(outcomes(&store).await, vec![("sign_in".to_owned(), "wrong_code".to_owned()); MOST_WRONG + 1]);
+    assert!(recorded(&store).await.iter().all(|entry| entry.account.is_none()));
 }
 
 /// The refusal is recorded.

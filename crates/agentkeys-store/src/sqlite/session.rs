@@ -28,6 +28,19 @@ impl SessionStore for SqliteStore {
         })
     }
 
+    async fn find_unrevoked(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        // The index does not have revoked sessions at all.
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached(concat!(
+                    select!(),
+                    " INDEXED BY sessions_not_revoked WHERE id = ?1 AND revoked_at IS NULL"
+                ))?
+                .query_row([id.as_bytes()], session_record)
+                .optional()
+        })
+    }
+
     async fn sessions(&self, account: OmniAccount, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError> {
         self.readers.read(|connection| {
             connection

@@ -13,6 +13,27 @@ use crate::{
     Opening, Outcome, SessionRecord, StoreError,
 };
 
+/// The request id of the decoy, a row that stands in for what is not there, so that a miss costs what a hit costs: it
+/// is read, decoded and, where a code is answered, written. No digest is ever all ones.
+macro_rules! decoy {
+    () => {
+        "X'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'"
+    };
+}
+
+/// Finds the row of the request `?1`, or the decoy where there is none: either way the places of both are read.
+macro_rules! asked_or_decoy {
+    () => {
+        concat!(
+            "request = COALESCE((SELECT request FROM email_sign_ins WHERE request = ?1), ",
+            decoy!(),
+            ") AND EXISTS (SELECT 1 FROM email_sign_ins WHERE request = ",
+            decoy!(),
+            ")"
+        )
+    };
+}
+
 #[async_trait]
 impl EmailSignInStore for SqliteStore {
     async fn begin_email_sign_in(&self, sign_in: EmailSignIn, limits: Vec<Limit>) -> Result<Begun, StoreError> {
@@ -55,12 +76,13 @@ impl EmailSignInStore for SqliteStore {
     }
 
     async fn find_email_sign_in(&self, request: RequestIdDigest) -> Result<Option<EmailSignIn>, StoreError> {
-        self.readers.read(|connection| {
+        let found = self.readers.read(|connection| {
             connection
-                .prepare_cached(
+                .prepare_cached(concat!(
                     "SELECT request, email, code_hash, client_name, created_at, expires_at, key_thumbprint \
-                     FROM email_sign_ins WHERE request = ?1",
-                )?
+                     FROM email_sign_ins WHERE ",
+                    asked_or_decoy!()
+                ))?
                 .query_row([request.0], |row| {
                     Ok(EmailSignIn {
                         request: row.request(0)?,
@@ -73,18 +95,15 @@ impl EmailSignInStore for SqliteStore {
                     })
                 })
                 .optional()
-        })
+        })?;
+        Ok(found.filter(|found| found.request == request))
     }
 
     async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError> {
         self.writer
             .write(move |transaction| {
-                let judged = match judge(transaction.connection, &answer)? {
-                    Some(judged) => judged,
-                    None if is_known(transaction.connection, answer.request)? => {
-                        return Ok(Change::Keep(CodeOutcome::Over));
-                    }
-                    None => return Ok(Change::Keep(CodeOutcome::Unknown)),
+                let Some(judged) = judge(transaction.connection, &answer)? else {
+                    return Ok(Change::Keep(CodeOutcome::Over));
                 };
                 Ok(Change::Keep(match judged.state.as_str() {
                     "used" => {
@@ -94,7 +113,7 @@ impl EmailSignInStore for SqliteStore {
                     "expired" => CodeOutcome::Over,
                     _ => {
                         transaction.record(&Entry { outcome: Outcome::WrongCode, ..entry })?;
-                        CodeOutcome::Wrong
+                        if judged.request == answer.request { CodeOutcome::Wrong } else { CodeOutcome::Unknown }
                     }
                 }))
             })
@@ -102,35 +121,42 @@ impl EmailSignInStore for SqliteStore {
     }
 }
 
-/// A sign-in that waited, and its state from now on.
+/// A sign-in that was answered while it waited, and its state from now on.
 struct Judged {
+    request: RequestIdDigest,
     state: String,
     email: EmailAddress,
     client_name: Option<String>,
     key: Option<KeyThumbprint>,
 }
 
-/// Decides on a code, for a sign-in that still waits.
+/// Decides on a code, for a sign-in that still waits; for an unknown one the decoy is answered, never rightly.
 fn judge(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<Option<Judged>> {
     connection
-        .prepare_cached(
+        .prepare_cached(concat!(
             "UPDATE email_sign_ins SET \
-                 state = CASE WHEN expires_at <= ?3 THEN 'expired' \
+                 state = CASE WHEN request <> ?1 THEN 'waiting' \
+                              WHEN expires_at <= ?3 THEN 'expired' \
                               WHEN code_hash = ?2 THEN 'used' \
                               WHEN wrong_codes + 1 >= ?4 THEN 'tried_too_often' \
                               ELSE 'waiting' END, \
-                 wrong_codes = wrong_codes + CASE WHEN expires_at <= ?3 OR code_hash = ?2 THEN 0 ELSE 1 END \
-             WHERE request = ?1 AND state = 'waiting' \
-             RETURNING state, email, client_name, key_thumbprint",
-        )?
+                 wrong_codes = CASE WHEN request <> ?1 THEN 1 - wrong_codes \
+                                    WHEN expires_at <= ?3 OR code_hash = ?2 THEN wrong_codes \
+                                    ELSE wrong_codes + 1 END \
+             WHERE ",
+            asked_or_decoy!(),
+            " AND state = 'waiting' RETURNING request, state, email, client_name, key_thumbprint"
+        ))?
         .query_row(params![answer.request.0, answer.code_hash, answer.now.as_unix(), MOST_WRONG_CODES], |row| {
-            Ok(Judged { state: row.get(0)?, email: row.parsed(1)?, client_name: row.get(2)?, key: row.thumbprint(3)? })
+            Ok(Judged {
+                request: row.request(0)?,
+                state: row.get(1)?,
+                email: row.parsed(2)?,
+                client_name: row.get(3)?,
+                key: row.thumbprint(4)?,
+            })
         })
         .optional()
-}
-
-fn is_known(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM email_sign_ins WHERE request = ?1")?.exists([request.0])
 }
 
 /// Opens what the right code opens, and records it.

@@ -119,7 +119,7 @@ async fn a_session_in_memory_is_served_by_its_process_and_ends_with_it() {
     assert_eq!(after.status.code(), Some(3), "{}", String::from_utf8_lossy(&after.stderr));
     assert!(String::from_utf8_lossy(&after.stderr).contains("init --store memory"));
     let walked = system.walk("ada", &mut ()).await.unwrap();
-    let standing = system.flow().broker.sessions(&walked.session.token).await.unwrap();
+    let standing = system.flow().broker.sessions(&walked.session).await.unwrap();
     assert_eq!(standing.sessions.len(), 1, "the session of the process that ended still stands");
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Receipt {
 struct Reached {
     what: &'static str,
     how: &'static str,
-    is_reached: bool,
+    is_done: bool,
     milliseconds: f64,
 }
 
@@ -60,9 +60,9 @@ impl Receipt {
 
     pub(super) fn print(&self, output: &Output) {
         output.line(format_args!("Session {}", self.revoked));
-        for Reached { what, how, is_reached, milliseconds } in &self.reached {
+        for Reached { what, how, is_done, milliseconds } in &self.reached {
             let line = format!("{what:<8}{how:<44}{milliseconds:>9.1} ms");
-            if *is_reached { output.done(line) } else { output.failed(line) }
+            if *is_done { output.done(line) } else { output.failed(line) }
         }
         output.line(format_args!(
             "AWS credentials that were given out before live until {} at the latest",
@@ -72,7 +72,7 @@ impl Receipt {
 
     /// A failure where somebody goes on as if nothing had happened.
     pub(super) fn outcome(&self) -> Result<(), CliError> {
-        match self.reached.iter().find(|reached| !reached.is_reached) {
+        match self.reached.iter().find(|reached| !reached.is_done) {
             Some(Reached { what, .. }) => Err(CliError::NotReached(what)),
             None => Ok(()),
         }
@@ -80,8 +80,8 @@ impl Receipt {
 }
 
 impl Reached {
-    fn after(started: Instant, what: &'static str, how: &'static str, is_reached: bool) -> Self {
-        Self { what, how, is_reached, milliseconds: started.elapsed().as_secs_f64() * 1e3 }
+    fn after(started: Instant, what: &'static str, how: &'static str, is_done: bool) -> Self {
+        Self { what, how, is_done, milliseconds: started.elapsed().as_secs_f64() * 1e3 }
     }
 }
 
