@@ -163,6 +163,9 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
 fn storage_hint(error: &StorageError, command: &str) -> String {
     match error {
         StorageError::Insecure { advice, .. } => advice.clone(),
+        StorageError::KeyLost { .. } => {
+            format!("`{command} init` signs in anew, `{command} logout --local` forgets it")
+        }
         StorageError::Damaged { .. } | StorageError::Malformed => {
             format!("`{command} init --force` replaces it")
         }

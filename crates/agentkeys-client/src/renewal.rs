@@ -38,7 +38,7 @@ impl Renewal {
         profile: &ProfileName,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let path = places.sessions().join(format!("{profile}.lock"));
+        let path = places.state().join(format!("session-{profile}.lock"));
         Self { store, profile: profile.clone(), clock, path, lock: Mutex::default() }
     }
 

@@ -53,6 +53,12 @@ pub enum StorageError {
         /// What makes it safe.
         advice: String,
     },
+    /// The kernel keyring no longer has the key of the session file, which nobody can open any more.
+    #[error("the session file `{}` cannot be opened any more: its key was in the kernel keyring, and is gone", path.display())]
+    KeyLost {
+        /// The file.
+        path: PathBuf,
+    },
     /// The key of the session file cannot be had.
     #[error("there is no key for the session file: {0}")]
     KeyUnavailable(String),
@@ -90,6 +96,7 @@ impl StorageError {
             Self::Failed(_) => "keychain_failed",
             Self::File { .. } => "session_file_unavailable",
             Self::Insecure { .. } => "insecure_storage",
+            Self::KeyLost { .. } => "store_key_lost",
             Self::KeyUnavailable(_) => "store_key_unavailable",
             Self::Locked => "keychain_locked",
             Self::Malformed => "session_malformed",

@@ -79,6 +79,7 @@ fn storage_hint(error: &StorageError) -> String {
             "give the unit `LoadCredential=agentkeys-session-key:PATH` with the key of sign-in, \
              or start the daemon in a terminal where the key is a passphrase"
         }
+        StorageError::KeyLost { .. } => "sign in anew with `agentkeys init`",
         StorageError::WrongPassphrase { .. } => "try again",
         StorageError::Damaged { .. } | StorageError::Malformed => "`agentkeys init --force` replaces it",
         _ => "unlock the keychain, or start one, or sign in with `agentkeys init --store file`",

@@ -2,7 +2,7 @@ mod code;
 mod storage;
 
 use agentkeys_api::{ErrorCode, LinkStatus};
-use agentkeys_client::{Binding, ClientError, EmailSignIn, Role, Session};
+use agentkeys_client::{Binding, ClientError, EmailSignIn, Role, Session, StorageError};
 use agentkeys_types::{EmailAddress, EvmAddress, OmniAccount, Timestamp};
 use clap::Args;
 use serde::Serialize;
@@ -77,7 +77,11 @@ impl InitArgs {
         }
         let session = match context.session().await {
             Ok(session) => session,
-            Err(ClientError::NotSignedIn | ClientError::SessionExpired) => return Ok(None),
+            Err(
+                ClientError::NotSignedIn
+                | ClientError::SessionExpired
+                | ClientError::Storage(StorageError::KeyLost { .. }),
+            ) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         if self.email.as_ref().is_some_and(|email| email.to_string() != session.identity.value) {

@@ -9,7 +9,7 @@ mod private;
 
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -30,6 +30,8 @@ use crate::{ProfileName, Session};
 pub(super) const SYSTEMD_CREDENTIAL: &str = "agentkeys-session-key";
 /// A credential with fewer bytes cannot have the entropy of a key.
 const SHORTEST_KEY: usize = 32;
+/// What the key is called in the kernel's keyring.
+pub(super) const KERNEL_KEY: &str = "agentkeys:session-key";
 /// A disk that hangs must not hang the command.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -51,8 +53,8 @@ pub struct FileStore {
 pub(super) enum KeySource {
     /// A file that systemd decrypts for the unit.
     Systemd(PathBuf),
-    /// The kernel's keyring of the user.
-    Kernel,
+    /// The kernel's keyring of the user, and what the key is called there.
+    Kernel(String),
     /// A person.
     Passphrase(Arc<dyn PassphrasePrompt>),
 }
@@ -63,15 +65,13 @@ impl FileStore {
         Self { folder, profile, source, key: Arc::default() }
     }
 
-    /// The key of a file that exists.
-    fn known_key(&self) -> Result<Arc<Key>, StorageError> {
+    /// The key of the file at `path`, which exists.
+    fn known_key(&self, path: &Path) -> Result<Arc<Key>, StorageError> {
         self.key(|| match &self.source {
             KeySource::Systemd(path) => systemd_key(path),
-            KeySource::Kernel => match kernel::find(KERNEL_KEY)? {
+            KeySource::Kernel(name) => match kernel::find(name)? {
                 Some(bytes) => Ok(Key::of_bytes(&bytes)),
-                None => Err(StorageError::KeyUnavailable(
-                    "the kernel keyring has none, as after every restart of the machine".to_owned(),
-                )),
+                None => Err(StorageError::KeyLost { path: path.to_owned() }),
             },
             KeySource::Passphrase(person) => Ok(Key::typed(person.known()?)),
         })
@@ -81,7 +81,7 @@ impl FileStore {
     fn any_key(&self, profile: &ProfileName) -> Result<Arc<Key>, StorageError> {
         self.key(|| match &self.source {
             KeySource::Systemd(path) => systemd_key(path),
-            KeySource::Kernel => Ok(Key::of_bytes(&kernel::find_or_create(KERNEL_KEY, &self.folder)?)),
+            KeySource::Kernel(name) => Ok(Key::of_bytes(&kernel::find_or_create(name, &self.folder)?)),
             KeySource::Passphrase(person) => match self.folder.read(&file_name(profile))? {
                 // Mistyped, it would otherwise become the passphrase of the next file.
                 Some(file) => {
@@ -113,7 +113,7 @@ impl FileStore {
         let name = file_name(profile);
         let Some(file) = self.folder.read(&name)? else { return Ok(None) };
         let path = self.folder.path(&name);
-        let opened = self.known_key()?.decrypt(&path, &file);
+        let opened = self.known_key(&path)?.decrypt(&path, &file);
         if opened.is_err() {
             // The next one may be right.
             self.forget_key();
@@ -149,7 +149,12 @@ impl SessionTokenKeyStore for FileStore {
         within(LIMIT, move || store.try_folder()).await?;
         let store = self.clone();
         // A person may be typing.
-        apart(move || store.any_key(&store.profile).map(|_| ())).await
+        apart(move || match store.source {
+            // Made here, it would hide that the one of an older file is lost.
+            KeySource::Kernel(_) => kernel::try_out(),
+            KeySource::Systemd(_) | KeySource::Passphrase(_) => store.any_key(&store.profile).map(|_| ()),
+        })
+        .await
     }
 
     async fn load(&self, profile: &ProfileName) -> Result<Option<Session>, StorageError> {
@@ -170,20 +175,17 @@ impl SessionTokenKeyStore for FileStore {
     fn name(&self) -> &'static str {
         match self.source {
             KeySource::Systemd(_) => "file, encrypted with the systemd credential",
-            KeySource::Kernel => "file, encrypted with a key in the kernel keyring",
+            KeySource::Kernel(_) => "file, encrypted with a key in the kernel keyring",
             KeySource::Passphrase(_) => "file, encrypted with a passphrase",
         }
     }
 }
 
-/// What the key is called in the keyring.
-const KERNEL_KEY: &str = "agentkeys:session-key";
-
 fn file_name(profile: &ProfileName) -> String {
     format!("{profile}.age")
 }
 
-fn systemd_key(path: &std::path::Path) -> Result<Key, StorageError> {
+fn systemd_key(path: &Path) -> Result<Key, StorageError> {
     let unavailable = |why: &dyn fmt::Display| {
         StorageError::KeyUnavailable(format!("the systemd credential `{SYSTEMD_CREDENTIAL}`: {why}"))
     };

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{SessionTokenKeyStore, StorageError};
 use crate::{ProfileName, Session};
 
-/// Keeps sessions in this process only, for `agentkeys dev` and tests: they are gone when it ends.
+/// Keeps sessions in this process only: they are gone when it ends.
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<BTreeMap<ProfileName, Session>>);
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     FileStore, KeychainStore, MemoryStore, PassphrasePrompt, SessionTokenKeyStore, StorageError,
-    file::{KeySource, PrivateFolder, SYSTEMD_CREDENTIAL},
+    file::{KERNEL_KEY, KeySource, PrivateFolder, SYSTEMD_CREDENTIAL},
 };
 use crate::{Places, ProfileName};
 
@@ -139,7 +139,7 @@ impl SessionStorage {
                 let source = match self.file_key() {
                     // Where systemd gives none, its own error will say so.
                     StoreKey::Systemd => KeySource::Systemd(self.credential.clone().unwrap_or_default()),
-                    StoreKey::Kernel => KeySource::Kernel,
+                    StoreKey::Kernel => KeySource::Kernel(KERNEL_KEY.to_owned()),
                     StoreKey::Passphrase => KeySource::Passphrase(prompt),
                 };
                 Arc::new(FileStore::new(self.folder.clone(), self.profile.clone(), source))

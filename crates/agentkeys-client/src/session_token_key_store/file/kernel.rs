@@ -37,6 +37,24 @@ pub(super) fn find_or_create(name: &str, folder: &PrivateFolder) -> Result<Zeroi
     Ok(Zeroizing::new(bytes.to_vec()))
 }
 
+/// Adds a key, and takes it away again.
+pub(super) fn try_out() -> Result<(), StorageError> {
+    let keyring = keyring()?;
+    let name = format!("agentkeys:trial-{}", hex::encode(*random::<8>()?));
+    let key = keyring.add_key(&name, &random::<LENGTH>()?[..]).map_err(refused)?;
+    keyring.unlink_key(key).map_err(refused)
+}
+
+/// Takes away the key of this name, if the keyring has one.
+#[cfg(test)]
+pub(super) fn remove(name: &str) -> Result<(), StorageError> {
+    let keyring = keyring()?;
+    match keyring.search(name) {
+        Ok(key) => keyring.unlink_key(key).map_err(refused),
+        Err(_) => Ok(()),
+    }
+}
+
 /// The keyring that every process of the user shares.
 ///
 /// A key is read by whoever possesses it, and a service or a plain shell may have a session keyring that does not
@@ -53,14 +71,14 @@ fn refused(error: KeyError) -> StorageError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A name of its own, whose key goes with it; nothing where this machine lets nobody use the keyring.
-    struct Name(String);
+    pub(in super::super) struct Name(pub(in super::super) String);
 
     impl Name {
-        fn fresh() -> Option<Self> {
+        pub(in super::super) fn fresh() -> Option<Self> {
             let name = format!("agentkeys-test:{}", hex::encode(random::<8>().unwrap()));
             find(&name).is_ok().then_some(Self(name))
         }
@@ -68,11 +86,7 @@ mod tests {
 
     impl Drop for Name {
         fn drop(&mut self) {
-            let found = keyring().and_then(|keyring| {
-                let key = keyring.search(&self.0).map_err(refused)?;
-                keyring.unlink_key(key).map_err(refused)
-            });
-            let _ = found;
+            let _ = remove(&self.0);
         }
     }
 
@@ -89,6 +103,21 @@ mod tests {
 
         assert!(keys.iter().all(|key| *key == keys[0] && key.iter().any(|byte| *byte != 0)));
         assert_eq!(find(&name.0).unwrap().unwrap(), keys[0]);
+    }
+
+    #[test]
+    fn a_trial_leaves_nothing_behind() {
+        if Name::fresh().is_none() {
+            return;
+        }
+
+        try_out().unwrap();
+
+        let links = keyring().unwrap().get_links(1000).unwrap();
+        let is_trial = |key: &linux_keyutils::Key| {
+            key.metadata().is_ok_and(|found| found.get_description().starts_with("agentkeys:trial-"))
+        };
+        assert!(!links.iter().filter_map(linux_keyutils::LinkNode::as_key).any(|key| is_trial(&key)));
     }
 
     #[test]

@@ -249,3 +249,21 @@ async fn a_damaged_file_is_replaced_by_one_with_a_new_passphrase() {
     let (_, source) = typed(&["battery staple"]);
     assert!(home.store_with(source).load(&profile).await.unwrap().is_some());
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_whose_key_was_in_the_kernel_is_lost_with_it_and_replaced_by_the_next_sign_in() {
+    let Some(name) = kernel::tests::Name::fresh() else { return };
+    let (home, profile) = (Home::new(), ProfileName::default());
+    let store = || home.store_with(KeySource::Kernel(name.0.clone()));
+    store().save(&profile, &session("aks_one")).await.unwrap();
+    assert_eq!(store().load(&profile).await.unwrap().unwrap().token.expose(), "aks_one");
+
+    kernel::remove(&name.0).unwrap();
+    let later = store();
+
+    later.check().await.unwrap();
+    assert_eq!(later.load(&profile).await.unwrap_err().code(), "store_key_lost");
+    later.save(&profile, &session("aks_two")).await.unwrap();
+    assert_eq!(store().load(&profile).await.unwrap().unwrap().token.expose(), "aks_two");
+}
