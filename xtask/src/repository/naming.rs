@@ -1,8 +1,8 @@
 //! The session token is never called a JWT.
 //!
-//! In one sentence, a JWT may stand within eight words of the session token only where it is said which one is meant
-//! (OIDC JWT, web-identity JWT) or that it is none ("never called a", "not a"). A sentence may span the lines of a
-//! paragraph or a comment. In code, a text in quotes is a sentence, and what lies between commas and brackets.
+//! One stands within eight words of it in a sentence only where it is said which one is meant (OIDC JWT, web-identity
+//! JWT), or that the token is none ("never called a", "not a"). A sentence may span the lines of a paragraph or a
+//! comment. In code, a text in quotes is a sentence, and what lies between commas and brackets.
 
 use std::{mem, path::Path};
 
@@ -11,7 +11,7 @@ const NEAR: usize = 8;
 /// How far before the word a "never" or "not" may stand, in words.
 const DENIED_WITHIN: usize = 4;
 
-/// The lines, counted from 1, in which the session token is called a JWT.
+/// The lines, counted from 1, in which it is called one.
 pub(super) fn objections(file: &str, text: &str) -> Vec<usize> {
     let sentences = if is_a(file, "md") { Sentences::of_prose(text) } else { Sentences::of_code(file, text) };
     let mut lines: Vec<usize> = sentences.iter().flat_map(|sentence| misnamed(sentence)).collect();
@@ -197,9 +197,9 @@ mod tests {
             ("docs/a.md", "The session token opens the account. The § goes to AWS."),
             ("docs/a.md", "STS trades the § for keys and an AWS session token."),
             ("a/src/lib.rs", "use agentkeys_types::{OidcJwt, SessionToken};"),
-            ("a/src/lib.rs", "matches!(name, \"session_token\" | \"id_token\" | \"jwt\")"),
-            ("a/src/lib.rs", "fn mint(token: &SessionToken, jwt: &OidcJwt) {}"),
-            ("a/src/lib.rs", "/// Takes the session token.\nfn sign(jwt: &str) {}"),
+            ("a/src/lib.rs", "matches!(name, \"session_token\" | \"id_token\" | \"§\")"),
+            ("a/src/lib.rs", "fn mint(token: &SessionToken, §: &OidcJwt) {}"),
+            ("a/src/lib.rs", "/// Takes the session token.\nfn sign(§: &str) {}"),
             ("a/src/lib.rs", "jwt.session_id"),
             ("README.md", "mints the OIDC § for a wallet session"),
         ] {
