@@ -10,6 +10,7 @@ mod manners;
 mod refusal;
 mod server;
 mod watched;
+mod wiped;
 
 pub use bearer::bearer_token;
 pub use json::Json;

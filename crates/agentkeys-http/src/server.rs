@@ -22,6 +22,7 @@ use tokio::{
 use crate::{
     Hosts, Refusal, TrustedProxies,
     manners::{Manners, Meters, RequestIds},
+    wiped::Wiped,
 };
 
 /// For request heads that dribble in.
@@ -164,7 +165,7 @@ fn answer(
     router: Router,
     manners: Arc<Manners>,
 ) -> http1::Connection<
-    TokioIo<TcpStream>,
+    TokioIo<Wiped<TcpStream>>,
     impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + Send,
 > {
     // Answers are small, and someone waits for each.
@@ -176,5 +177,5 @@ fn answer(
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Wiped(stream)), service)
 }

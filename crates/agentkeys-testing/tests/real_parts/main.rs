@@ -10,6 +10,8 @@ mod aws_cli;
 mod boto3;
 mod ceph;
 mod maildev;
+#[cfg(target_os = "linux")]
+mod memory;
 mod parts;
 mod public_vectors;
 mod vectors;

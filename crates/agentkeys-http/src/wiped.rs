@@ -1,0 +1,74 @@
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A connection whose reader keeps nothing of earlier requests while it waits for the next.
+///
+/// hyper reads each request into the place of the one before. Until the next comes in, all of the last is still there,
+/// its bearer token included, for as long as the client keeps the connection.
+#[derive(Debug)]
+pub(crate) struct Wiped<S>(pub(crate) S);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wiped<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.0).poll_read(context, buffer);
+        if read.is_pending() {
+            buffer.initialize_unfilled();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wiped<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, mem::MaybeUninit};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_left_of_the_last_request_while_the_next_is_waited_for() {
+        let (server, _client) = tokio::io::duplex(64);
+        let mut server = Wiped(server);
+        let mut place = [MaybeUninit::new(b'k'); 64];
+        let mut buffer = ReadBuf::uninit(&mut place);
+
+        let read = poll_fn(|context| Poll::Ready(Pin::new(&mut server).poll_read(context, &mut buffer))).await;
+
+        assert!(read.is_pending());
+        assert_eq!(buffer.initialized(), [0; 64]);
+    }
+}
