@@ -27,6 +27,10 @@ use crate::{
 
 /// For request heads that dribble in.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest head of a request, and what is read at a time.
+///
+/// As small as hyper lets it be: a larger buffer would be used in turns, and [`Wiped`] could not reach all of it.
+const BUFFER: usize = 8 * 1024;
 /// How long a stopping server waits for the answers under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -177,5 +181,6 @@ fn answer(
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(Wiped(stream)), service)
 }

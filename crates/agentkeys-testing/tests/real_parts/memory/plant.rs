@@ -46,13 +46,18 @@ pub(crate) fn plant_and_find(process: u32, needles: &Needles) {
     kill_process(pid, Signal::CONT).unwrap();
 }
 
-/// Where the stack of the process's newest thread ends, which waits in the kernel.
+/// Where the stack of the process's newest thread ends, once that has stopped.
 fn stack_pointer(process: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let newest = tasks.map(|task| task.unwrap().file_name().into_string().unwrap().parse::<u32>().unwrap()).max();
-    let call = fs::read_to_string(format!("/proc/{process}/task/{}/syscall", newest.unwrap())).unwrap();
-    let pointer = call.split_whitespace().rev().nth(1).unwrap().trim_start_matches("0x").to_owned();
-    u64::from_str_radix(&pointer, 16).unwrap()
+    let file = format!("/proc/{process}/task/{}/syscall", newest.unwrap());
+    loop {
+        let call = fs::read_to_string(&file).unwrap();
+        // One word, `running`, until the signal has reached the thread.
+        if let Some(pointer) = call.split_whitespace().rev().nth(1) {
+            return u64::from_str_radix(pointer.trim_start_matches("0x"), 16).unwrap();
+        }
+    }
 }
 
 /// What makes gdb write a window into a vector register.

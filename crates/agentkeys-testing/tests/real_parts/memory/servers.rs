@@ -29,6 +29,11 @@ async fn a_token_leaves_nothing_behind_in_broker_and_signer() {
     let clients = [(); CONNECTIONS].map(|()| Client::builder().no_proxy().build().unwrap());
 
     for client in &clients {
+        // After a large one, a connection has larger buffers.
+        let large = json!({"audience": "a".repeat(60_000)});
+        for (server, path) in [(system.broker_url(), "/v1/mint-oidc-jwt"), (system.signer_url(), "/dev/sign-message")] {
+            use_at(client, &server, session.token.expose(), &[(Method::POST, path, large.clone())]).await;
+        }
         for _ in 0..USES / CONNECTIONS {
             let account = session.omni_account;
             use_at(
