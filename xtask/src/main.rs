@@ -8,6 +8,7 @@ mod console;
 mod docs;
 mod e2e;
 mod invocation;
+mod memory_scan;
 mod parts;
 mod repository;
 mod runner;
@@ -33,6 +34,8 @@ enum Xtask {
     Docs(docs::Docs),
     /// The real binaries, end to end
     E2e,
+    /// What is left of tokens in the memory and the cores of the real binaries, and in their registers
+    MemoryScan(memory_scan::MemoryScan),
     /// Get and start the real parts, then `check`, then every test
     Test(test::Test),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Xtask::Check => check::run(&workspace),
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e => e2e::run(&workspace),
+        Xtask::MemoryScan(scan) => scan.run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
     });
     done.unwrap_or_else(|error| {

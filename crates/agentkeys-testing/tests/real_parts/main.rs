@@ -1,4 +1,4 @@
-//! Held against what others made: the AWS CLI, boto3, Ceph, maildev, and independent implementations.
+//! Held against what others made: the AWS CLI, boto3, Ceph, gdb, maildev, and independent implementations.
 //!
 //! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
 //! are, and runs these tests too. The binaries must have been built: `cargo build --workspace --bins`.
@@ -10,7 +10,7 @@ mod aws_cli;
 mod boto3;
 mod ceph;
 mod maildev;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod memory;
 mod parts;
 mod public_vectors;

@@ -2,6 +2,8 @@
 
 use std::{ops::Range, path::Path, process::Command};
 
+use crate::parts;
+
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
 /// The notes that hold the registers of a thread, by their types in `elf.h`.
@@ -21,10 +23,10 @@ impl CoreDump {
         // Everything: what the process has excluded, and what is in files.
         let all = ["set use-coredump-filter off", "set dump-excluded-mappings on"].map(str::to_owned);
         let take = [format!("generate-core-file {}", path.display()), "detach".to_owned()];
-        let mut gdb = Command::new("gdb");
+        let mut gdb = Command::new(parts::at("AGENTKEYS_TEST_GDB"));
         gdb.args(["--batch", "--nx", "--readnever", "-iex", "set auto-solib-add off", "-p", &process.to_string()]);
         gdb.args(all.iter().chain(first).chain(&take).flat_map(|command| ["-ex", command]));
-        let output = gdb.output().expect("gdb: run `cargo xtask test`");
+        let output = gdb.output().unwrap();
         assert!(path.exists(), "{}", String::from_utf8_lossy(&output.stderr));
         Self::read(&path)
     }
