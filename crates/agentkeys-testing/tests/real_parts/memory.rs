@@ -15,19 +15,18 @@ use scan::Scan;
 
 use self::core_dump::CoreDump;
 
-/// Scans the process until nothing is found, which must be within `limit`; says how long it took.
+/// Scans the process until nothing is found, which must be within `limit`.
 async fn wait_until_clean(name: &str, process: u32, needles: &Needles, limit: Duration) {
     let started = Instant::now();
-    loop {
-        let scan = Scan::memory(process, needles);
-        say(&format!("{name}, after {} ms: {scan}", started.elapsed().as_millis()));
-        if scan.windows() == 0 {
-            return;
-        }
-        assert!(started.elapsed() < limit, "{name}: {scan}");
-        // Others are to go on, and then this looks again.
+    let first = Scan::memory(process, needles);
+    let mut last = first.windows();
+    while last != 0 {
+        assert!(started.elapsed() < limit, "{name}: {first}");
+        // Others are to go on before the next look.
         tokio::task::yield_now().await;
+        last = Scan::memory(process, needles).windows();
     }
+    say(&format!("{name}: {} windows at first, none after {} ms", first.windows(), started.elapsed().as_millis()));
 }
 
 /// Neither the process's memory nor its core, registers included, holds a window of a secret.
