@@ -2,12 +2,13 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use agentkeys_api::ErrorCode;
 use axum::{Router, body::Body};
+use http::{HeaderValue, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -27,10 +28,6 @@ use crate::{
 
 /// For request heads that dribble in.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest head of a request, and what is read at a time.
-///
-/// As small as hyper lets it be: a larger buffer would be used in turns, and [`Wiped`] could not reach all of it.
-const BUFFER: usize = 8 * 1024;
 /// How long a stopping server waits for the answers under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -174,13 +171,20 @@ fn answer(
 > {
     // Answers are small, and someone waits for each.
     let _ = stream.set_nodelay(true);
+    let stream = Wiped::new(stream);
+    let beyond_reach = stream.beyond_reach();
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (router, manners) = (router.clone(), Arc::clone(&manners));
-        async move { Ok::<_, Infallible>(manners.answer(request, router, peer).await) }
+        let (router, manners, beyond_reach) = (router.clone(), Arc::clone(&manners), Arc::clone(&beyond_reach));
+        async move {
+            let mut answer = manners.answer(request, router, peer).await;
+            if beyond_reach.load(Ordering::Relaxed) {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(Wiped(stream)), service)
+        .serve_connection(TokioIo::new(stream), service)
 }
