@@ -98,10 +98,17 @@ impl Broker {
         match token {
             VerifiedToken::Session(claims) => {
                 let session = self.standing_session(claims.sid, now).await?;
+                // A token that somebody else signed with a stolen key must at least name what its session is.
+                if claims.sub != session.account || claims.cnf.map(|cnf| cnf.jkt) != session.key {
+                    return Err(AuthError::Invalid);
+                }
                 Ok(Caller::Session(SessionCaller { claims, session }))
             }
             VerifiedToken::Wallet(claims) => {
                 let parent = self.standing_session(claims.psid, now).await?;
+                if claims.acc != parent.account || claims.cnf.map(|cnf| cnf.jkt) != parent.key {
+                    return Err(AuthError::Invalid);
+                }
                 let proved_at = self.standing.wallet_proved_at(&*self.store, claims.acc, claims.wal).await?;
                 // A wallet that was unlinked and proved anew does not bring its old sessions back.
                 if proved_at.is_none_or(|proved_at| claims.iat < proved_at.as_unix()) {

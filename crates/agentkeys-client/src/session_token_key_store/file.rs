@@ -6,6 +6,8 @@ mod kernel;
 mod key;
 mod passphrase;
 mod private;
+#[cfg(unix)]
+mod unseen;
 
 use std::{
     fmt,

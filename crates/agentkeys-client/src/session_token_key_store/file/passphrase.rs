@@ -45,13 +45,21 @@ impl PassphrasePrompt for TerminalPrompt {
         if !self.may_ask {
             return Err(StorageError::KeyUnavailable("a passphrase may not be asked for".to_owned()));
         }
-        rpassword::prompt_password(prompt).map(SecretString::from).map_err(|error| {
+        unseen(prompt).map(SecretString::from).map_err(|error| {
             StorageError::KeyUnavailable(match error.kind() {
                 io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => "no passphrase was typed".to_owned(),
                 _ => "there is no terminal to ask for a passphrase".to_owned(),
             })
         })
     }
+}
+
+#[cfg(unix)]
+use super::unseen::read as unseen;
+
+#[cfg(not(unix))]
+fn unseen(prompt: &str) -> io::Result<String> {
+    rpassword::prompt_password(prompt)
 }
 
 #[cfg(test)]
