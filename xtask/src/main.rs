@@ -8,6 +8,7 @@ mod console;
 mod docs;
 mod e2e;
 mod invocation;
+mod memory_scan;
 mod parts;
 mod repository;
 mod rotation;
@@ -35,6 +36,8 @@ enum Xtask {
     Docs(docs::Docs),
     /// The real binaries, end to end
     E2e,
+    /// What is left of tokens in the memory and the cores of the real binaries, and in their registers
+    MemoryScan(memory_scan::MemoryScan),
     /// Signing keys that change every 5 s for 10 min, under load: nobody may notice
     Rotation(rotation::Rotation),
     /// Get and start the real parts, then `check`, then every test
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Xtask::Check => check::run(&workspace),
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e => e2e::run(&workspace),
+        Xtask::MemoryScan(scan) => scan.run(&workspace),
         Xtask::Rotation(rotation) => rotation.run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
         Xtask::Timing(timing) => timing.run(&workspace),

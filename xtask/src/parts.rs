@@ -5,6 +5,7 @@
 
 mod apt;
 mod ceph;
+pub(crate) mod gdb;
 mod keyring;
 mod lifeline;
 mod maildev;
@@ -23,7 +24,7 @@ use anyhow::{Context, Result};
 use crate::{console::step, parts::lifeline::Lifeline, workspace::Workspace};
 
 /// Something real that tests need.
-trait Part {
+pub(crate) trait Part {
     /// What people call it.
     fn name(&self) -> &'static str;
 
@@ -38,7 +39,7 @@ trait Part {
 }
 
 /// A part at the tests' disposal.
-struct Started {
+pub(crate) struct Started {
     /// The environment variable by which tests find it, and its value.
     variable: (&'static str, String),
     /// Held until the end, where the part is a process.
@@ -71,10 +72,14 @@ pub(crate) struct Parts {
 impl Parts {
     /// Gets every part that this machine can have.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
-        let lock = lock(&workspace.target("parts")?)?;
-        let mut parts = Self { installed: Vec::new(), missing: Vec::new(), started: Vec::new(), _lock: lock };
-        let all: [Box<dyn Part>; 4] =
-            [Box::new(python::Python), Box::new(maildev::Maildev), Box::new(ceph::Ceph), Box::new(keyring::Keyring)];
+        let mut parts = Self::none(workspace)?;
+        let all: [Box<dyn Part>; 5] = [
+            Box::new(python::Python),
+            Box::new(maildev::Maildev),
+            Box::new(ceph::Ceph),
+            Box::new(keyring::Keyring),
+            Box::new(gdb::Gdb),
+        ];
         for part in all {
             match step(part.name(), || part.install(workspace)) {
                 Ok(()) => parts.installed.push(part),
@@ -82,6 +87,19 @@ impl Parts {
             }
         }
         Ok(parts)
+    }
+
+    /// Gets one part, for a command that can do nothing without it.
+    pub(crate) fn install_only(part: Box<dyn Part>, workspace: &Workspace) -> Result<Self> {
+        let mut parts = Self::none(workspace)?;
+        step(part.name(), || part.install(workspace))?;
+        parts.installed.push(part);
+        Ok(parts)
+    }
+
+    fn none(workspace: &Workspace) -> Result<Self> {
+        let lock = lock(&workspace.target("parts")?)?;
+        Ok(Self { installed: Vec::new(), missing: Vec::new(), started: Vec::new(), _lock: lock })
     }
 
     /// Whether `part` could be installed.

@@ -59,7 +59,8 @@ fn cpu_time_of(mut call: impl FnMut(u64)) -> Duration {
     batches[batches.len() / 2]
 }
 
-fn thread_cpu_time() -> Duration {
+/// The CPU time of this thread so far.
+pub(crate) fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

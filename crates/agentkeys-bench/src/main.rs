@@ -4,6 +4,7 @@
 //! cryptography it cannot avoid. Servers run as processes of their own, so that their CPU time is theirs alone.
 
 mod bare;
+mod bound;
 mod daemon;
 mod empty;
 mod load;

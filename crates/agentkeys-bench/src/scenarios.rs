@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bare::{BareCrypto, disk_sync},
+    bound::BoundToken,
     daemon, empty,
     load::{self, Measured, post},
     process::{Process, free_address},
@@ -65,6 +66,7 @@ pub(crate) async fn run(bin: &Path, requests: usize) -> anyhow::Result<()> {
         millis(alone.latency(0.5)),
         alone.latency(0.5).as_secs_f64() / sync.as_secs_f64()
     ));
+    line(&BoundToken::measure().await?.line(crypto.es256_verify));
     line(&format!(
         "resident at rest: broker {} KiB (aim 40960), development signer, mailbox and AWS stand-in together {} KiB (aim 25600)",
         resting.0, resting.1

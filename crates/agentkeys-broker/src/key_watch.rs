@@ -1,4 +1,8 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use agentkeys_crypto::{Algorithm, FolderState, KeyError, KeyRing, OidcIssuer, RingName, SessionIssuer, SigningKey};
 use agentkeys_types::{Clock, Timestamp};
@@ -38,10 +42,22 @@ impl KeyFolder {
 
     /// Reads the keys, and makes what is missing.
     pub(crate) fn open(&self) -> Result<(SigningKeys, Seen), KeyError> {
+        self.read(KeyRing::open)
+    }
+
+    /// Reads the keys again; those that are gone are not replaced by others.
+    fn reopen(&self) -> Result<(SigningKeys, Seen), KeyError> {
+        self.read(KeyRing::reopen)
+    }
+
+    fn read(
+        &self,
+        open: fn(&Path, RingName, Timestamp) -> Result<KeyRing, KeyError>,
+    ) -> Result<(SigningKeys, Seen), KeyError> {
         // What changes while the keys are read is found at the next look.
         let state = FolderState::of(&self.path)?;
         let now = self.clock.now();
-        let ring = |name| KeyRing::open(&self.path, name, now);
+        let ring = |name| open(&self.path, name, now);
         let session = ring(RingName::Session)?;
         let oidc = ring(RingName::oidc(self.oidc_algorithm))?;
         let mut changes = vec![session.changes_at(), oidc.changes_at()];
@@ -98,7 +114,7 @@ impl KeyWatch {
         let (folder, state) = (self.folder.clone(), seen.state.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let is_same = FolderState::of(&folder.path)? == state;
-            if is_same && !is_over { Ok(None) } else { folder.open().map(Some) }
+            if is_same && !is_over { Ok(None) } else { folder.reopen().map(Some) }
         });
         match opened.await {
             Ok(Ok(None)) => seen.complaint = None,

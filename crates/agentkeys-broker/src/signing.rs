@@ -7,7 +7,9 @@ use agentkeys_types::{OidcJwt, SessionToken, WalletSessionToken};
 
 use crate::Broker;
 
-/// What signs now, which newer keys may replace at any time. Whoever is signing is not disturbed.
+/// What signs now, which newer keys may replace at any time.
+///
+/// Whoever is signing is not disturbed; the private key that was replaced is wiped when the last of them is done.
 #[derive(Debug)]
 pub(crate) struct Rotating<I>(RwLock<Arc<Signing<I>>>);
 

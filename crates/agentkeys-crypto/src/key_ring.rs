@@ -120,23 +120,29 @@ pub struct KeyRing {
 
 impl KeyRing {
     /// Reads the keys of this name from `folder`, and makes there what is missing of the current and the next one.
+    pub fn open(folder: &Path, name: RingName, now: Timestamp) -> Result<Self, KeyError> {
+        name.create_if_missing(&name.current_file(folder))?;
+        Self::reopen(folder, name, now)
+    }
+
+    /// Reads the keys again, and makes the next one where a rotation has not come so far.
     ///
     /// Of the next one, the private half is forgotten again.
-    pub fn open(folder: &Path, name: RingName, now: Timestamp) -> Result<Self, KeyError> {
+    ///
+    /// # Errors
+    ///
+    /// When there is no current key: it never goes missing by a rotation.
+    pub fn reopen(folder: &Path, name: RingName, now: Timestamp) -> Result<Self, KeyError> {
         let (current, next) = (name.current_file(folder), name.next_file(folder));
         // A rotation that came in between would leave out a key.
         for _ in 0..100 {
-            name.create_if_missing(&current)?;
-            name.create_if_missing(&next)?;
             let before = FolderState::of(folder)?;
-            let ring = Self {
-                name,
-                current: name.read(&current)?,
-                next: name.read(&next)?.public().clone(),
-                previous: previous::read_all(folder, name, now)?,
-            };
+            let current = name.read(&current)?;
+            name.create_if_missing(&next)?;
+            let next = name.read(&next)?.public().clone();
+            let previous = previous::read_all(folder, name, now)?;
             if FolderState::of(folder)? == before {
-                return Ok(ring);
+                return Ok(Self { name, current, next, previous });
             }
         }
         Err(KeyError::Rotating(folder.display().to_string()))

@@ -10,11 +10,13 @@ use zeroize::Zeroizing;
 
 /// Makes `folder` and its parents, 0700 where they are new.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
+    let is_new = !folder.exists();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(folder)?;
+    if is_new { give_to_owner_of(folder_of(folder), folder) } else { Ok(()) }
 }
 
 /// Writes a file that must not exist yet, and returns once it is on disk under its name.
@@ -84,6 +86,19 @@ pub fn remove(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
+/// What root makes in somebody's folder is theirs: they could not read it otherwise.
+fn give_to_owner_of(folder: &Path, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let (owner, made) = (fs::metadata(folder)?, fs::metadata(path)?);
+        if made.uid() == 0 && owner.uid() != 0 {
+            chown(path, Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    Ok(())
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -94,6 +109,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
+    give_to_owner_of(folder_of(path), path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

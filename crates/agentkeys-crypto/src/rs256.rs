@@ -16,9 +16,10 @@ use crate::{
 /// An RSA key of 2048 bits or more that signs with PKCS #1 v1.5 and SHA-256 (RFC 7518 section 3.3), parsed once.
 ///
 /// The private half is in memory once: the exponent, the two primes and what the Chinese remainder theorem needs of
-/// them, in an `RSA` of AWS-LC behind an `EVP_PKEY`; for 2048 bits about 1 KiB, and from the first signature on
-/// another KiB of the same in Montgomery form and blinding, from here until this is dropped. AWS-LC overwrites
-/// whatever memory it frees. The PKCS#8 document and its PEM text are wiped as soon as the key is parsed.
+/// them, as numbers of an `RSA` of AWS-LC behind an `EVP_PKEY`; for 2048 bits a little over 1 KiB. From the first
+/// signature on there are up to 2 KiB more, the same numbers in Montgomery form and of fixed width, and blinding for
+/// each thread that signs at once. All of it stays from here until this is dropped. AWS-LC overwrites whatever
+/// memory it frees. The PKCS#8 document and its PEM text are wiped as soon as the key is parsed.
 pub struct Rs256Key {
     pair: RsaKeyPair,
     public: Jwk,

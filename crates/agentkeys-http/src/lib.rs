@@ -10,6 +10,7 @@ mod manners;
 mod refusal;
 mod server;
 mod watched;
+mod wiped;
 
 pub use authorization::{dpop_proof, presentation};
 pub use json::Json;

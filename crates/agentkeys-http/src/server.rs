@@ -2,12 +2,13 @@ use std::{
     convert::Infallible,
     fmt, io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use agentkeys_api::ErrorCode;
 use axum::{Router, body::Body};
+use http::{HeaderValue, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -22,6 +23,7 @@ use tokio::{
 use crate::{
     Hosts, Nonces, Refusal, TrustedProxies,
     manners::{Manners, Meters, RequestIds},
+    wiped::Wiped,
 };
 
 /// For request heads that dribble in.
@@ -181,14 +183,22 @@ fn answer(
     router: Router,
     manners: Arc<Manners>,
 ) -> http1::Connection<
-    TokioIo<TcpStream>,
+    TokioIo<Wiped<TcpStream>>,
     impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + Send,
 > {
     // Answers are small, and someone waits for each.
     let _ = stream.set_nodelay(true);
+    let stream = Wiped::new(stream);
+    let beyond_reach = stream.beyond_reach();
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (router, manners) = (router.clone(), Arc::clone(&manners));
-        async move { Ok::<_, Infallible>(manners.answer(request, router, peer).await) }
+        let (router, manners, beyond_reach) = (router.clone(), Arc::clone(&manners), Arc::clone(&beyond_reach));
+        async move {
+            let mut answer = manners.answer(request, router, peer).await;
+            if beyond_reach.load(Ordering::Relaxed) {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -27,7 +27,7 @@ pub struct System {
     issuer: ReservedPort,
     folder: TempDir,
     broker: Process,
-    _parts: Process,
+    parts: Process,
 }
 
 impl System {
@@ -38,15 +38,20 @@ impl System {
 
     /// Starts everything on free ports, the broker from a file of settings.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// As [`System::start`], with more sections in the broker's settings.
+    pub async fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let issuer = ReservedPort::take();
         let mut parts = start_parts(&folder, issuer.address());
         let smtp = parts.address_in("a mailbox takes mail").await;
         let aws = parts.address_in("a stand-in for AWS listens").await;
         let signer = parts.address_in("development parts listen").await;
-        let mut broker = start_broker(&folder, issuer.address(), smtp);
+        let mut broker = start_broker(&folder, issuer.address(), smtp, settings);
         broker.line_with("the broker answers").await;
-        Self { aws, signer, issuer, folder, broker, _parts: parts }
+        Self { aws, signer, issuer, folder, broker, parts }
     }
 
     /// The URL of the broker.
@@ -72,6 +77,11 @@ impl System {
     /// All that the broker has logged so far.
     pub fn broker_log(&self) -> String {
         String::from_utf8_lossy(&self.broker.output()).into_owned()
+    }
+
+    /// The processes that see tokens, by what they are.
+    pub fn processes(&self) -> [(&'static str, u32); 2] {
+        [("broker", self.broker.id()), ("signer", self.parts.id())]
     }
 
     /// The typed clients of all three.
@@ -149,11 +159,11 @@ fn start_parts(folder: &TempDir, issuer: SocketAddr) -> Process {
     Process::start(command)
 }
 
-fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr) -> Process {
+fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr, more: &str) -> Process {
     let config = folder.path().join("broker.toml");
     let state = folder.path().join("broker");
     let settings = format!(
-        "listen = \"{issuer}\"\nmetrics_listen = \"127.0.0.1:0\"\nstate = \"{}\"\n[mail]\nsmtp = \"smtp://{smtp}\"\n",
+        "listen = \"{issuer}\"\nmetrics_listen = \"127.0.0.1:0\"\nstate = \"{}\"\n[mail]\nsmtp = \"smtp://{smtp}\"\n{more}",
         state.display()
     );
     fs::write(&config, settings).expect("a temporary folder can be written");

@@ -166,6 +166,24 @@ async fn keys_that_cannot_be_read_leave_the_old_ones_in_use() {
 }
 
 #[tokio::test]
+async fn keys_that_vanish_stay_in_use_and_are_not_replaced() {
+    let broker = TestBroker::start().await;
+    let ada = broker.sign_in("ada").await.prove_wallet().await;
+    let before = kids(&broker, JWKS).await;
+    let aside = broker.state().join("aside");
+    fs::rename(folder(&broker), &aside).unwrap();
+
+    broker.running().look_for_keys().await;
+
+    assert_eq!(kids(&broker, JWKS).await, before);
+    assert_eq!(kid_of(&mint(&ada).await), before[0]);
+    assert!(!folder(&broker).exists());
+    fs::rename(&aside, folder(&broker)).unwrap();
+    rotate(&broker).await;
+    assert_eq!(kids(&broker, JWKS).await[0], before[1]);
+}
+
+#[tokio::test]
 async fn a_broker_does_not_start_with_swapped_keys() {
     let broker = TestBroker::start().await;
     let at = |file: &str| folder(&broker).join(file);

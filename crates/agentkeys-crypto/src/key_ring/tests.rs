@@ -121,6 +121,23 @@ fn everything_in_the_folder_is_private() {
 }
 
 #[test]
+fn what_root_rotates_stays_the_owners() {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let (folder, _) = opened(RingName::Session);
+    if chown(folder.path(), Some(4242), Some(4242)).is_err() {
+        return; // only root can be in this situation
+    }
+    rotate(&folder, RingName::Session, NOW);
+
+    for made in ["session.next.pem", "previous", "rotation.lock"] {
+        assert_eq!(fs::metadata(folder.path().join(made)).unwrap().uid(), 4242, "{made}");
+    }
+    let kept = fs::read_dir(folder.path().join("previous")).unwrap().next().unwrap().unwrap();
+    assert_eq!(kept.metadata().unwrap().uid(), 4242);
+}
+
+#[test]
 fn swapped_files_are_refused_by_name() {
     let (folder, _) = opened(RingName::Session);
     KeyRing::open(folder.path(), RingName::OidcEs256, NOW).unwrap();

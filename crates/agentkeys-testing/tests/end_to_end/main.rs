@@ -6,5 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod dev;
+mod machine;
+mod revocation;
 mod servers;
 mod stores;

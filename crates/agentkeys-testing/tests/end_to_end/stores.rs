@@ -2,21 +2,15 @@
 
 mod terminal;
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::{fs, process::Stdio, time::Duration};
 
-use agentkeys_api::DaemonCredentials;
-use agentkeys_client::{DaemonClient, ProfileName};
-use agentkeys_testing::{Home, Process, System};
+use agentkeys_testing::{Process, System};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt, process::Command};
+use tokio::io::AsyncWriteExt;
 
 use self::terminal::Terminal;
+use crate::machine::{Machine, document};
 
 const ADA: &str = "ada@example.com";
 
@@ -121,65 +115,4 @@ async fn a_session_in_memory_is_served_by_its_process_and_ends_with_it() {
     let walked = system.walk("ada", &mut ()).await.unwrap();
     let standing = system.flow().broker.sessions(&walked.session).await.unwrap();
     assert_eq!(standing.sessions.len(), 1, "the session of the process that ended still stands");
-}
-
-/// A machine without a keychain.
-struct Machine(Home);
-
-impl Machine {
-    fn new() -> Self {
-        Self(Home::default())
-    }
-
-    /// On which systemd gives the unit a key.
-    fn with_credential() -> Self {
-        let machine = Self::new();
-        fs::create_dir(machine.credential().parent().unwrap()).unwrap();
-        fs::write(machine.credential(), [7; 32]).unwrap();
-        machine
-    }
-
-    fn credential(&self) -> PathBuf {
-        self.0.path().join("credentials/agentkeys-session-key")
-    }
-
-    fn sessions(&self) -> PathBuf {
-        self.0.path().join("state/agentkeys/sessions")
-    }
-
-    fn set_role(&self, system: &System) {
-        let folder = self.0.path().join("config/agentkeys");
-        fs::create_dir_all(&folder).unwrap();
-        let aws = format!("[aws]\nrole_arn = \"{}\"\nendpoint_url = \"{}\"\n", System::ROLE_ARN, system.aws_url());
-        fs::write(folder.join("config.toml"), aws).unwrap();
-    }
-
-    /// What the daemon gives as soon as it has any.
-    async fn credentials(&self) -> DaemonCredentials {
-        let agent = DaemonClient::new(self.0.path().join("run/agentkeys/agent.sock"));
-        loop {
-            if let Ok(credentials) = agent.credentials(&ProfileName::default()).await {
-                return credentials;
-            }
-        }
-    }
-
-    fn agentkeys(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command("agentkeys");
-        command.args(arguments);
-        command
-    }
-
-    fn command(&self, binary: &str) -> Command {
-        let mut command = self.0.command(binary);
-        if self.credential().exists() {
-            command.env("CREDENTIALS_DIRECTORY", self.credential().parent().unwrap());
-        }
-        command
-    }
-}
-
-fn document(ended: &Output) -> Value {
-    assert!(ended.status.success(), "{}\n{}", ended.status, String::from_utf8_lossy(&ended.stderr));
-    serde_json::from_slice(&ended.stdout).unwrap()
 }

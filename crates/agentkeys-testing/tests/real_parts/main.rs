@@ -1,4 +1,4 @@
-//! Held against what others made: the AWS CLI, boto3, Ceph, maildev, and independent implementations.
+//! Held against what others made: the AWS CLI, boto3, Ceph, gdb, maildev, and independent implementations.
 //!
 //! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
 //! are, and runs these tests too. The binaries must have been built: `cargo build --workspace --bins`.
@@ -12,6 +12,8 @@ mod ceph;
 mod jwcrypto;
 mod keychain;
 mod maildev;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod memory;
 mod parts;
 mod public_vectors;
 mod vectors;

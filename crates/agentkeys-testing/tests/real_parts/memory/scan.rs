@@ -1,0 +1,125 @@
+//! The whole of what the system shows of a process, looked through for secrets.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    time::{Duration, Instant},
+};
+
+use super::{core_dump::CoreDump, needles::Needles};
+
+/// What of a process nobody else can read: the kernel's own pages, and memory that even the kernel has no map of.
+const UNREADABLE: [&str; 5] = ["[vvar]", "[vvar_vclock]", "[vsyscall]", "/secretmem", "[vdso]"];
+
+/// What a scan came to.
+pub(crate) struct Scan {
+    what: String,
+    bytes: usize,
+    took: Duration,
+    /// Where something was found: the place, how many windows, and what stands around it.
+    pub(crate) finds: Vec<(String, usize, String)>,
+}
+
+/// A mapping of a process: a line of `/proc/PID/maps`.
+pub(crate) struct Mapping {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    access: String,
+    pub(crate) name: String,
+}
+
+impl Scan {
+    /// Looks through the memory of a running process, its environment and its arguments.
+    pub(crate) fn memory(process: u32, needles: &Needles) -> Self {
+        let mut scan = Self::new("memory");
+        let memory = File::open(format!("/proc/{process}/mem")).unwrap();
+        for mapping in mappings(process).iter().filter(|mapping| mapping.access.starts_with('r')) {
+            match mapping.read(&memory) {
+                Ok(bytes) => scan.look_through(&mapping.to_string(), &bytes, needles),
+                Err(error) => assert!(mapping.is_closed(), "{mapping}: {error}"),
+            }
+        }
+        for file in ["environ", "cmdline"] {
+            scan.look_through(file, &fs::read(format!("/proc/{process}/{file}")).unwrap(), needles);
+        }
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let swapped = status.lines().find(|line| line.starts_with("VmSwap:"));
+        assert!(swapped.is_none_or(|line| line.contains(" 0 kB")), "swap is not looked through: {swapped:?}");
+        scan
+    }
+
+    /// Looks through a core, the registers of every thread included.
+    pub(crate) fn core(core: &CoreDump, needles: &Needles) -> Self {
+        let mut scan = Self::new(&format!("core, {} threads", core.threads()));
+        for (part, bytes) in core.parts() {
+            scan.look_through(&part, bytes, needles);
+        }
+        scan
+    }
+
+    /// How many windows were found.
+    pub(crate) fn windows(&self) -> usize {
+        self.finds.iter().map(|(_, windows, _)| windows).sum()
+    }
+
+    fn new(what: &str) -> Self {
+        Self { what: what.to_owned(), bytes: 0, took: Duration::ZERO, finds: Vec::new() }
+    }
+
+    fn look_through(&mut self, place: &str, bytes: &[u8], needles: &Needles) {
+        let started = Instant::now();
+        for piece in needles.find(bytes) {
+            let before = &bytes[piece.at.saturating_sub(48)..piece.at];
+            let around =
+                format!("{} from byte {}, behind {:?}", piece.secret, piece.from, before.escape_ascii().to_string());
+            self.finds.push((format!("{place} +{:#x}", piece.at), piece.windows(), around));
+        }
+        self.bytes += bytes.len();
+        self.took += started.elapsed();
+    }
+}
+
+impl fmt::Display for Scan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mebibytes, took) = (self.bytes >> 20, self.took.as_millis());
+        write!(formatter, "{}: {} windows in {mebibytes} MiB, {took} ms", self.what, self.windows())?;
+        for (place, windows, around) in &self.finds {
+            write!(formatter, "\n    {windows} in {place}: {around}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Mapping {
+    fn parse(line: &str) -> Self {
+        let mut fields = line.split_whitespace();
+        let (start, end) = fields.next().unwrap().split_once('-').unwrap();
+        let address = |text| u64::from_str_radix(text, 16).unwrap();
+        let access = fields.next().unwrap().to_owned();
+        let name = fields.nth(3).unwrap_or_default().to_owned();
+        Self { start: address(start), end: address(end), access, name }
+    }
+
+    fn read(&self, memory: &File) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(self.end - self.start).unwrap()];
+        memory.read_exact_at(&mut bytes, self.start)?;
+        Ok(bytes)
+    }
+
+    fn is_closed(&self) -> bool {
+        UNREADABLE.contains(&self.name.as_str())
+    }
+}
+
+impl fmt::Display for Mapping {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:x}-{:x} {}", self.start, self.end, self.name)
+    }
+}
+
+/// All mappings of a process.
+pub(crate) fn mappings(process: u32) -> Vec<Mapping> {
+    fs::read_to_string(format!("/proc/{process}/maps")).unwrap().lines().map(Mapping::parse).collect()
+}
