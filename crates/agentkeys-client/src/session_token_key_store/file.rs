@@ -75,7 +75,7 @@ impl FileStore {
                 Some(bytes) => Ok(Key::of_bytes(&bytes)),
                 None => Err(StorageError::KeyLost { path: path.to_owned() }),
             },
-            KeySource::Passphrase(person) => Ok(Key::typed(person.known()?)),
+            KeySource::Passphrase(person) => Ok(Key::typed(&person.known()?)),
         })
     }
 
@@ -87,14 +87,14 @@ impl FileStore {
             KeySource::Passphrase(person) => match self.folder.read(&file_name(profile))? {
                 // Mistyped, it would otherwise become the passphrase of the next file.
                 Some(file) => {
-                    let key = Key::typed(person.known()?);
+                    let key = Key::typed(&person.known()?);
                     match key.decrypt(&self.folder.path(&file_name(profile)), &file) {
                         // It holds nothing that could be lost.
-                        Err(StorageError::Damaged { .. }) => Ok(Key::typed(person.chosen()?)),
+                        Err(StorageError::Damaged { .. }) => Ok(Key::typed(&person.chosen()?)),
                         opened => opened.map(|_| key),
                     }
                 }
-                None => Ok(Key::typed(person.chosen()?)),
+                None => Ok(Key::typed(&person.chosen()?)),
             },
         })
     }

@@ -34,15 +34,19 @@ pub(super) async fn check(context: &Context) -> Finding {
 
 fn judge(view: &SessionView, now: Timestamp, command: &str) -> Finding {
     let left = view.expires_at.since(now);
-    let message = format!("{} stands, {} left", view.session_id, duration::display(left));
+    let binding = if view.bound {
+        "bound to this device's key"
+    } else {
+        "bound to no device key, so whoever has the token can use it"
+    };
+    let message = format!("{} stands, {} left, {binding}", view.session_id, duration::display(left));
     if left < SOON {
         return Finding::warning(NAME, message, format!("{command} init --force"));
     }
     if !view.bound {
-        let message = format!("{message}; bound to no device key, so whoever has the token can use it");
         return Finding::warning(NAME, message, format!("revoke it when in doubt: {command} logout"));
     }
-    Finding::ok(NAME, format!("{message}, bound to this device's key"))
+    Finding::ok(NAME, message)
 }
 
 #[cfg(test)]

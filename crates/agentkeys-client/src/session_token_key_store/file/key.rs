@@ -5,7 +5,8 @@ use std::{
 };
 
 use age::{DecryptError, Decryptor, Encryptor, scrypt};
-use secrecy::SecretString;
+use agentkeys_memory::Secret;
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::super::StorageError;
@@ -23,24 +24,24 @@ const UNGUESSABLE: u8 = 1;
 /// passphrase that needs no stretching: so there is one format, which the `age` command reads as well, and no second
 /// way to derive a key.
 pub(super) struct Key {
-    passphrase: SecretString,
+    passphrase: Secret,
     work_factor: u8,
 }
 
 impl Key {
     /// The key that a person typed.
-    pub(super) fn typed(passphrase: SecretString) -> Self {
-        Self { passphrase, work_factor: TYPED }
+    pub(super) fn typed(passphrase: &SecretString) -> Self {
+        Self { passphrase: Secret::from(passphrase.expose_secret().as_bytes()), work_factor: TYPED }
     }
 
     /// A key that nobody could guess.
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
-        Self { passphrase: hex::encode(bytes).into(), work_factor: UNGUESSABLE }
+        Self { passphrase: Secret::new(hex::encode(bytes).into_bytes().into()), work_factor: UNGUESSABLE }
     }
 
     /// The bytes of a file that holds `plain`.
     pub(super) fn encrypt(&self, plain: &[u8]) -> Result<Vec<u8>, StorageError> {
-        let mut recipient = scrypt::Recipient::new(self.passphrase.clone());
+        let mut recipient = scrypt::Recipient::new(self.passphrase());
         recipient.set_work_factor(self.work_factor);
         let encryptor = Encryptor::with_recipients(iter::once(&recipient as _));
         let failed = |error: String| StorageError::KeyUnavailable(format!("it cannot encrypt: {error}"));
@@ -56,7 +57,7 @@ impl Key {
     /// What the file at `path` holds, whose bytes are `file`.
     pub(super) fn decrypt(&self, path: &Path, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, StorageError> {
         let damaged = || StorageError::Damaged { path: path.to_owned() };
-        let mut identity = scrypt::Identity::new(self.passphrase.clone());
+        let mut identity = scrypt::Identity::new(self.passphrase());
         identity.set_max_work_factor(MOST);
         let decryptor = Decryptor::new_buffered(file).map_err(|_| damaged())?;
         let mut reader = decryptor.decrypt(iter::once(&identity as _)).map_err(|error| match error {
@@ -67,6 +68,11 @@ impl Key {
         let mut plain = Zeroizing::new(Vec::with_capacity(file.len()));
         reader.read_to_end(&mut plain).map_err(|_| damaged())?;
         Ok(plain)
+    }
+
+    /// As the library takes it, for one use.
+    fn passphrase(&self) -> SecretString {
+        String::from_utf8_lossy(self.passphrase.expose()).into_owned().into()
     }
 
     fn is_wrong_for(&self, path: &Path) -> StorageError {
@@ -95,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_wrong_passphrase_is_called_so() {
-        let key = |passphrase: &str| Key::typed(passphrase.to_owned().into());
+        let key = |passphrase: &str| Key::typed(&passphrase.to_owned().into());
 
         let file = key("correct horse").encrypt(b"secret").unwrap();
 
