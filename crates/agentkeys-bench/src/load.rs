@@ -107,13 +107,14 @@ pub(crate) async fn median(
     Ok(runs.swap_remove(1))
 }
 
-struct Connection {
+/// A connection that is kept, for one request after another.
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(4096) })
@@ -121,16 +122,22 @@ impl Connection {
 
     /// Writes a request and reads its answer, which must be a success.
     async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        let status = self.ask(request).await?;
+        ensure!(status / 100 == 2, "{}", String::from_utf8_lossy(&self.buffer));
+        Ok(())
+    }
+
+    /// Writes a request, reads its answer to the end, and returns its status.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
             ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server hung up");
             let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
             let text = std::str::from_utf8(&self.buffer[..head])?;
-            ensure!(text.starts_with("HTTP/1.1 2"), "{}", String::from_utf8_lossy(&self.buffer));
             let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).context("no length")?;
             if self.buffer.len() >= head + 4 + length.parse::<usize>()? {
-                return Ok(());
+                return Ok(text.split(' ').nth(1).context("no status")?.parse()?);
             }
         }
     }

@@ -31,7 +31,8 @@ impl System {
         let config = format!(
             "listen = \"{broker}\"\nmetrics_listen = \"{}\"\nstate = \"{}\"\n\
              [mail]\nsmtp = \"smtp://{smtp}\"\n[limits]\nmints_per_account_and_minute = 4000000000\n\
-             mails_per_address_and_hour = 4000000000\nmails_per_source_and_hour = 4000000000\nmails_per_hour = 4000000000\n",
+             mails_per_address_and_hour = 4000000000\nmails_per_source_and_hour = 4000000000\nmails_per_hour = 4000000000\n\
+             codes_per_source_and_hour = 4000000000\n",
             free_address()?,
             state.path().join("broker").display(),
         );

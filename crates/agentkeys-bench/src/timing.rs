@@ -2,9 +2,11 @@
 //!
 //! After dudect (Reparaz, Balasch, Verbauwhede, 2017): the kind of each sample is chosen at random, both kinds pass
 //! through the same buffer, and Welch's t says whether their mean times differ. Everything runs in this process, on
-//! the code that the servers run, without a network's noise.
+//! the code that the servers run, without a network's noise. Only where the two kinds differ in what is no secret, as
+//! whether a request is known, it is a client that measures, on one connection to the real routes over loopback.
 
 mod bench;
+mod client;
 mod measure;
 mod planted;
 mod sign_in;
@@ -45,7 +47,7 @@ trait Pair {
     fn load(&mut self, index: usize);
 
     /// What is timed.
-    async fn run(&mut self);
+    async fn run(&mut self) -> anyhow::Result<()>;
 }
 
 /// Which of the two.

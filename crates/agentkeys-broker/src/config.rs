@@ -171,6 +171,8 @@ pub struct Limits {
     pub mails_per_source_and_hour: u32,
     /// Sign-in mails in an hour, all together.
     pub mails_per_hour: u32,
+    /// Answers with a sign-in code from one network address in an hour, right or wrong.
+    pub codes_per_source_and_hour: u32,
     /// Web-identity JWTs of one account in a minute.
     pub mints_per_account_and_minute: u32,
 }
@@ -181,6 +183,7 @@ impl Limits {
             self.mails_per_address_and_hour,
             self.mails_per_source_and_hour,
             self.mails_per_hour,
+            self.codes_per_source_and_hour,
             self.mints_per_account_and_minute,
         ];
         all.contains(&0)
@@ -193,6 +196,7 @@ impl Default for Limits {
             mails_per_address_and_hour: 5,
             mails_per_source_and_hour: 20,
             mails_per_hour: 1000,
+            codes_per_source_and_hour: 100,
             mints_per_account_and_minute: 600,
         }
     }
@@ -289,6 +293,11 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("limits.mails_per_address_and_hour", "5", "Sign-in mails to one address in an hour."),
     ("limits.mails_per_source_and_hour", "20", "Sign-in mails asked for from one network address in an hour."),
     ("limits.mails_per_hour", "1000", "Sign-in mails in an hour, all together."),
+    (
+        "limits.codes_per_source_and_hour",
+        "100",
+        "Answers with a sign-in code from one network address in an hour, right or wrong.",
+    ),
     ("limits.mints_per_account_and_minute", "600", "Web-identity JWTs of one account in a minute."),
     ("sessions.days", "30", "For how many days a token that is bound to a device key counts; 30 at most."),
     (

@@ -1,4 +1,4 @@
-use std::{net::IpAddr, sync::LazyLock, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use agentkeys_crypto::{AUDIENCE, Confirmation, KeyError, SessionTokenClaims, VerifiedToken, random};
 use agentkeys_store::{
@@ -12,8 +12,6 @@ use crate::{Broker, SignInMail, code::SignInCode};
 
 /// For how long a code works.
 pub(crate) const CODE_LIFE: Duration = Duration::from_mins(10);
-/// Stands in for the address of a request that nobody made.
-static NOBODY: LazyLock<EmailAddress> = LazyLock::new(|| "nobody@unknown.invalid".parse().expect("an address"));
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Why nobody was signed in.
@@ -38,7 +36,7 @@ pub enum SignInError {
     /// The operator opens no session without a device key.
     #[error("this broker opens no session without a device key: it needs a proof in the header `DPoP`")]
     KeyRequired,
-    /// Too many mails.
+    /// Too many mails, or too many answers with a code.
     #[error("too many sign-ins: wait before the next one")]
     RateLimited {
         /// When the limit opens again.
@@ -110,7 +108,7 @@ impl Broker {
 
     /// Opens a session for whoever types the code from the mail into the terminal that asked.
     ///
-    /// An unknown request costs, records and answers what a wrong code does.
+    /// An unknown request is answered and recorded as a wrong code, so that both wait for the disk.
     pub async fn verify_email_sign_in(
         &self,
         request: &RequestId,
@@ -128,30 +126,34 @@ impl Broker {
         if waiting.as_ref().is_some_and(|waiting| waiting.key != key) {
             return Err(SignInError::OtherKey);
         }
-        let is_known = waiting.is_some();
-        let (email, client_name) =
-            waiting.map_or_else(|| (NOBODY.clone(), None), |waiting| (waiting.email, waiting.client_name));
-        let allowed = self.allow.allows(&email);
-        let opens = allowed && is_known;
-        let identity = Identity::email(email);
-        let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(key.is_some())));
-        let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
-        let opening = if opens {
-            Opening::Session { identity: identity.clone(), anchor, id, expires_at }
-        } else {
-            Opening::Refused
-        };
+        let subject_of = |waiting: &EmailSignIn| format!("email:{}", waiting.email);
         let entry = Entry {
             at: now,
             action: Action::SignIn,
             outcome: Outcome::Done,
             account: None,
-            session: allowed.then_some(id),
-            subject: format!("{}:{}", identity.identity_type(), identity.value()),
+            session: None,
+            subject: waiting.as_ref().map_or_else(|| "unknown request".to_owned(), subject_of),
             source: Some(source),
         };
-        match self.store.answer(answer, opening, entry).await? {
-            CodeOutcome::Accepted { account: Some(account) } if opens => {
+        let limits = self.code_limits(source);
+        // A wrong code goes the same way as an unknown request: for neither a session is prepared.
+        let Some(right) = waiting.filter(|waiting| waiting.code_hash == answer.code_hash) else {
+            return Err(refusal(self.store.answer(answer, Opening::Refused, entry, limits).await?));
+        };
+        let EmailSignIn { email, client_name, .. } = right;
+        let allowed = self.allow.allows(&email);
+        let identity = Identity::email(email);
+        let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(key.is_some())));
+        let opening = if allowed {
+            let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
+            Opening::Session { identity: identity.clone(), anchor, id, expires_at }
+        } else {
+            Opening::Refused
+        };
+        let entry = Entry { session: allowed.then_some(id), ..entry };
+        match self.store.answer(answer, opening, entry, limits).await? {
+            CodeOutcome::Accepted { account: Some(account) } if allowed => {
                 let session = SessionRecord {
                     id,
                     account,
@@ -170,9 +172,7 @@ impl Broker {
                 let identity = session.identity;
                 Ok(OpenedSession { token, id, account, identity, expires_at, is_bound: key.is_some() })
             }
-            CodeOutcome::Accepted { .. } => Err(SignInError::NotAllowed),
-            CodeOutcome::Over => Err(SignInError::CodeExpired),
-            CodeOutcome::Unknown | CodeOutcome::Wrong => Err(SignInError::InvalidCode),
+            outcome => Err(refusal(outcome)),
         }
     }
 
@@ -205,5 +205,21 @@ impl Broker {
             limit(format!("mail-from:{source}"), self.limits.mails_per_source_and_hour),
             limit("mail".to_owned(), self.limits.mails_per_hour),
         ]
+    }
+
+    /// Answers to requests that somebody made up are recorded too, and must not fill the disk.
+    fn code_limits(&self, source: IpAddr) -> Vec<Limit> {
+        let most = self.limits.codes_per_source_and_hour;
+        vec![Limit { key: format!("code-from:{source}"), most, window: HOUR }]
+    }
+}
+
+/// Why an answer with a code opened nothing.
+fn refusal(outcome: CodeOutcome) -> SignInError {
+    match outcome {
+        CodeOutcome::Accepted { .. } => SignInError::NotAllowed,
+        CodeOutcome::Limited { retry_after } => SignInError::RateLimited { retry_after },
+        CodeOutcome::Over => SignInError::CodeExpired,
+        CodeOutcome::Unknown | CodeOutcome::Wrong => SignInError::InvalidCode,
     }
 }

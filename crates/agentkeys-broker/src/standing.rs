@@ -44,22 +44,17 @@ impl Standing {
         }
     }
 
-    /// The session of this name, unless it was revoked. It may be over.
+    /// The session of this name, whether or not it stands.
     pub(crate) async fn session(&self, store: &dyn Store, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         // Taken before the store is read, so that a change in between makes what was read stale.
         let generation = self.generation.load(Ordering::Acquire);
         if let Some(read) = self.sessions.get(&id).filter(|read| read.is_fresh(generation)) {
             return Ok(read.found);
         }
-        let found = store.find_unrevoked(id).await?;
-        match &found {
-            Some(session) => {
-                let found = Some(session.clone());
-                self.sessions.insert(id, Read { found, generation, at: Instant::now() });
-            }
-            // A stranger's guesses must not push out what is in use, and a revoked session leaves nothing by which it
-            // could be told from an unknown one.
-            None => drop(self.sessions.remove(&id)),
+        let found = store.find_session(id).await?;
+        // A stranger's guesses must not push out what is in use: neither unknown sessions nor revoked ones.
+        if found.as_ref().is_some_and(|session| session.revoked_at.is_none()) {
+            self.sessions.insert(id, Read { found: found.clone(), generation, at: Instant::now() });
         }
         Ok(found)
     }

@@ -75,5 +75,5 @@ async fn open_session(store: &SqliteStore, id: SessionId) {
     store.begin_email_sign_in(sign_in, vec![]).await.expect("a sign-in");
     let anchor = OmniAccount::anchored_by(&ClientId::default(), &identity);
     let opening = Opening::Session { identity, anchor, id, expires_at };
-    store.answer(CodeAnswer { request, code_hash, now: NOW }, opening, entry()).await.expect("a session");
+    store.answer(CodeAnswer { request, code_hash, now: NOW }, opening, entry(), vec![]).await.expect("a session");
 }

@@ -82,9 +82,6 @@ pub trait SessionStore: Send + Sync {
     /// The session of this name, also when it no longer stands, as long as it is remembered.
     async fn find_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// The session of this name, unless it was revoked. A revoked one takes as long as one that never was.
-    async fn find_unrevoked(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
-
     /// The account's sessions that stand, newest first.
     async fn sessions(&self, account: OmniAccount, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError>;
 

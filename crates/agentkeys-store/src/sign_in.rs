@@ -76,6 +76,11 @@ pub enum CodeOutcome {
         /// The account that is open, or with [`Opening::Refused`] the one that the address's identity opens, if any.
         account: Option<OmniAccount>,
     },
+    /// It is over a limit: nothing was counted, and whether it was right is not said.
+    Limited {
+        /// When the limit opens again.
+        retry_after: Duration,
+    },
     /// The sign-in is over: expired, used, or tried too often.
     Over,
     /// There is no such sign-in.
@@ -96,12 +101,20 @@ pub trait EmailSignInStore: Send + Sync {
     /// The sign-in of this request, whatever became of it, as long as it is remembered.
     async fn find_email_sign_in(&self, request: RequestIdDigest) -> Result<Option<EmailSignIn>, StoreError>;
 
-    /// Takes an answer: of any number at once, exactly one right code is accepted, and only before the fifth
-    /// wrong one; one at or after the expiry is never accepted, nor any after it, wherever the clock goes.
+    /// Counts an answer against `limits`, and takes it: of any number at once, exactly one right code is accepted, and
+    /// only before the fifth wrong one; one at or after the expiry is never accepted, nor any after it, wherever the
+    /// clock goes.
     ///
     /// An accepted code links the identity if it is new, opens the session with the sign-in's own client name and
     /// device key, and records `entry` with the account filled in. A wrong one is counted and recorded as
     /// [`Outcome::WrongCode`](crate::Outcome::WrongCode), a refused one as [`Outcome::NotAllowed`](crate::Outcome::NotAllowed).
-    /// [`CodeOutcome::Unknown`] is recorded like a wrong one, and takes as long. [`CodeOutcome::Over`] records nothing.
-    async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError>;
+    /// [`CodeOutcome::Unknown`] is recorded like a wrong one, and writes as much; neither is recorded with a session.
+    /// [`CodeOutcome::Limited`] and [`CodeOutcome::Over`] record nothing.
+    async fn answer(
+        &self,
+        answer: CodeAnswer,
+        opening: Opening,
+        entry: Entry,
+        limits: Vec<Limit>,
+    ) -> Result<CodeOutcome, StoreError>;
 }

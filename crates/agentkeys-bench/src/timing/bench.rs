@@ -46,6 +46,7 @@ impl TimingBroker {
                 mails_per_address_and_hour: u32::MAX,
                 mails_per_source_and_hour: u32::MAX,
                 mails_per_hour: u32::MAX,
+                codes_per_source_and_hour: u32::MAX,
                 mints_per_account_and_minute: u32::MAX,
             },
             ..Config::default()
@@ -53,6 +54,11 @@ impl TimingBroker {
         let running = start_with_mailer(config, clock.clone(), codes.clone()).await?;
         let store = SqliteStore::open(&state.path().join("agentkeys.db"))?;
         Ok(Self { running, codes, clock, store, _state: state })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.running.address()
     }
 
     pub(super) fn broker(&self) -> &Broker {

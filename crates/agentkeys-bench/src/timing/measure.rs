@@ -73,8 +73,9 @@ async fn batch(pair: &mut dyn Pair, size: usize, times: &mut Vec<(Kind, f64)>) -
     for (index, kind) in kinds.into_iter().enumerate() {
         pair.load(index);
         let started = Instant::now();
-        pair.run().await;
+        let ran = pair.run().await;
         times.push((kind, started.elapsed().as_secs_f64() * 1e9));
+        ran?;
     }
     Ok(())
 }

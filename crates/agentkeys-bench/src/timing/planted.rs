@@ -42,11 +42,12 @@ impl Pair for EarlyExit {
         self.guess = self.guesses[index];
     }
 
-    async fn run(&mut self) {
+    async fn run(&mut self) -> anyhow::Result<()> {
         for _ in 0..REPEATED {
             let (secret, guess) = (black_box(&self.secret), black_box(&self.guess));
             black_box(secret.iter().zip(guess).all(|(secret, guess)| black_box(*secret) == black_box(*guess)));
         }
+        Ok(())
     }
 }
 

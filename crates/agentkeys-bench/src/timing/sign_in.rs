@@ -1,20 +1,23 @@
 use std::hint::black_box;
 
+use agentkeys_api::paths;
 use agentkeys_crypto::random;
 use agentkeys_types::{EmailAddress, RequestId};
 use anyhow::Context;
 use async_trait::async_trait;
+use serde_json::json;
 
 use super::{
     Kind, Pair,
     bench::{MACHINE, SOURCE, TimingBroker},
+    client::Client,
 };
 
 const BATCH: usize = 512;
 /// How many addresses of each kind begin sign-ins.
 const ADDRESSES: usize = 64;
 
-/// Answers to sign-ins: inputs of three pairs.
+/// Answers to sign-ins: inputs of two pairs, and open sign-ins for a third.
 struct Answers {
     bench: TimingBroker,
     people: Vec<EmailAddress>,
@@ -87,17 +90,23 @@ impl Pair for WrongCode {
         self.0.load(index);
     }
 
-    async fn run(&mut self) {
+    async fn run(&mut self) -> anyhow::Result<()> {
         self.0.run().await;
+        Ok(())
     }
 }
 
-/// Wrong codes for open requests, and for none.
-pub(super) struct UnknownRequest(Answers);
+/// Wrong codes for open requests, and for none, as a client sees it.
+pub(super) struct UnknownRequest {
+    answers: Answers,
+    client: Client,
+}
 
 impl UnknownRequest {
     pub(super) async fn new() -> anyhow::Result<Self> {
-        Answers::new().await.map(Self)
+        let answers = Answers::new().await?;
+        let client = Client::connect(answers.bench.address(), paths::EMAIL_VERIFY, 401).await?;
+        Ok(Self { answers, client })
     }
 }
 
@@ -112,21 +121,21 @@ impl Pair for UnknownRequest {
     }
 
     async fn prepare(&mut self, kinds: &[Kind]) -> anyhow::Result<()> {
-        let begun = self.0.begin(kinds.len()).await?;
-        let input = |((request, code), kind): ((RequestId, String), &Kind)| {
+        let begun = self.answers.begin(kinds.len()).await?;
+        self.client.prepare(begun.into_iter().zip(kinds).map(|((request, code), kind)| {
             let unknown = RequestId::from_bytes(random());
-            (if *kind == Kind::First { request } else { unknown }, wrong(&code, Kind::First))
-        };
-        self.0.inputs = begun.into_iter().zip(kinds).map(input).collect();
+            let request = if *kind == Kind::First { request } else { unknown };
+            json!({"request_id": request.expose(), "code": wrong(&code, Kind::First)})
+        }));
         Ok(())
     }
 
     fn load(&mut self, index: usize) {
-        self.0.load(index);
+        self.client.load(index);
     }
 
-    async fn run(&mut self) {
-        self.0.run().await;
+    async fn run(&mut self) -> anyhow::Result<()> {
+        self.client.run().await
     }
 }
 
@@ -166,8 +175,9 @@ impl Pair for AlteredRequest {
         self.0.load(index);
     }
 
-    async fn run(&mut self) {
+    async fn run(&mut self) -> anyhow::Result<()> {
         self.0.run().await;
+        Ok(())
     }
 }
 
@@ -216,10 +226,11 @@ impl Pair for Start {
         self.machine = Some(MACHINE.to_owned());
     }
 
-    async fn run(&mut self) {
+    async fn run(&mut self) -> anyhow::Result<()> {
         if let Some(email) = self.next.take() {
             black_box(self.bench.broker().start_email_sign_in(email, self.machine.take(), None, SOURCE).await.is_ok());
         }
+        Ok(())
     }
 }
 

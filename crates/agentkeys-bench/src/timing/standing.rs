@@ -1,25 +1,25 @@
-use std::{hint::black_box, time::Duration};
-
+use agentkeys_api::paths;
 use agentkeys_broker::Caller;
 use agentkeys_crypto::random;
 use agentkeys_types::SessionId;
 use anyhow::bail;
 use async_trait::async_trait;
+use serde_json::json;
 
 use super::{
     Kind, Pair,
     bench::{SOURCE, TimingBroker},
+    client::Client,
 };
 
 /// How many sessions are revoked to ask for.
 const REVOKED: usize = 256;
 
-/// Asks for the standing of sessions that are revoked, and of ones that never were.
+/// Asks for the standing of sessions that are revoked, and of ones that never were, as a client does.
 pub(super) struct UnknownSession {
-    bench: TimingBroker,
+    _bench: TimingBroker,
     revoked: Vec<SessionId>,
-    inputs: Vec<SessionId>,
-    session: SessionId,
+    client: Client,
 }
 
 impl UnknownSession {
@@ -34,7 +34,8 @@ impl UnknownSession {
             bench.broker().revoke_session(&caller, session, SOURCE).await?;
             revoked.push(session);
         }
-        Ok(Self { bench, revoked, inputs: Vec::new(), session: SessionId::from_bytes([0; 16]) })
+        let client = Client::connect(bench.address(), paths::SESSIONS_STANDING, 200).await?;
+        Ok(Self { _bench: bench, revoked, client })
     }
 }
 
@@ -45,19 +46,19 @@ impl Pair for UnknownSession {
     }
 
     async fn prepare(&mut self, kinds: &[Kind]) -> anyhow::Result<()> {
-        let input = |kind: &Kind| match kind {
+        let session = |kind: &Kind| match kind {
             Kind::First => SessionId::from_bytes(random()),
             Kind::Second => self.revoked[usize::from(random::<1>()[0]) % REVOKED],
         };
-        self.inputs = kinds.iter().map(input).collect();
+        self.client.prepare(kinds.iter().map(|kind| json!({"session_id": session(kind).to_string()})));
         Ok(())
     }
 
     fn load(&mut self, index: usize) {
-        self.session = self.inputs[index];
+        self.client.load(index);
     }
 
-    async fn run(&mut self) {
-        black_box(self.bench.broker().standing_session_after(self.session, Duration::ZERO).await.is_ok());
+    async fn run(&mut self) -> anyhow::Result<()> {
+        self.client.run().await
     }
 }

@@ -113,8 +113,9 @@ impl Pair for Altered {
         self.token.push_str(&self.inputs[index]);
     }
 
-    async fn run(&mut self) {
+    async fn run(&mut self) -> anyhow::Result<()> {
         black_box(self.verifier.verify(&self.token, NOW).is_err());
+        Ok(())
     }
 }
 
@@ -164,7 +165,8 @@ impl Pair for Forged {
         self.token.push_str(&self.inputs[index]);
     }
 
-    async fn run(&mut self) {
+    async fn run(&mut self) -> anyhow::Result<()> {
         black_box(self.bench.authenticate(&self.token).await.is_err());
+        Ok(())
     }
 }

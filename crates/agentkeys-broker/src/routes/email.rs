@@ -41,6 +41,7 @@ pub(super) async fn start(
     (status = 401, body = Problem, description = "`invalid_code`, `dpop_invalid`, `dpop_replayed`, `use_dpop_nonce`"),
     (status = 403, body = Problem, description = "`sign_in_not_allowed`"),
     (status = 410, body = Problem, description = "`code_expired`"),
+    (status = 429, body = Problem, description = "`rate_limited`"),
     (status = 503, body = Problem, description = "`storage_unavailable`"),
 ))]
 pub(super) async fn verify(

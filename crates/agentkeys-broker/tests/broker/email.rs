@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agentkeys_broker::AllowList;
+use agentkeys_store::{AuditStore, SqliteStore};
 use agentkeys_testing::TestBroker;
 use serde_json::json;
 
@@ -138,7 +139,46 @@ async fn a_code_of_another_request_is_as_wrong_as_an_unknown_request() {
     let unknown = broker.verify_code(&"ab".repeat(32), &ada_code).await;
 
     assert_eq!(other.refusal(), (401, "invalid_code"));
-    assert_eq!(other.body, unknown.body);
+    assert_eq!((other.status, other.body), (unknown.status, unknown.body));
+}
+
+#[tokio::test]
+async fn an_answer_to_an_unknown_request_is_recorded_as_a_wrong_code_of_nobody() {
+    let broker = TestBroker::start().await;
+    let (request_id, _) = broker.mailed_code("ada@example.com").await;
+
+    broker.verify_code(&request_id, "0000-0000").await;
+    broker.verify_code(&"ab".repeat(32), "0000-0000").await;
+
+    let store = SqliteStore::open(&broker.state().join("agentkeys.db")).unwrap();
+    let entries = store.entries_after(0, 100).await.unwrap();
+    let subjects: Vec<_> = entries.iter().map(|entry| entry.subject.as_str()).collect();
+    assert_eq!(subjects, ["email:ada@example.com", "unknown request"]);
+    for entry in entries {
+        assert_eq!((entry.action.as_str(), entry.outcome.as_str()), ("sign_in", "wrong_code"));
+        assert_eq!((entry.account, entry.session), (None, None));
+    }
+}
+
+#[tokio::test]
+async fn one_source_is_limited_in_its_answers_whatever_requests_it_names() {
+    let broker = TestBroker::start_with(|config| config.limits.codes_per_source_and_hour = 3).await;
+    let (request_id, code) = broker.mailed_code("ada@example.com").await;
+    for unknown in ["ab", "cd"] {
+        assert_eq!(broker.verify_code(&unknown.repeat(32), &code).await.refusal(), (401, "invalid_code"));
+    }
+    assert_eq!(broker.verify_code(&request_id, "0000-0000").await.refusal(), (401, "invalid_code"));
+
+    for request in [request_id, "ef".repeat(32)] {
+        let fourth = broker.verify_code(&request, &code).await;
+        assert_eq!(fourth.refusal(), (429, "rate_limited"));
+        assert_eq!(fourth.headers["retry-after"], "3600");
+    }
+
+    let store = SqliteStore::open(&broker.state().join("agentkeys.db")).unwrap();
+    assert_eq!(store.entries_after(0, 100).await.unwrap().len(), 3);
+    broker.clock().advance(60 * MINUTE);
+    broker.sign_in("ada").await;
 }
 
 #[tokio::test]

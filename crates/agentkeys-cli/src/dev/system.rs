@@ -102,6 +102,7 @@ fn broker_config(state: &State, at: &Addresses, smtp: SocketAddr) -> Result<Conf
             mails_per_address_and_hour: 10_000,
             mails_per_source_and_hour: 10_000,
             mails_per_hour: 10_000,
+            codes_per_source_and_hour: 10_000,
             ..Limits::default()
         },
         ..Config::default()

@@ -83,7 +83,7 @@ pub async fn of_many_right_codes_one_is_accepted(store: Arc<dyn Store>) {
 
     let outcomes = at_once(&store, |store, number| async move {
         let answer = CodeAnswer { request: request(0), code_hash: RIGHT, now: NOW };
-        store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW)).await.unwrap()
+        store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW), vec![]).await.unwrap()
     })
     .await;
 
@@ -93,7 +93,7 @@ pub async fn of_many_right_codes_one_is_accepted(store: Arc<dyn Store>) {
     assert_eq!(recorded(&store).await.len(), 1);
 }
 
-/// Each of the five is recorded, and none of the others.
+/// Each of the five is recorded without a session, and none of the others is.
 pub async fn of_many_wrong_codes_five_are_counted(store: Arc<dyn Store>) {
     begin(&store, 1).await;
 
@@ -102,6 +102,7 @@ pub async fn of_many_wrong_codes_five_are_counted(store: Arc<dyn Store>) {
     assert_eq!(count(&all, &CodeOutcome::Wrong), MOST_WRONG);
     assert_eq!(count(&all, &CodeOutcome::Over), all.len() - MOST_WRONG);
     assert_eq!(outcomes(&store).await, vec![("sign_in".to_owned(), "wrong_code".to_owned()); MOST_WRONG]);
+    assert!(recorded(&store).await.iter().all(|entry| entry.session.is_none()));
 }
 
 /// It comes too late.
@@ -167,7 +168,7 @@ pub async fn an_unknown_request_is_unknown(store: Arc<dyn Store>) {
     }
 
     assert_eq!(outcomes(&store).await, vec![("sign_in".to_owned(), "wrong_code".to_owned()); MOST_WRONG + 1]);
-    assert!(recorded(&store).await.iter().all(|entry| entry.account.is_none()));
+    assert!(recorded(&store).await.iter().all(|entry| (entry.account, entry.session) == (None, None)));
 }
 
 /// The refusal is recorded.
@@ -224,7 +225,7 @@ pub async fn a_session_id_that_is_taken_changes_nothing(store: Arc<dyn Store>) {
     begin(&store, 1).await;
 
     let right = CodeAnswer { request: request(1), code_hash: RIGHT, now: NOW };
-    store.answer(right, opening("ada", 9, NOW), entry(Action::SignIn, NOW)).await.unwrap_err();
+    store.answer(right, opening("ada", 9, NOW), entry(Action::SignIn, NOW), vec![]).await.unwrap_err();
 
     assert_eq!(store.find_session(session(9)).await.unwrap().unwrap().account, mallory);
     assert_eq!(store.find_account(&email("ada")).await.unwrap(), None);
@@ -243,7 +244,7 @@ pub async fn first_sign_ins_at_once_open_one_account(store: Arc<dyn Store>) {
             id: session(number),
             expires_at: NOW.after(DAY),
         };
-        store.answer(answer, opening, entry(Action::SignIn, NOW)).await.unwrap()
+        store.answer(answer, opening, entry(Action::SignIn, NOW), vec![]).await.unwrap()
     })
     .await;
 
@@ -255,5 +256,5 @@ pub async fn first_sign_ins_at_once_open_one_account(store: Arc<dyn Store>) {
 async fn refuse(store: &Arc<dyn Store>, number: usize) -> CodeOutcome {
     let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now: NOW };
     let entry = Entry { account: None, session: None, ..entry(Action::SignIn, NOW) };
-    store.answer(answer, Opening::Refused, entry).await.unwrap()
+    store.answer(answer, Opening::Refused, entry, vec![]).await.unwrap()
 }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use agentkeys_types::Timestamp;
 
-use super::sample::{MINUTE, NOW, at_once, count, entry, limit, recorded, request, seconds, sign_in};
-use crate::{Action, Begun, Limit, Recorded, Store};
+use super::sample::{
+    MINUTE, NOW, RIGHT, WRONG, account, at_once, begin, count, entry, limit, opening, recorded, request, seconds,
+    sign_in,
+};
+use crate::{Action, Begun, CodeAnswer, CodeOutcome, Limit, Recorded, Store};
 
 /// However many at once, for entries and for sign-ins.
 pub async fn a_limit_is_never_exceeded_by_many_at_once(store: Arc<dyn Store>) {
@@ -101,6 +104,33 @@ pub async fn a_limited_sign_in_is_not_kept(store: Arc<dyn Store>) {
     assert_eq!(store.find_email_sign_in(request(1)).await.unwrap(), None);
 }
 
+/// The code still works once the limit opens again, and nothing is recorded before.
+pub async fn a_limited_answer_changes_nothing(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+    for code_hash in [RIGHT, WRONG] {
+        let outcome = answer(&store, 1, code_hash, limit("code", 0, MINUTE)).await;
+        assert_eq!(outcome, CodeOutcome::Limited { retry_after: MINUTE });
+    }
+
+    assert!(recorded(&store).await.is_empty());
+    let outcome = answer(&store, 1, RIGHT, limit("code", 1, MINUTE)).await;
+    assert_eq!(outcome, CodeOutcome::Accepted { account: Some(account("ada")) });
+}
+
+/// Whatever comes of it.
+pub async fn every_answer_counts_against_its_limits(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+    let of_four = || limit("code", 4, MINUTE);
+
+    assert_eq!(answer(&store, 1, WRONG, of_four()).await, CodeOutcome::Wrong);
+    assert_eq!(answer(&store, 2, RIGHT, of_four()).await, CodeOutcome::Unknown);
+    let accepted = CodeOutcome::Accepted { account: Some(account("ada")) };
+    assert_eq!(answer(&store, 1, RIGHT, of_four()).await, accepted);
+    assert_eq!(answer(&store, 1, RIGHT, of_four()).await, CodeOutcome::Over);
+
+    assert_eq!(answer(&store, 2, RIGHT, of_four()).await, CodeOutcome::Limited { retry_after: MINUTE });
+}
+
 /// The window lasts at least as long as it should.
 pub async fn stepping_the_clock_back_opens_no_limit(store: Arc<dyn Store>) {
     let limits = [limit("mint", 1, MINUTE)];
@@ -113,4 +143,9 @@ pub async fn stepping_the_clock_back_opens_no_limit(store: Arc<dyn Store>) {
 
 async fn append(store: &Arc<dyn Store>, now: Timestamp, limits: impl Into<Vec<Limit>>) -> Recorded {
     store.append(entry(Action::MintOidcJwt, now), limits.into()).await.unwrap()
+}
+
+async fn answer(store: &Arc<dyn Store>, number: usize, code_hash: [u8; 32], limit: Limit) -> CodeOutcome {
+    let answer = CodeAnswer { request: request(number), code_hash, now: NOW };
+    store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW), vec![limit]).await.unwrap()
 }

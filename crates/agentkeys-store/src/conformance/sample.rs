@@ -83,7 +83,7 @@ pub(super) async fn begin(store: &Arc<dyn Store>, number: usize) {
 pub(super) async fn answer(store: &Arc<dyn Store>, number: usize, code_hash: [u8; 32], now: Timestamp) -> CodeOutcome {
     let answer = CodeAnswer { request: request(number), code_hash, now };
     let entry = Entry { account: None, session: Some(session(number)), ..entry(Action::SignIn, now) };
-    store.answer(answer, opening("ada", number, now), entry).await.unwrap()
+    store.answer(answer, opening("ada", number, now), entry, vec![]).await.unwrap()
 }
 
 pub(super) fn opening(name: &str, number: usize, now: Timestamp) -> Opening {
@@ -105,7 +105,7 @@ pub(super) async fn open_session(store: &Arc<dyn Store>, name: &str, number: usi
     };
     store.begin_email_sign_in(sign_in, vec![]).await.unwrap();
     let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now };
-    let outcome = store.answer(answer, opening(name, number, now), entry(Action::SignIn, now)).await.unwrap();
+    let outcome = store.answer(answer, opening(name, number, now), entry(Action::SignIn, now), vec![]).await.unwrap();
     let CodeOutcome::Accepted { account: Some(account) } = outcome else { panic!("{outcome:?}") };
     account
 }

@@ -51,19 +51,6 @@ pub async fn a_revoked_session_says_since_when(store: Arc<dyn Store>) {
     assert!(!session.stands(NOW));
 }
 
-/// As if it had never been, from the moment of its revocation.
-pub async fn a_revoked_session_is_not_among_the_unrevoked(store: Arc<dyn Store>) {
-    let ada = open_session(&store, "ada", 1, NOW).await;
-    open_session(&store, "ada", 2, NOW).await;
-    assert_eq!(store.find_unrevoked(session(1)).await.unwrap(), store.find_session(session(1)).await.unwrap());
-
-    store.revoke_session(ada, session(1), entry(Action::RevokeSession, NOW)).await.unwrap();
-
-    assert_eq!(store.find_unrevoked(session(1)).await.unwrap(), None);
-    assert_eq!(store.find_unrevoked(session(2)).await.unwrap().unwrap().id, session(2));
-    assert_eq!(store.find_unrevoked(session(3)).await.unwrap(), None);
-}
-
 /// However many at once, and it is recorded once.
 pub async fn a_session_is_revoked_once(store: Arc<dyn Store>) {
     let ada = open_session(&store, "ada", 1, NOW).await;

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{SqliteStore, writer::Change};
 use crate::{DeploymentStore, PinError, StoreError};
@@ -40,12 +40,15 @@ impl DeploymentStore for SqliteStore {
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.writer
             .write(|transaction| {
-                transaction
-                    .connection
-                    .prepare_cached("UPDATE write_probe SET state = 1 - state WHERE id = 1")?
-                    .execute([])?;
+                probe(transaction.connection)?;
                 Ok(Change::Keep(()))
             })
             .await
     }
+}
+
+/// Writes something that changes nothing.
+pub(super) fn probe(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE write_probe SET state = 1 - state")?.execute([])?;
+    Ok(())
 }

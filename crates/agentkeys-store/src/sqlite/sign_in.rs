@@ -1,38 +1,17 @@
-use agentkeys_types::{EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestIdDigest};
+use agentkeys_types::{Identity, KeyThumbprint, OmniAccount, RequestIdDigest};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     SqliteStore,
     columns::Columns,
-    identity_link, limit, session,
+    deployment, identity_link, limit, session,
     writer::{Change, Transaction},
 };
 use crate::{
     Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, Entry, IdentityLink, Limit, MOST_WRONG_CODES,
     Opening, Outcome, SessionRecord, StoreError,
 };
-
-/// The request id of the decoy, a row that stands in for what is not there, so that a miss costs what a hit costs: it
-/// is read, decoded and, where a code is answered, written. No digest is ever all ones.
-macro_rules! decoy {
-    () => {
-        "X'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'"
-    };
-}
-
-/// Finds the row of the request `?1`, or the decoy where there is none: either way the places of both are read.
-macro_rules! asked_or_decoy {
-    () => {
-        concat!(
-            "request = COALESCE((SELECT request FROM email_sign_ins WHERE request = ?1), ",
-            decoy!(),
-            ") AND EXISTS (SELECT 1 FROM email_sign_ins WHERE request = ",
-            decoy!(),
-            ")"
-        )
-    };
-}
 
 #[async_trait]
 impl EmailSignInStore for SqliteStore {
@@ -76,44 +55,38 @@ impl EmailSignInStore for SqliteStore {
     }
 
     async fn find_email_sign_in(&self, request: RequestIdDigest) -> Result<Option<EmailSignIn>, StoreError> {
-        let found = self.readers.read(|connection| {
-            connection
-                .prepare_cached(concat!(
-                    "SELECT request, email, code_hash, client_name, created_at, expires_at, key_thumbprint \
-                     FROM email_sign_ins WHERE ",
-                    asked_or_decoy!()
-                ))?
-                .query_row([request.0], |row| {
-                    Ok(EmailSignIn {
-                        request: row.request(0)?,
-                        email: row.parsed(1)?,
-                        code_hash: row.get(2)?,
-                        client_name: row.get(3)?,
-                        created_at: row.time(4)?,
-                        expires_at: row.time(5)?,
-                        key: row.thumbprint(6)?,
-                    })
-                })
-                .optional()
-        })?;
-        Ok(found.filter(|found| found.request == request))
+        self.readers.read(|connection| find(connection, request))
     }
 
-    async fn answer(&self, answer: CodeAnswer, opening: Opening, entry: Entry) -> Result<CodeOutcome, StoreError> {
+    async fn answer(
+        &self,
+        answer: CodeAnswer,
+        opening: Opening,
+        entry: Entry,
+        limits: Vec<Limit>,
+    ) -> Result<CodeOutcome, StoreError> {
         self.writer
             .write(move |transaction| {
-                let Some(judged) = judge(transaction.connection, &answer)? else {
-                    return Ok(Change::Keep(CodeOutcome::Over));
-                };
-                Ok(Change::Keep(match judged.state.as_str() {
-                    "used" => {
-                        let account = accept(transaction, &answer, opening, entry, judged)?;
+                if let Some(retry_after) = limit::count(transaction.connection, &limits, answer.now)? {
+                    return Ok(Change::Undo(CodeOutcome::Limited { retry_after }));
+                }
+                let state = judge(transaction.connection, &answer)?;
+                Ok(Change::Keep(match state.as_deref() {
+                    Some("used") => {
+                        let account = accept(transaction, &answer, opening, entry)?;
                         CodeOutcome::Accepted { account }
                     }
-                    "expired" => CodeOutcome::Over,
-                    _ => {
-                        transaction.record(&Entry { outcome: Outcome::WrongCode, ..entry })?;
-                        if judged.request == answer.request { CodeOutcome::Wrong } else { CodeOutcome::Unknown }
+                    Some("expired") => CodeOutcome::Over,
+                    Some(_) => {
+                        record_wrong(transaction, entry)?;
+                        CodeOutcome::Wrong
+                    }
+                    None if is_known(transaction.connection, answer.request)? => CodeOutcome::Over,
+                    None => {
+                        // In the place of the sign-in, so that as much goes to the disk.
+                        deployment::probe(transaction.connection)?;
+                        record_wrong(transaction, entry)?;
+                        CodeOutcome::Unknown
                     }
                 }))
             })
@@ -121,42 +94,53 @@ impl EmailSignInStore for SqliteStore {
     }
 }
 
-/// A sign-in that was answered while it waited, and its state from now on.
-struct Judged {
-    request: RequestIdDigest,
-    state: String,
-    email: EmailAddress,
-    client_name: Option<String>,
-    key: Option<KeyThumbprint>,
+/// Finds a sign-in. Where it is not there, its neighbour is read instead, which takes as long.
+fn find(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<Option<EmailSignIn>> {
+    let found = connection
+        .prepare_cached(
+            "SELECT request, email, code_hash, client_name, created_at, expires_at, key_thumbprint \
+             FROM email_sign_ins WHERE request <= ?1 ORDER BY request DESC LIMIT 1",
+        )?
+        .query_row([request.0], |row| {
+            Ok(EmailSignIn {
+                request: row.request(0)?,
+                email: row.parsed(1)?,
+                code_hash: row.get(2)?,
+                client_name: row.get(3)?,
+                created_at: row.time(4)?,
+                expires_at: row.time(5)?,
+                key: row.thumbprint(6)?,
+            })
+        })
+        .optional()?;
+    Ok(found.filter(|found| found.request == request))
 }
 
-/// Decides on a code, for a sign-in that still waits; for an unknown one the decoy is answered, never rightly.
-fn judge(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<Option<Judged>> {
+/// Decides on a code, for a sign-in that still waits: its state from now on.
+fn judge(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<Option<String>> {
     connection
-        .prepare_cached(concat!(
+        .prepare_cached(
             "UPDATE email_sign_ins SET \
-                 state = CASE WHEN request <> ?1 THEN 'waiting' \
-                              WHEN expires_at <= ?3 THEN 'expired' \
+                 state = CASE WHEN expires_at <= ?3 THEN 'expired' \
                               WHEN code_hash = ?2 THEN 'used' \
                               WHEN wrong_codes + 1 >= ?4 THEN 'tried_too_often' \
                               ELSE 'waiting' END, \
-                 wrong_codes = CASE WHEN request <> ?1 THEN 1 - wrong_codes \
-                                    WHEN expires_at <= ?3 OR code_hash = ?2 THEN wrong_codes \
-                                    ELSE wrong_codes + 1 END \
-             WHERE ",
-            asked_or_decoy!(),
-            " AND state = 'waiting' RETURNING request, state, email, client_name, key_thumbprint"
-        ))?
+                 wrong_codes = wrong_codes + CASE WHEN expires_at <= ?3 OR code_hash = ?2 THEN 0 ELSE 1 END \
+             WHERE request = ?1 AND state = 'waiting' RETURNING state",
+        )?
         .query_row(params![answer.request.0, answer.code_hash, answer.now.as_unix(), MOST_WRONG_CODES], |row| {
-            Ok(Judged {
-                request: row.request(0)?,
-                state: row.get(1)?,
-                email: row.parsed(2)?,
-                client_name: row.get(3)?,
-                key: row.thumbprint(4)?,
-            })
+            row.get(0)
         })
         .optional()
+}
+
+fn is_known(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM email_sign_ins WHERE request = ?1")?.exists([request.0])
+}
+
+/// Records a wrong code, which opens no session.
+fn record_wrong(transaction: &mut Transaction<'_>, entry: Entry) -> rusqlite::Result<()> {
+    transaction.record(&Entry { outcome: Outcome::WrongCode, session: None, ..entry })
 }
 
 /// Opens what the right code opens, and records it.
@@ -165,10 +149,10 @@ fn accept(
     answer: &CodeAnswer,
     opening: Opening,
     entry: Entry,
-    waited: Judged,
 ) -> rusqlite::Result<Option<OmniAccount>> {
-    let Judged { email, client_name, key, .. } = waited;
     let connection = transaction.connection;
+    let waited = find(connection, answer.request)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let EmailSignIn { email, client_name, key, .. } = waited;
     let now = answer.now;
     let (account, outcome) = match opening {
         Opening::Refused => (identity_link::find(connection, &Identity::email(email))?, Outcome::NotAllowed),

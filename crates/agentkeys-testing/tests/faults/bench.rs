@@ -164,7 +164,7 @@ impl Bench {
         let text = format!(
             "issuer = \"http://{issuer}\"\n\
              [limits]\nmails_per_address_and_hour = {most}\nmails_per_source_and_hour = {most}\nmails_per_hour = {most}\n\
-             mints_per_account_and_minute = {most}\n\
+             codes_per_source_and_hour = {most}\nmints_per_account_and_minute = {most}\n\
              [mail]\nsmtp = \"smtp://{smtp}\"\n{credentials}"
         );
         fs::write(self.config_file(), text).unwrap();
