@@ -21,6 +21,8 @@ macro_rules! decoy {
     };
 }
 
+pub(super) use decoy;
+
 /// Finds the row of the request `?1`, or the decoy where there is none: either way the places of both are read.
 macro_rules! asked_or_decoy {
     () => {
