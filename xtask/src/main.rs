@@ -10,6 +10,7 @@ mod e2e;
 mod invocation;
 mod parts;
 mod repository;
+mod revocation;
 mod rotation;
 mod runner;
 mod test;
@@ -35,6 +36,8 @@ enum Xtask {
     Docs(docs::Docs),
     /// The real binaries, end to end
     E2e,
+    /// 5,000 sessions revoked while in use, a crash and a restore: nothing accepts them
+    Revocation(revocation::Revocation),
     /// Signing keys that change every 5 s for 10 min, under load: nobody may notice
     Rotation(rotation::Rotation),
     /// Get and start the real parts, then `check`, then every test
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Xtask::Check => check::run(&workspace),
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e => e2e::run(&workspace),
+        Xtask::Revocation(revocation) => revocation.run(&workspace),
         Xtask::Rotation(rotation) => rotation.run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
         Xtask::Timing(timing) => timing.run(&workspace),
