@@ -11,6 +11,7 @@ mod invocation;
 mod memory_scan;
 mod parts;
 mod repository;
+mod revocation;
 mod rotation;
 mod runner;
 mod test;
@@ -38,6 +39,8 @@ enum Xtask {
     E2e,
     /// What is left of tokens in the memory and the cores of the real binaries, and in their registers
     MemoryScan(memory_scan::MemoryScan),
+    /// 5,000 sessions revoked while in use, a crash and a restore: nothing accepts them
+    Revocation(revocation::Revocation),
     /// Signing keys that change every 5 s for 10 min, under load: nobody may notice
     Rotation(rotation::Rotation),
     /// Get and start the real parts, then `check`, then every test
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e => e2e::run(&workspace),
         Xtask::MemoryScan(scan) => scan.run(&workspace),
+        Xtask::Revocation(revocation) => revocation.run(&workspace),
         Xtask::Rotation(rotation) => rotation.run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
         Xtask::Timing(timing) => timing.run(&workspace),

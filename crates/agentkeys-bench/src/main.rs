@@ -10,6 +10,7 @@ mod empty;
 mod load;
 mod process;
 mod report;
+mod revocation;
 mod rotation;
 mod scenarios;
 mod system;
@@ -32,6 +33,8 @@ enum Bench {
         #[arg(long, default_value_t = 20_000)]
         requests: usize,
     },
+    /// Revokes sessions that are in use, and counts where they are still accepted.
+    Revocation(revocation::Revocation),
     /// Rotates the signing keys again and again while tokens are made and verified, and counts failures.
     Rotation(rotation::Rotation),
     /// Looks whether time tells secrets apart.
@@ -58,6 +61,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Report { bin, requests } => scenarios::run(&bin, requests).await,
+        Bench::Revocation(revocation) => revocation.run().await,
         Bench::Rotation(rotation) => rotation.run().await,
         Bench::Timing { samples, pair } => timing::run(samples, pair).await,
         Bench::Daemon(daemon) => daemon.run().await,

@@ -67,6 +67,19 @@ impl Process {
         self.end();
     }
 
+    /// Asks it to end, and returns when it has.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM)?;
+        for _ in 0..1000 {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::ensure!(status.success(), "it ended with {status}");
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        anyhow::bail!("it did not end within 10 s")
+    }
+
     fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -65,6 +65,15 @@ impl System {
         Ok(Self { broker, ..self })
     }
 
+    /// Has the broker end, something happen to its state, and the broker start again on that.
+    pub(crate) async fn stop_broker_for(self, act: impl FnOnce(&Path) -> std::io::Result<()>) -> anyhow::Result<Self> {
+        let address = self.broker.address;
+        self.broker.stop().await.context("the broker")?;
+        act(&self.state.path().join("broker"))?;
+        let broker = Self::start_broker(&self.bin, self.state.path(), address).await?;
+        Ok(Self { broker, ..self })
+    }
+
     /// The broker's own command, on its settings.
     pub(crate) fn broker_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.bin.join("agentkeys-broker"));

@@ -73,9 +73,9 @@ impl Observer for Steps {
 }
 
 /// Reads codes from the mailbox's page.
-struct Mailbox<'s> {
-    system: &'s System,
-    address: String,
+pub(crate) struct Mailbox<'s> {
+    pub(crate) system: &'s System,
+    pub(crate) address: String,
 }
 
 #[async_trait]

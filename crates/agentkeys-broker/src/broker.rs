@@ -4,7 +4,9 @@ use agentkeys_crypto::{HashKey, HolderCheck, OidcIssuer, SessionIssuer, TokenVer
 use agentkeys_store::Store;
 use agentkeys_types::{ClientId, Clock};
 
-use crate::{AllowList, Config, Issuer, Limits, Mailer, Sessions, signing::Rotating, standing::Standing};
+use crate::{
+    AllowList, Config, Issuer, Limits, Mailer, Sessions, signing::Rotating, standing::Standing, witness::Witness,
+};
 
 /// Signs people in, links their wallets and mints web-identity JWTs. Knows nothing of HTTP.
 ///
@@ -27,6 +29,7 @@ pub struct Broker {
     pub(crate) oidc_issuer: Rotating<OidcIssuer>,
     pub(crate) code_key: HashKey,
     pub(crate) standing: Standing,
+    pub(crate) witness: Witness,
     pub(crate) holders: HolderCheck,
 }
 
@@ -43,7 +46,7 @@ impl Broker {
         config: &Config,
         issuer: Issuer,
         keys: Keys,
-        store: Arc<dyn Store>,
+        (store, witness): (Arc<dyn Store>, Witness),
         mailer: Arc<dyn Mailer>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -63,6 +66,7 @@ impl Broker {
             oidc_issuer: keys.oidc,
             code_key: keys.codes,
             standing: Standing::new(),
+            witness,
             holders: HolderCheck::default(),
         }
     }

@@ -22,6 +22,7 @@ mod siwe;
 mod standing;
 mod start;
 mod wallets;
+mod witness;
 
 pub use allow_list::AllowList;
 pub use broker::Broker;
@@ -36,3 +37,4 @@ pub use sign_in::SignInError;
 pub use siwe::SiweMessage;
 pub use start::{Running, StartError, start, start_with_mailer};
 pub use wallets::WalletError;
+pub use witness::WitnessError;

@@ -56,7 +56,8 @@ impl Broker {
         };
         let entry = self.entry(&caller, Action::RenewSession, format!("session:{}", session.id), source);
         let renewal = self.store.renew_session(request, entry).await?;
-        self.standing.changed();
+        self.standing.changed(session.id);
+        self.witness().await?;
         let (issued_at, expires_at) = match renewal {
             Renewal::Renewed { issued_at, expires_at } => (issued_at, expires_at),
             Renewal::Reused => {
@@ -89,8 +90,8 @@ impl Broker {
             source: Some(source),
         };
         self.store.revoke_session(session.account, session.id, entry).await?;
-        self.standing.changed();
-        Ok(())
+        self.standing.changed(session.id);
+        self.witness().await
     }
 
     /// Notes now and then that a session is in use. Nobody waits for it, and nothing depends on it.

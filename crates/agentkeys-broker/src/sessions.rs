@@ -35,16 +35,19 @@ impl Broker {
     ) -> Result<(), SessionError> {
         let entry = self.entry(caller, Action::RevokeSession, format!("session:{id}"), source);
         let revoked = self.store.revoke_session(caller.session.account, id, entry).await?;
-        self.standing.changed();
+        self.standing.changed(id);
+        self.witness().await?;
         if revoked { Ok(()) } else { Err(SessionError::NotFound) }
     }
 
     /// Revokes every session of the caller's account, the calling one with them.
     pub async fn revoke_all_sessions(&self, caller: &SessionCaller, source: IpAddr) -> Result<(), StoreError> {
         let entry = self.entry(caller, Action::RevokeAllSessions, "sessions".to_owned(), source);
-        self.store.revoke_sessions(caller.session.account, entry).await?;
-        self.standing.changed();
-        Ok(())
+        let revoked = self.store.revoke_sessions(caller.session.account, entry).await?;
+        for id in revoked {
+            self.standing.changed(id);
+        }
+        self.witness().await
     }
 
     /// The session, if it still stands after waiting up to `wait` for that to end.
@@ -53,7 +56,7 @@ impl Broker {
         id: SessionId,
         wait: Duration,
     ) -> Result<Option<SessionRecord>, StoreError> {
-        let mut changes = self.standing.changes();
+        let mut changes = self.standing.changes(id);
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             let session = self.standing.session(&*self.store, id).await?;

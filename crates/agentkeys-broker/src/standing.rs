@@ -1,7 +1,4 @@
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use agentkeys_store::{SessionRecord, Store, StoreError};
 use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
@@ -11,19 +8,21 @@ use tokio::sync::watch;
 /// For how long another broker on the same store may have revoked something before this one sees it.
 const FRESH: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 16_384;
+/// As many as a byte has values.
+const PARTS: usize = 256;
 
 /// Whether sessions and proved wallets still stand: by the store, asked at most once a second for each.
 ///
 /// What this broker itself revokes falls at once: every change opens a new generation, in which nothing that
-/// was read before counts.
+/// was read before counts. So that one change does not make everybody ask anew, ids and accounts fall, by their first
+/// byte, into parts with a generation each.
 #[derive(Debug)]
 pub(crate) struct Standing {
     sessions: Cache<SessionId, Read<Option<SessionRecord>>>,
     wallets: Cache<(OmniAccount, EvmAddress), Read<Timestamp>>,
     /// When the use of a session was noted last.
     noted: Cache<SessionId, Timestamp>,
-    generation: AtomicU64,
-    changes: watch::Sender<()>,
+    generations: Box<[watch::Sender<u64>]>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,15 +38,14 @@ impl Standing {
             sessions: Cache::new(REMEMBERED),
             wallets: Cache::new(REMEMBERED),
             noted: Cache::new(REMEMBERED),
-            generation: AtomicU64::new(0),
-            changes: watch::Sender::new(()),
+            generations: (0..PARTS).map(|_| watch::Sender::new(0)).collect(),
         }
     }
 
     /// The session of this name, whether or not it stands.
     pub(crate) async fn session(&self, store: &dyn Store, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         // Taken before the store is read, so that a change in between makes what was read stale.
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation(id.as_bytes()[0]);
         if let Some(read) = self.sessions.get(&id).filter(|read| read.is_fresh(generation)) {
             return Ok(read.found);
         }
@@ -66,7 +64,7 @@ impl Standing {
         account: OmniAccount,
         address: EvmAddress,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation(account.as_bytes()[0]);
         if let Some(read) = self.wallets.get(&(account, address)).filter(|read| read.is_fresh(generation)) {
             return Ok(Some(read.found));
         }
@@ -87,20 +85,50 @@ impl Standing {
         true
     }
 
-    /// Forgets everything that was read: something has been revoked or unlinked.
-    pub(crate) fn changed(&self) {
-        self.generation.fetch_add(1, Ordering::Release);
-        self.changes.send_replace(());
+    /// Forgets what was read of a session: it has been revoked or renewed.
+    pub(crate) fn changed(&self, id: SessionId) {
+        self.next_generation(id.as_bytes()[0]);
     }
 
-    /// Tells of changes by this broker.
-    pub(crate) fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
+    /// Forgets what was read of an account's wallets: one has been unlinked.
+    pub(crate) fn unlinked(&self, account: OmniAccount) {
+        self.next_generation(account.as_bytes()[0]);
+    }
+
+    /// Tells of changes by this broker to a session, and of some others.
+    pub(crate) fn changes(&self, id: SessionId) -> watch::Receiver<u64> {
+        self.generations[usize::from(id.as_bytes()[0])].subscribe()
+    }
+
+    fn generation(&self, part: u8) -> u64 {
+        *self.generations[usize::from(part)].borrow()
+    }
+
+    fn next_generation(&self, part: u8) {
+        self.generations[usize::from(part)].send_modify(|generation| *generation += 1);
     }
 }
 
 impl<T> Read<T> {
     fn is_fresh(&self, generation: u64) -> bool {
         self.generation == generation && self.at.elapsed() < FRESH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_to_one_session_wakes_whoever_waits_for_it_and_few_others() {
+        let standing = Standing::new();
+        let id = |number: u8| SessionId::from_bytes([number; 16]);
+        let waiting: Vec<_> = (0..=u8::MAX).map(|number| standing.changes(id(number))).collect();
+
+        standing.changed(id(7));
+
+        let woken =
+            |(number, changes): (usize, &watch::Receiver<u64>)| changes.has_changed().unwrap().then_some(number);
+        assert_eq!(waiting.iter().enumerate().filter_map(woken).collect::<Vec<_>>(), [7]);
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     broker::Keys,
     key_watch::{KeyFolder, KeyWatch, Seen},
     routes,
+    witness::{Witness, WitnessError},
 };
 
 /// Why a broker did not start.
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Whether the store is an older copy cannot be told.
+    #[error("whether the store is an older copy cannot be told: {0}")]
+    Witness(#[from] WitnessError),
 }
 
 /// How often the store forgets what has long been over.
@@ -53,7 +57,7 @@ pub struct Running {
     broker: Arc<Broker>,
     keys: Arc<KeyWatch>,
     /// Ends with the broker.
-    _background: JoinSet<()>,
+    background: JoinSet<()>,
     server: agentkeys_http::Running,
     metrics: agentkeys_http::Running,
 }
@@ -80,9 +84,13 @@ impl Running {
     }
 
     /// Stops listening, and returns when the answers under way have left.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.server.stop().await;
         self.metrics.stop().await;
+        self.background.shutdown().await;
+        if let Err(error) = self.broker.witness().await {
+            tracing::warn!(%error, "what was recorded last is not witnessed");
+        }
     }
 }
 
@@ -111,18 +119,21 @@ pub async fn start_with_mailer(
     pin_deployment(&*store, &config).await?;
     let folder = KeyFolder::new(&config, Arc::clone(&clock));
     let (keys, seen) = open_keys(&config, &folder)?;
-    let broker = Arc::new(Broker::new(&config, issuer, keys, store, mailer, clock));
+    let witness = Witness::open(&config.keys_folder(), &*store, clock.now()).await?;
+    let broker = Arc::new(Broker::new(&config, issuer, keys, (store, witness), mailer, clock));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 
     let nonces = Arc::clone(&broker);
     server.give_nonces(Arc::new(move || nonces.dpop_nonce()));
     let mut background = JoinSet::new();
     background.spawn(purge_now_and_then(Arc::clone(&broker)));
+    let witness = Arc::clone(&broker);
+    background.spawn(async move { witness.witness_every_second().await });
     let keys = Arc::new(KeyWatch::new(Arc::clone(&broker), folder, seen));
     background.spawn(Arc::clone(&keys).look_every_second());
     let server = server.serve(routes::router(Arc::clone(&broker)));
     let metrics = metrics.serve(metrics_router(metrics_handle));
-    Ok(Running { broker, keys, _background: background, server, metrics })
+    Ok(Running { broker, keys, background, server, metrics })
 }
 
 /// Lets the store forget what has long been over, at once and then every ten minutes.

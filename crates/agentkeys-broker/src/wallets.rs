@@ -100,7 +100,8 @@ impl Broker {
     ) -> Result<(), WalletError> {
         let entry = self.entry(caller, Action::UnlinkWallet, format!("wallet:{}", address.to_lowercase()), source);
         let unlinked = self.store.unlink_wallet(caller.session.account, address, entry).await?;
-        self.standing.changed();
+        self.standing.unlinked(caller.session.account);
+        self.witness().await?;
         if unlinked { Ok(()) } else { Err(WalletError::NotLinked) }
     }
 

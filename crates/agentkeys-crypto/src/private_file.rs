@@ -71,6 +71,17 @@ pub fn read_or_create(path: &Path, make: impl FnOnce() -> Zeroizing<Vec<u8>>) ->
     }
 }
 
+/// Writes a file over whatever is there, and returns once it is on disk: whoever opens it finds all of the old or the
+/// new content. Only one may do so at a time.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    create_folder(folder_of(path))?;
+    let draft = path.with_extension("new");
+    // One that a crash has left.
+    remove(&draft)?;
+    write_synced(&draft, bytes)?;
+    rename(&draft, path)
+}
+
 /// Renames a file over another, and returns once that is on disk: whoever opens `to` finds the one or the other.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
@@ -131,6 +142,20 @@ mod tests {
         assert_eq!((first.as_slice(), second.as_slice()), (&b"one"[..], &b"one"[..]));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_whatever_a_crash_has_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inner/state");
+        replace(&path, b"a longer one").unwrap();
+        fs::write(path.with_extension("new"), b"half").unwrap();
+
+        replace(&path, b"two").unwrap();
+
+        assert_eq!(read(&path).unwrap().as_slice(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 

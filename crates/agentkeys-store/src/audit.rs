@@ -10,6 +10,8 @@ use crate::{Limit, StoreError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
+    /// The store was an older copy, and everything that it held open was ended.
+    DetectRestore,
     /// An identity was linked to an account.
     LinkIdentity,
     /// A wallet was linked to an account.
@@ -36,6 +38,7 @@ impl Action {
     /// The action as it is recorded.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::DetectRestore => "restore_detected",
             Self::LinkIdentity => "link_identity",
             Self::LinkWallet => "link_wallet",
             Self::MintOidcJwt => "mint_oidc_jwt",
@@ -188,6 +191,15 @@ pub fn verify_chain(previous: [u8; 32], entries: &[RecordedEntry]) -> Result<[u8
     Ok(hash)
 }
 
+/// The place and the hash of an entry, by which it and all before it are known; of no entry, zeroes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// As [`RecordedEntry::sequence`].
+    pub sequence: u64,
+    /// As [`RecordedEntry::hash`].
+    pub hash: [u8; 32],
+}
+
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
@@ -211,4 +223,7 @@ pub trait AuditStore: Send + Sync {
 
     /// The entries after `sequence`, in order, `most` of them at most.
     async fn entries_after(&self, sequence: u64, most: u32) -> Result<Vec<RecordedEntry>, StoreError>;
+
+    /// Where the record ends: nothing that was recorded before this was asked for comes after it.
+    async fn head(&self) -> Result<Head, StoreError>;
 }

@@ -18,6 +18,7 @@ pub mod email_sign_ins;
 pub mod identity_links;
 pub mod limits;
 pub mod purging;
+pub mod restores;
 mod sample;
 pub mod sessions;
 pub mod wallet_links;
@@ -33,6 +34,7 @@ macro_rules! conformance {
                 entries_are_read_back_in_order_as_they_were_written,
                 entries_are_read_in_pages,
                 an_empty_record_has_no_entries,
+                the_head_is_the_last_entry,
                 concurrent_appends_leave_one_unbroken_chain,
                 changes_of_every_kind_share_the_chain,
             }
@@ -100,6 +102,13 @@ macro_rules! conformance {
                 what_is_not_long_over_is_kept,
                 more_than_one_step_is_forgotten,
                 what_lasts_is_never_forgotten,
+            }
+            restores {
+                every_session_ends,
+                open_sign_ins_and_challenges_end,
+                signing_in_goes_on_after_everything_ended,
+                an_end_of_everything_is_recorded,
+                a_session_is_ended_once,
             }
             sessions {
                 an_unknown_session_is_not_found,

@@ -12,17 +12,19 @@ mod deployment;
 mod identity_link;
 mod limit;
 mod purge;
+mod restore;
 mod session;
 mod sign_in;
 mod sqlite;
 mod wallet_link;
 
-pub use audit::{Action, AuditStore, BrokenChain, Entry, Outcome, Recorded, RecordedEntry, verify_chain};
+pub use audit::{Action, AuditStore, BrokenChain, Entry, Head, Outcome, Recorded, RecordedEntry, verify_chain};
 pub use challenge::{Challenge, ChallengeStore, MOST_WRONG_SIGNATURES, Proof};
 pub use deployment::{DeploymentStore, PinError};
 pub use identity_link::{IdentityLink, IdentityLinkStore, Linking};
 pub use limit::Limit;
 pub use purge::{FLOWS_KEPT, PurgeStore, SESSIONS_KEPT};
+pub use restore::RestoreStore;
 pub use session::{RENEWAL_REPEATS, Renewal, RenewalRequest, SessionRecord, SessionStore};
 pub use sign_in::{Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, MOST_WRONG_CODES, Opening};
 pub use sqlite::SqliteStore;
@@ -41,6 +43,7 @@ pub trait Store:
     + EmailSignInStore
     + IdentityLinkStore
     + PurgeStore
+    + RestoreStore
     + SessionStore
     + WalletLinkStore
     + std::fmt::Debug
@@ -54,6 +57,7 @@ impl<S> Store for S where
         + EmailSignInStore
         + IdentityLinkStore
         + PurgeStore
+        + RestoreStore
         + SessionStore
         + WalletLinkStore
         + std::fmt::Debug

@@ -8,6 +8,7 @@ mod migrations;
 mod open;
 mod purge;
 mod readers;
+mod restore;
 mod session;
 mod sign_in;
 mod wallet_link;

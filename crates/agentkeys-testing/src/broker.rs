@@ -48,8 +48,27 @@ impl TestBroker {
     /// Stops the broker and starts it again on the same state and under the same issuer.
     #[must_use]
     pub async fn restart(self) -> Self {
+        self.restart_after(async |_| {}).await
+    }
+
+    /// As [`TestBroker::restart`], with something that happens to the files of the state in between.
+    ///
+    /// Waits until the store is closed and all in one file; so no other broker may have it open.
+    #[must_use]
+    pub async fn restart_with_files(self, act: impl FnOnce(&Path)) -> Self {
+        self.restart_after(async |state| {
+            while state.join("agentkeys.db-wal").exists() {
+                tokio::task::yield_now().await;
+            }
+            act(state);
+        })
+        .await
+    }
+
+    async fn restart_after(self, act: impl AsyncFnOnce(&Path)) -> Self {
         let issuer = self.running.broker().issuer().clone();
         self.running.stop().await;
+        act(self.state.path()).await;
         let config = Config { issuer: Some(issuer), ..self.config };
         let running = agentkeys_broker::start(config.clone(), self.clock.clone()).await.expect("the broker starts");
         Self { config, running, ..self }

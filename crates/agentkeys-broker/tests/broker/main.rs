@@ -13,6 +13,7 @@ mod linking;
 mod mint_oidc_jwt;
 mod operations;
 mod renewal;
+mod restore;
 mod sessions;
 mod tokens;
 mod wallet;

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::sample::{
     MINUTE, NOW, RIGHT, account, answer, at_once, begin, challenged, email, entry, recorded, session, wallet,
 };
-use crate::{Action, Entry, IdentityLink, Outcome, Recorded, Store};
+use crate::{Action, Entry, Head, IdentityLink, Outcome, Recorded, Store};
 
 /// Every field comes back.
 pub async fn entries_are_read_back_in_order_as_they_were_written(store: Arc<dyn Store>) {
@@ -57,6 +57,20 @@ pub async fn entries_are_read_in_pages(store: Arc<dyn Store>) {
 /// Nothing was done yet.
 pub async fn an_empty_record_has_no_entries(store: Arc<dyn Store>) {
     assert!(recorded(&store).await.is_empty());
+}
+
+/// As soon as it is recorded, of whatever kind.
+pub async fn the_head_is_the_last_entry(store: Arc<dyn Store>) {
+    assert_eq!(store.head().await.unwrap(), Head::default());
+
+    for number in 1..=3 {
+        begin(&store, number).await;
+        answer(&store, number, RIGHT, NOW).await;
+        store.append(entry(Action::MintOidcJwt, NOW), vec![]).await.unwrap();
+
+        let last = recorded(&store).await.pop().unwrap();
+        assert_eq!(store.head().await.unwrap(), Head { sequence: last.sequence, hash: last.hash });
+    }
 }
 
 /// Sequences have no gaps, and each hash follows from the one before.

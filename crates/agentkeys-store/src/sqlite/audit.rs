@@ -8,17 +8,10 @@ use super::{
     limit,
     writer::Change,
 };
-use crate::{AuditStore, Entry, Limit, Recorded, RecordedEntry, StoreError};
-
-/// The last entry of the chain.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Head {
-    sequence: u64,
-    hash: [u8; 32],
-}
+use crate::{AuditStore, Entry, Head, Limit, Recorded, RecordedEntry, StoreError};
 
 impl Head {
-    /// Reads it.
+    /// Reads that of the whole record.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         connection
             .prepare_cached("SELECT sequence, hash FROM audit_entries ORDER BY sequence DESC LIMIT 1")?
@@ -90,6 +83,10 @@ impl AuditStore for SqliteStore {
                 .query_map(params![sequence, most], recorded_entry)?
                 .collect()
         })
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.readers.read(Head::load)
     }
 }
 

@@ -9,8 +9,8 @@ use agentkeys_commit::Groups;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{audit::Head, open::failed};
-use crate::{Entry, StoreError};
+use super::open::failed;
+use crate::{Entry, Head, StoreError};
 
 /// How many jobs share one commit at most.
 const LARGEST_GROUP: usize = 256;

@@ -12,6 +12,7 @@ mod client;
 mod disk_full;
 mod kill;
 mod leaks;
+mod revocation;
 mod rotation;
 #[cfg(target_os = "linux")]
 mod small_disk;

@@ -1,0 +1,72 @@
+//! [`RestoreStore`](crate::RestoreStore).
+
+use std::sync::Arc;
+
+use super::sample::{
+    MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, challenged, count, entry, open_session, outcomes,
+    session, wallet,
+};
+use crate::{Action, CodeOutcome, Proof, Store};
+
+/// Those of every account, from that time on; one that was revoked before keeps its own time.
+pub async fn every_session_ends(store: Arc<dyn Store>) {
+    let ada = open_session(&store, "ada", 1, NOW).await;
+    open_session(&store, "ada", 2, NOW).await;
+    let mallory = open_session(&store, "mallory", 3, NOW).await;
+    store.revoke_session(ada, session(1), entry(Action::RevokeSession, NOW)).await.unwrap();
+
+    let ended = store.end_everything(entry(Action::DetectRestore, NOW.after(MINUTE))).await.unwrap();
+
+    assert_eq!(ended, 2);
+    for (number, minutes) in [(1, 0), (2, 1), (3, 1)] {
+        assert_eq!(store.find_unrevoked(session(number)).await.unwrap(), None);
+        let session = store.find_session(session(number)).await.unwrap().unwrap();
+        assert_eq!(session.revoked_at, Some(NOW.after(minutes * MINUTE)));
+    }
+    assert!(store.sessions(mallory, NOW).await.unwrap().is_empty());
+}
+
+/// Whoever answers hears that they are over, and what was never asked for is as unknown as before.
+pub async fn open_sign_ins_and_challenges_end(store: Arc<dyn Store>) {
+    begin(&store, 1).await;
+    let challenge = challenged(&store, 1, "ada", wallet(1)).await;
+
+    store.end_everything(entry(Action::DetectRestore, NOW)).await.unwrap();
+
+    assert_eq!(answer(&store, 1, RIGHT, NOW).await, CodeOutcome::Over);
+    let proof = store.prove(challenge.request, challenge.session, entry(Action::ProveWallet, NOW)).await.unwrap();
+    assert_eq!(proof, Proof::Expired);
+    assert_eq!(answer(&store, 2, WRONG, NOW).await, CodeOutcome::Unknown);
+}
+
+/// As the account that it always was.
+pub async fn signing_in_goes_on_after_everything_ended(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+    store.end_everything(entry(Action::DetectRestore, NOW)).await.unwrap();
+
+    assert_eq!(open_session(&store, "ada", 2, NOW).await, account("ada"));
+
+    assert!(store.find_unrevoked(session(2)).await.unwrap().is_some());
+}
+
+/// Also where nothing was open.
+pub async fn an_end_of_everything_is_recorded(store: Arc<dyn Store>) {
+    assert_eq!(store.end_everything(entry(Action::DetectRestore, NOW)).await.unwrap(), 0);
+
+    assert_eq!(outcomes(&store).await, [("restore_detected".to_owned(), "done".to_owned())]);
+}
+
+/// However many at once, and each is recorded.
+pub async fn a_session_is_ended_once(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+
+    let ended =
+        at_once(
+            &store,
+            |store, _| async move { store.end_everything(entry(Action::DetectRestore, NOW)).await.unwrap() },
+        )
+        .await;
+
+    assert_eq!(count(&ended, &1), 1);
+    assert_eq!(outcomes(&store).await.len(), 1 + ended.len());
+}
