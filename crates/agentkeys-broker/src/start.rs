@@ -111,6 +111,8 @@ pub async fn start_with_mailer(
     pin_deployment(&*store, &config).await?;
     let folder = KeyFolder::new(&config, Arc::clone(&clock));
     let (keys, seen) = open_keys(&config, &folder)?;
+    // This thread may only wait from here on, and would keep what reading the keys has left on its stack.
+    agentkeys_memory::clear_residue();
     let broker = Arc::new(Broker::new(&config, issuer, keys, store, mailer, clock));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 
