@@ -114,7 +114,13 @@ impl KeyWatch {
         let (folder, state) = (self.folder.clone(), seen.state.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let is_same = FolderState::of(&folder.path)? == state;
-            if is_same && !is_over { Ok(None) } else { folder.reopen().map(Some) }
+            if is_same && !is_over {
+                return Ok(None);
+            }
+            let reopened = folder.reopen();
+            // This thread only waits from here on, and would keep what reading the keys has left on its stack.
+            agentkeys_memory::clear_residue();
+            reopened.map(Some)
         });
         match opened.await {
             Ok(Ok(None)) => seen.complaint = None,

@@ -119,6 +119,8 @@ pub async fn start_with_mailer(
     pin_deployment(&*store, &config).await?;
     let folder = KeyFolder::new(&config, Arc::clone(&clock));
     let (keys, seen) = open_keys(&config, &folder)?;
+    // This thread may only wait from here on, and would keep what reading the keys has left on its stack.
+    agentkeys_memory::clear_residue();
     let witness = Witness::open(&config.keys_folder(), &*store, clock.now()).await?;
     let broker = Arc::new(Broker::new(&config, issuer, keys, (store, witness), mailer, clock));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");

@@ -3,7 +3,7 @@ use std::{process::ExitCode, time::Duration};
 use agentkeys_client::{Exit, ProfileName, ServerUrl, StoreChoice, StoreKey};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{commands, duration, failure::Failure, output::Output};
+use crate::{commands, duration, error::CliError, failure::Failure, output::Output};
 
 /// Credentials for AI agents that live for minutes, from one sign-in by a person.
 #[derive(Debug, Parser)]
@@ -144,6 +144,15 @@ impl Command {
             #[cfg(feature = "dev")]
             Self::Serve(_) => true,
             _ => false,
+        }
+    }
+
+    /// Takes the secrets that it needs out of the environment, before there are threads.
+    pub(crate) fn take_secrets(&mut self) -> Result<(), CliError> {
+        match self {
+            #[cfg(feature = "dev")]
+            Self::Dev(args) => Ok(args.take_master_secret()?),
+            _ => Ok(()),
         }
     }
 

@@ -11,10 +11,11 @@ mod state;
 mod system;
 mod try_it;
 
-use std::{ffi::OsString, io, time::Instant};
+use std::{ffi::OsString, io, sync::Arc, time::Instant};
 
 use agentkeys_client::{AwsSettings, Binding, EmailSignIn, Flow, ProfileName, Role, SignerClient, SignerTrust, Walked};
 use agentkeys_daemon::{Daemon, DaemonConfig};
+use agentkeys_mock_server::dev_key_service::DevKeyService;
 use agentkeys_types::EmailAddress;
 use clap::Args;
 
@@ -42,15 +43,27 @@ pub(crate) struct DevArgs {
     /// A program to run with the credentials in its environment, after `--`
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+
+    /// From the environment, if there was one in it.
+    #[arg(skip)]
+    keys: Option<Arc<DevKeyService>>,
 }
 
 impl DevArgs {
+    /// To be called before there are threads.
+    pub(crate) fn take_master_secret(&mut self) -> Result<(), DevError> {
+        let keys = DevKeyService::from_env().map_err(|error| DevError::part("signer")(error.into()))?;
+        self.keys = keys.map(Arc::new);
+        agentkeys_memory::clear_residue();
+        Ok(())
+    }
+
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<u8, CliError> {
         let screen = Screen::new(output, !self.command.is_empty());
         let state = State::lock(context.places.state().join("dev"))?;
         let mut notes = Vec::new();
         let addresses = self.ports.choose(|note| notes.push(note))?;
-        let system = System::start(&state, addresses, context.clock.clone()).await?;
+        let system = System::start(&state, addresses, self.keys.clone(), context.clock.clone()).await?;
         screen.header(&notes, &system, &state);
 
         let mut report = Report::new(screen);

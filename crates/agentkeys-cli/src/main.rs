@@ -41,11 +41,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(closed: io::Result<()>, cli: Cli, output: &Output) -> Result<u8, Failure> {
+fn run(closed: io::Result<()>, mut cli: Cli, output: &Output) -> Result<u8, Failure> {
     if !cli.command.serves_many() {
         agentkeys_memory::keep_secrets_apart();
     }
     logging::start(&cli, output)?;
+    cli.command.take_secrets().map_err(|error| Failure::of(&error, None))?;
     let runtime = closed.and_then(|()| runtime()).map_err(|error| Failure::of(&error.into(), None))?;
     runtime.block_on(commands::run(cli, output))
 }

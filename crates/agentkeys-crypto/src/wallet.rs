@@ -1,5 +1,6 @@
 use std::fmt;
 
+use agentkeys_memory::Secret;
 use agentkeys_types::{EvmAddress, OmniAccount};
 use hkdf::Hkdf;
 use secp256k1::{
@@ -8,7 +9,7 @@ use secp256k1::{
 };
 use sha2::Sha256;
 use sha3::{Digest, Keccak256};
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, Zeroizing};
 
 const INFO: &[u8] = b"agentkeys-evm-wallet-v1:";
 
@@ -23,17 +24,18 @@ pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
     Keccak256::digest(bytes).into()
 }
 
-/// The root of every wallet. Kept as the HKDF pseudo-random key only, and wiped when dropped.
-#[derive(ZeroizeOnDrop)]
+/// The root of every wallet. Kept as the HKDF pseudo-random key only, where no other process can read it.
 pub struct MasterSecret {
-    pseudo_random_key: [u8; 32],
+    pseudo_random_key: Secret,
 }
 
 impl MasterSecret {
     /// Takes the 32-byte master secret (HKDF-Extract with no salt, RFC 5869 section 2.2).
     pub fn new(secret: &[u8; 32]) -> Self {
-        let (pseudo_random_key, _) = Hkdf::<Sha256>::extract(None, secret);
-        Self { pseudo_random_key: pseudo_random_key.into() }
+        let (mut extracted, _) = Hkdf::<Sha256>::extract(None, secret);
+        let pseudo_random_key = Secret::apart(extracted.to_vec().into());
+        extracted.zeroize();
+        Self { pseudo_random_key }
     }
 
     /// The wallet of `account`.
@@ -42,7 +44,7 @@ impl MasterSecret {
     ///
     /// Never in practice: 256 hashes in a row would have to be no valid key.
     pub fn derive_wallet(&self, account: &OmniAccount) -> Wallet {
-        let hkdf = Hkdf::<Sha256>::from_prk(&self.pseudo_random_key).expect("32 bytes are a whole hash");
+        let hkdf = Hkdf::<Sha256>::from_prk(self.pseudo_random_key.expose()).expect("32 bytes are a whole hash");
         std::iter::once(None)
             .chain((1..=u8::MAX).map(Some))
             .find_map(|counter| {

@@ -34,7 +34,14 @@ impl Secret {
     ///
     /// It never fails: where there is no better place, it is the heap.
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
-        Self(Arc::new(if APART.load(Ordering::Relaxed) { Place::apart(bytes) } else { Place::Heap(bytes) }))
+        if APART.load(Ordering::Relaxed) { Self::apart(bytes) } else { Self(Arc::new(Place::Heap(bytes))) }
+    }
+
+    /// As [`Secret::new`], in pages of its own also where the process does not keep all of its secrets apart.
+    ///
+    /// For the few that a server holds for as long as it runs.
+    pub fn apart(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(Arc::new(Place::apart(bytes)))
     }
 
     /// The bytes, for the one use that needs them.
@@ -123,7 +130,7 @@ mod tests {
     #[test]
     fn a_secret_kept_apart_reads_back_also_where_it_is_empty() {
         for bytes in [&b""[..], b"a", &[7; 10_000]] {
-            let secret = Secret(Arc::new(Place::apart(bytes.to_vec().into())));
+            let secret = Secret::apart(bytes.to_vec().into());
 
             assert_eq!(secret.expose(), bytes);
         }

@@ -1,11 +1,12 @@
 //! DEV ONLY: wallet keys from a secret in the environment. Keep no funds on them.
 //!
-//! Whoever reads the environment of this process, its memory or a core dump can sign for every wallet.
+//! Whoever reads the environment from which this process was started can sign for every wallet.
 //! A signer that others rely on is the TEE worker, which never shows its master secret to anyone.
 
-use std::{env, fmt, path::Path};
+use std::{fmt, io, path::Path};
 
 use agentkeys_crypto::{EvmSignature, MasterSecret, Wallet, private_file, random};
+use agentkeys_memory::take_variable;
 use agentkeys_signer::{KeysUnavailable, WalletKeys};
 use agentkeys_types::{EvmAddress, OmniAccount};
 use zeroize::Zeroizing;
@@ -19,10 +20,13 @@ pub const MASTER_SECRET_VARIABLE: &str = "DEV_KEY_SERVICE_MASTER_SECRET";
 pub enum DevKeyError {
     /// DEV ONLY: the file that keeps the master secret could not be used.
     #[error("the development master secret could not be kept: {0}")]
-    File(#[from] std::io::Error),
+    File(#[source] io::Error),
     /// DEV ONLY: the variable or file holds something else.
     #[error("{0} must be 64 hex digits")]
     Malformed(&'static str),
+    /// DEV ONLY: the environment could not be changed.
+    #[error("the development master secret could not be taken out of the environment: {0}")]
+    Taking(#[source] io::Error),
 }
 
 /// DEV ONLY: derives wallets from a master secret that the environment or a file holds.
@@ -44,26 +48,24 @@ impl DevKeyService {
         Self { master_secret: Some(MasterSecret::new(master_secret)) }
     }
 
-    /// DEV ONLY: derives from the 64 hex digits in `DEV_KEY_SERVICE_MASTER_SECRET`; disabled without it.
+    /// DEV ONLY: derives from the 64 hex digits in `DEV_KEY_SERVICE_MASTER_SECRET`, which are then no longer there;
+    /// none without it.
+    ///
+    /// To be called in `main`, before there are threads.
     ///
     /// # Errors
     ///
     /// When the variable holds anything else, also nothing at all.
-    pub fn from_env() -> Result<Self, DevKeyError> {
-        Ok(Self::found_in_env()?.unwrap_or_else(|| {
-            tracing::warn!("DEV ONLY: the signer is disabled: {MASTER_SECRET_VARIABLE} is not set");
-            Self::disabled()
-        }))
+    pub fn from_env() -> Result<Option<Self>, DevKeyError> {
+        let Some(text) = take_variable(MASTER_SECRET_VARIABLE).map_err(DevKeyError::Taking)? else { return Ok(None) };
+        let secret = parse(text.expose()).ok_or(DevKeyError::Malformed(MASTER_SECRET_VARIABLE))?;
+        Ok(Some(Self::from_bytes(&secret)))
     }
 
-    /// DEV ONLY: derives from `DEV_KEY_SERVICE_MASTER_SECRET`, or, without it, from the secret that `file`
-    /// keeps, made there at first.
-    pub fn from_env_or_file(file: &Path) -> Result<Self, DevKeyError> {
-        if let Some(service) = Self::found_in_env()? {
-            return Ok(service);
-        }
+    /// DEV ONLY: derives from the secret that `file` keeps, made there at first.
+    pub fn from_file(file: &Path) -> Result<Self, DevKeyError> {
         let make = || Zeroizing::new(Zeroizing::new(hex::encode(*Zeroizing::new(random::<32>()))).as_bytes().to_vec());
-        let text = private_file::read_or_create(file, make)?;
+        let text = private_file::read_or_create(file, make).map_err(DevKeyError::File)?;
         parse(&text)
             .map(|secret| Self::from_bytes(&secret))
             .ok_or(DevKeyError::Malformed("the development master secret"))
@@ -77,18 +79,6 @@ impl DevKeyService {
     /// DEV ONLY: the account's EIP-191 signature of any message at all; `None` while disabled.
     pub fn sign_eip191(&self, omni_account: &OmniAccount, message: &[u8]) -> Option<EvmSignature> {
         Some(self.derive_keypair(omni_account)?.sign_eip191(message))
-    }
-
-    fn found_in_env() -> Result<Option<Self>, DevKeyError> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one secret that is a variable: clap would keep and print it"
-        )]
-        let found = env::var_os(MASTER_SECRET_VARIABLE);
-        let Some(found) = found else { return Ok(None) };
-        let text = Zeroizing::new(found.into_encoded_bytes());
-        let secret = parse(&text).ok_or(DevKeyError::Malformed(MASTER_SECRET_VARIABLE))?;
-        Ok(Some(Self::from_bytes(&secret)))
     }
 }
 
@@ -165,8 +155,8 @@ mod tests {
         let file = folder.path().join("master-secret");
         let account = ADA.parse().unwrap();
 
-        let first = DevKeyService::from_env_or_file(&file).unwrap();
-        let second = DevKeyService::from_env_or_file(&file).unwrap();
+        let first = DevKeyService::from_file(&file).unwrap();
+        let second = DevKeyService::from_file(&file).unwrap();
 
         assert_eq!(first.address(&account), second.address(&account));
         assert_eq!(std::fs::read(&file).unwrap().len(), 64);
@@ -178,6 +168,6 @@ mod tests {
         let file = folder.path().join("master-secret");
         private_file::create_new(&file, b"too short").unwrap();
 
-        assert!(matches!(DevKeyService::from_env_or_file(&file), Err(DevKeyError::Malformed(_))));
+        assert!(matches!(DevKeyService::from_file(&file), Err(DevKeyError::Malformed(_))));
     }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use agentkeys_http::Server;
 use agentkeys_memory::WipingAllocator;
-use agentkeys_mock_server::{AwsConfig, AwsStandIn, Mailbox, SmtpListener, Trust, dev_key_service::DevKeyService};
+use agentkeys_mock_server::{
+    AwsConfig, AwsStandIn, Mailbox, SmtpListener, Trust,
+    dev_key_service::{DevKeyService, MASTER_SECRET_VARIABLE},
+};
 use agentkeys_signer::{BrokerStanding, Signer, SignerConfig};
 use agentkeys_types::{Clock, SystemClock};
 use anyhow::{Context, bail};
@@ -99,11 +102,10 @@ impl Arguments {
         Ok(home.context("there is no home folder: name a folder with --state")?.join("agentkeys/dev"))
     }
 
-    /// DEV ONLY: the signer over the secret in the environment.
-    async fn signer(&self, state: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Signer>> {
+    /// DEV ONLY: the signer over the secret of the environment.
+    async fn signer(&self, keys: DevKeyService, state: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Signer>> {
         let broker = BrokerStanding::new(&self.broker_url.parse().context("--broker-url")?).context("--broker-url")?;
         let config = SignerConfig { issuer: self.broker_url.clone(), signing_log: state.join("signing.log") };
-        let keys = DevKeyService::from_env()?;
         Ok(Signer::open(config, Arc::new(keys), Arc::new(broker), clock).await?)
     }
 
@@ -129,15 +131,21 @@ fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     arguments.check()?;
+    let keys = DevKeyService::from_env()?.unwrap_or_else(|| {
+        tracing::warn!("DEV ONLY: the signer is disabled: {MASTER_SECRET_VARIABLE} is not set");
+        DevKeyService::disabled()
+    });
+    // The main thread waits from here on, and would keep what reading the secret has left on its stack.
+    agentkeys_memory::clear_residue();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()?.block_on(serve(arguments))
+    runtime.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()?.block_on(serve(arguments, keys))
 }
 
-async fn serve(arguments: Arguments) -> anyhow::Result<()> {
+async fn serve(arguments: Arguments, keys: DevKeyService) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let state = arguments.state()?;
-    let signer = arguments.signer(&state, clock.clone()).await?;
+    let signer = arguments.signer(keys, &state, clock.clone()).await?;
     let aws = AwsStandIn::start(arguments.aws(&state), clock.clone()).await?;
     let mailbox = Mailbox::new(clock);
     let smtp = SmtpListener::start(mailbox.clone(), arguments.smtp_listen)

@@ -20,7 +20,12 @@ pub struct Device {
 impl Device {
     /// A device with a new key, and this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { key: DeviceKey::generate().expect("a key"), clock, nonce: Arc::default() }
+        Self::with_key(DeviceKey::generate().expect("a key"), clock)
+    }
+
+    /// A device that has this key already.
+    pub fn with_key(key: DeviceKey, clock: Arc<dyn Clock>) -> Self {
+        Self { key, clock, nonce: Arc::default() }
     }
 
     /// Names the device's key.

@@ -26,6 +26,7 @@ pub struct System {
     signer: SocketAddr,
     issuer: ReservedPort,
     folder: TempDir,
+    master_secret: [u8; 32],
     broker: Process,
     parts: Process,
 }
@@ -45,13 +46,14 @@ impl System {
     pub async fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let issuer = ReservedPort::take();
-        let mut parts = start_parts(&folder, issuer.address());
+        let master_secret = random();
+        let mut parts = start_parts(&folder, issuer.address(), &master_secret);
         let smtp = parts.address_in("a mailbox takes mail").await;
         let aws = parts.address_in("a stand-in for AWS listens").await;
         let signer = parts.address_in("development parts listen").await;
         let mut broker = start_broker(&folder, issuer.address(), smtp, settings);
         broker.line_with("the broker answers").await;
-        Self { aws, signer, issuer, folder, broker, parts }
+        Self { aws, signer, issuer, folder, master_secret, broker, parts }
     }
 
     /// The URL of the broker.
@@ -72,6 +74,16 @@ impl System {
     /// The folder of what the stand-in's bucket holds.
     pub fn bucket_folder(&self) -> PathBuf {
         self.folder.path().join("parts/s3").join(Self::BUCKET)
+    }
+
+    /// The folder of the broker's keys.
+    pub fn keys_folder(&self) -> PathBuf {
+        self.folder.path().join("broker/keys")
+    }
+
+    /// What the signer derives its wallets from.
+    pub fn master_secret(&self) -> &[u8; 32] {
+        &self.master_secret
     }
 
     /// All that the broker has logged so far.
@@ -147,7 +159,7 @@ impl System {
     }
 }
 
-fn start_parts(folder: &TempDir, issuer: SocketAddr) -> Process {
+fn start_parts(folder: &TempDir, issuer: SocketAddr, master_secret: &[u8; 32]) -> Process {
     let issuer = format!("http://{issuer}");
     let mut command = Process::command(Process::binary("agentkeys-mock-server"));
     for listener in ["--listen", "--aws-listen", "--smtp-listen"] {
@@ -155,7 +167,7 @@ fn start_parts(folder: &TempDir, issuer: SocketAddr) -> Process {
     }
     command.args(["--broker-url", &issuer, "--trust-issuer", &issuer]);
     command.arg("--state").arg(folder.path().join("parts"));
-    command.env("DEV_KEY_SERVICE_MASTER_SECRET", hex::encode(random::<32>()));
+    command.env("DEV_KEY_SERVICE_MASTER_SECRET", hex::encode(master_secret));
     Process::start(command)
 }
 

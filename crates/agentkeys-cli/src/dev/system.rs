@@ -20,7 +20,13 @@ pub(super) struct System {
 }
 
 impl System {
-    pub(super) async fn start(state: &State, at: Addresses, clock: Arc<dyn Clock>) -> Result<Self, DevError> {
+    /// With `keys`, or else those that the state keeps.
+    pub(super) async fn start(
+        state: &State,
+        at: Addresses,
+        keys: Option<Arc<DevKeyService>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, DevError> {
         let mailbox = Mailbox::new(Arc::clone(&clock));
         let smtp = SmtpListener::start(mailbox.clone(), at.smtp).await;
         let smtp = smtp.map_err(|error| DevError::part("mailbox")(error.into()))?;
@@ -30,7 +36,7 @@ impl System {
         let broker = broker.map_err(|error| DevError::part("broker")(error.into()))?;
         let issuer = url(broker.address());
 
-        let signer = start_signer(state, at.signer, &issuer, &mailbox, Arc::clone(&clock)).await;
+        let signer = start_signer(state, keys, at.signer, &issuer, &mailbox, Arc::clone(&clock)).await;
         let signer = signer.map_err(DevError::part("signer"))?;
 
         let aws = AwsConfig {
@@ -115,15 +121,19 @@ fn broker_config(state: &State, at: &Addresses, smtp: SocketAddr) -> Result<Conf
 
 async fn start_signer(
     state: &State,
+    keys: Option<Arc<DevKeyService>>,
     listen: SocketAddr,
     issuer: &str,
     mailbox: &Mailbox,
     clock: Arc<dyn Clock>,
 ) -> Result<agentkeys_http::Running, Box<dyn std::error::Error + Send + Sync>> {
-    let keys = DevKeyService::from_env_or_file(&state.master_secret())?;
+    let keys = match keys {
+        Some(keys) => keys,
+        None => Arc::new(DevKeyService::from_file(&state.master_secret())?),
+    };
     let standing = BrokerStanding::new(&issuer.parse()?)?;
     let config = SignerConfig { issuer: issuer.to_owned(), signing_log: state.signing_log() };
-    let signer = Signer::open(config, Arc::new(keys), Arc::new(standing), clock).await?;
+    let signer = Signer::open(config, keys, Arc::new(standing), clock).await?;
     let mut server = Server::bind("signer", listen).await?;
     let routes = mailbox.router().merge(agentkeys_signer::router(signer, &mut server));
     Ok(server.serve(routes))

@@ -63,7 +63,8 @@ async fn a_program_runs_with_the_credentials_and_its_exit_code_is_ours() {
 #[tokio::test]
 async fn a_program_sees_neither_the_session_token_nor_the_master_secret() {
     let home = Home::default();
-    let mut command = home.dev(&["--", "sh", "-c", "env; cat /proc/$PPID/cmdline; ls -l /proc/self/fd"]);
+    let mut command =
+        home.dev(&["--", "sh", "-c", "env; cat /proc/$PPID/cmdline /proc/$PPID/environ; ls -l /proc/self/fd"]);
     let secret = "5e".repeat(32);
     command.env("DEV_KEY_SERVICE_MASTER_SECRET", &secret);
 

@@ -1,19 +1,29 @@
-//! What is left of a session token in the memory of the processes that it passed through, as gdb and root see it.
+//! What is left of secrets in the memory of the processes that they passed through, as gdb and root see it.
 
+mod closed;
 mod core_dump;
+mod forms;
 mod needles;
 mod plant;
 mod scan;
+mod server_keys;
 mod servers;
 mod sts;
 mod the_daemon;
 
 use std::time::{Duration, Instant};
 
-use needles::Needles;
-use scan::Scan;
+use agentkeys_client::Session;
 
-use self::core_dump::CoreDump;
+use self::{core_dump::CoreDump, forms::Form, needles::Needles, scan::Scan};
+
+/// Those of everything with which a thief could act as the session.
+fn forms_of_session(session: &Session) -> Vec<Form> {
+    let device_key = session.device_key.as_ref().unwrap().expose_secret();
+    let mut forms = forms::of_token("session token", session.token.expose());
+    forms.extend(forms::of_scalar("device key", device_key.try_into().unwrap()));
+    forms
+}
 
 /// Scans the process until nothing is found, which must be within `limit`.
 async fn wait_until_clean(name: &str, process: u32, needles: &Needles, limit: Duration) {

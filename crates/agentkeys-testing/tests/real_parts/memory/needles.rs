@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::forms::Form;
+
 /// A piece of a secret this long is a find.
 pub(crate) const WINDOW: usize = 16;
 /// Any window holds one whole aligned word, wherever it lies: only those are looked at.
@@ -9,7 +11,7 @@ const WORD: usize = 8;
 
 /// The secrets that are looked for.
 pub(crate) struct Needles {
-    secrets: Vec<(&'static str, Vec<u8>)>,
+    secrets: Vec<Form>,
     /// Where each word of eight bytes stands: which secret, and at which byte of it.
     words: HashMap<u64, Vec<(usize, usize)>>,
     /// Whether a word of this hash may be among them: most of memory is told apart by this alone.
@@ -17,10 +19,10 @@ pub(crate) struct Needles {
 }
 
 /// A piece of a secret in memory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Piece {
     /// Which secret it is of.
-    pub(crate) secret: &'static str,
+    pub(crate) secret: String,
     /// Where in the secret it begins.
     pub(crate) from: usize,
     /// Where in memory it begins.
@@ -37,7 +39,7 @@ impl Piece {
 }
 
 impl Needles {
-    pub(crate) fn new(secrets: Vec<(&'static str, Vec<u8>)>) -> Self {
+    pub(crate) fn new(secrets: Vec<Form>) -> Self {
         let (mut words, mut hashes) = (HashMap::<_, Vec<_>>::new(), vec![false; 1 << 16]);
         for (index, (name, secret)) in secrets.iter().enumerate() {
             assert!(secret.len() >= 2 * WINDOW, "{name} is too short to look for");
@@ -48,18 +50,6 @@ impl Needles {
             }
         }
         Self { secrets, words, hashes }
-    }
-
-    /// The needles of a token of ours: everything behind its protected header, which is public and the same in all;
-    /// and the signature once more, as the bytes that it encodes.
-    pub(crate) fn of_tokens(tokens: &[(&'static str, &str)]) -> Self {
-        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-        let parts = tokens.iter().flat_map(|(name, token)| {
-            let (_, secret) = token.split_once('.').unwrap();
-            let (_, signature) = secret.split_once('.').unwrap();
-            [(*name, secret.as_bytes().to_vec()), (*name, URL_SAFE_NO_PAD.decode(signature).unwrap())]
-        });
-        Self::new(parts.collect())
     }
 
     /// The first bytes of the first secret, as a piece to plant.
@@ -93,7 +83,7 @@ impl Needles {
         let equal = |(a, b): &(&u8, &u8)| a == b;
         let before = memory[..at].iter().rev().zip(secret[..place].iter().rev()).take_while(equal).count();
         let after = memory[at..].iter().zip(&secret[place..]).take_while(equal).count();
-        Piece { secret: name, from: place - before, at: at - before, length: before + after }
+        Piece { secret: name.clone(), from: place - before, at: at - before, length: before + after }
     }
 }
 
@@ -108,7 +98,7 @@ fn hash(word: u64) -> usize {
 #[test]
 fn every_window_of_a_secret_is_found_at_every_alignment() {
     let secret: Vec<u8> = (0..100).collect();
-    let needles = Needles::new(vec![("secret", secret.clone())]);
+    let needles = Needles::new(vec![("secret".to_owned(), secret.clone())]);
 
     for from in 0..=secret.len() - WINDOW {
         for at in 0..WORD {
@@ -126,7 +116,7 @@ fn every_window_of_a_secret_is_found_at_every_alignment() {
 #[test]
 fn less_than_a_window_is_no_find() {
     let secret: Vec<u8> = (0..64).collect();
-    let needles = Needles::new(vec![("secret", secret.clone())]);
+    let needles = Needles::new(vec![("secret".to_owned(), secret.clone())]);
 
     let memory = [&[0xff; 8][..], &secret[8..8 + WINDOW - 1], &[0xff; 9]].concat();
 

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{
     core_dump::CoreDump,
     needles::{Needles, WINDOW},
-    scan::{Scan, mappings},
+    scan::{Find, Scan, mappings},
 };
 
 /// Plants a window on the heap, on the stack of a thread and in a register, and finds all three.
@@ -33,14 +33,14 @@ pub(crate) fn plant_and_find(process: u32, needles: &Needles) {
     let has = |at: u64| {
         mappings.iter().any(|mapping| {
             let place = format!("{mapping} +{:#x}", at.wrapping_sub(mapping.start));
-            found.finds.iter().any(|(find, windows, _)| *find == place && *windows == 1)
+            found.finds.iter().any(|find| find.place == place && find.piece.windows() == 1)
         })
     };
     assert!(has(heap.end - 64) && has(stack - 1024) && found.windows() == 2, "{found}");
 
     let found = Scan::core(&CoreDump::take(process, &into_a_register(&needles.piece())), needles);
 
-    let in_registers = |(place, ..): &&(String, usize, String)| place.starts_with("NT_X86_XSTATE");
+    let in_registers = |find: &&Find| find.place.starts_with("NT_X86_XSTATE");
     assert_eq!(found.finds.iter().filter(in_registers).count(), 1, "{found}");
     assert!(found.windows() > 2, "{found}");
     kill_process(pid, Signal::CONT).unwrap();

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{core_dump::CoreDump, needles::Needles};
+use super::{
+    core_dump::CoreDump,
+    needles::{Needles, Piece},
+};
 
 /// What of a process nobody else can read: the kernel's own pages, and memory that even the kernel has no map of.
 const UNREADABLE: [&str; 5] = ["[vvar]", "[vvar_vclock]", "[vsyscall]", "/secretmem", "[vdso]"];
@@ -18,8 +21,15 @@ pub(crate) struct Scan {
     what: String,
     bytes: usize,
     took: Duration,
-    /// Where something was found: the place, how many windows, and what stands around it.
-    pub(crate) finds: Vec<(String, usize, String)>,
+    pub(crate) finds: Vec<Find>,
+}
+
+/// Where something was found.
+pub(crate) struct Find {
+    pub(crate) place: String,
+    pub(crate) piece: Piece,
+    /// What stands before it.
+    before: String,
 }
 
 /// A mapping of a process: a line of `/proc/PID/maps`.
@@ -61,7 +71,7 @@ impl Scan {
 
     /// How many windows were found.
     pub(crate) fn windows(&self) -> usize {
-        self.finds.iter().map(|(_, windows, _)| windows).sum()
+        self.finds.iter().map(|find| find.piece.windows()).sum()
     }
 
     fn new(what: &str) -> Self {
@@ -71,10 +81,8 @@ impl Scan {
     fn look_through(&mut self, place: &str, bytes: &[u8], needles: &Needles) {
         let started = Instant::now();
         for piece in needles.find(bytes) {
-            let before = &bytes[piece.at.saturating_sub(48)..piece.at];
-            let around =
-                format!("{} from byte {}, behind {:?}", piece.secret, piece.from, before.escape_ascii().to_string());
-            self.finds.push((format!("{place} +{:#x}", piece.at), piece.windows(), around));
+            let before = bytes[piece.at.saturating_sub(48)..piece.at].escape_ascii().to_string();
+            self.finds.push(Find { place: format!("{place} +{:#x}", piece.at), piece, before });
         }
         self.bytes += bytes.len();
         self.took += started.elapsed();
@@ -85,8 +93,9 @@ impl fmt::Display for Scan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mebibytes, took) = (self.bytes >> 20, self.took.as_millis());
         write!(formatter, "{}: {} windows in {mebibytes} MiB, {took} ms", self.what, self.windows())?;
-        for (place, windows, around) in &self.finds {
-            write!(formatter, "\n    {windows} in {place}: {around}")?;
+        for Find { place, piece, before } in &self.finds {
+            let (windows, secret, from) = (piece.windows(), &piece.secret, piece.from);
+            write!(formatter, "\n    {windows} in {place}: {secret} from byte {from}, behind {before:?}")?;
         }
         Ok(())
     }

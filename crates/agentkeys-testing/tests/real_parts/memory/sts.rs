@@ -1,6 +1,10 @@
 //! An STS whose credentials are over at once, so that a daemon goes all the way for each request.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use agentkeys_types::{Clock, SystemClock};
 use axum::Router;
@@ -8,13 +12,30 @@ use axum::Router;
 /// What the daemon hands out must live longer than ten seconds; this does not.
 const LIFE: Duration = Duration::from_secs(5);
 
-/// Starts it on a free port.
-pub(crate) async fn start() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = Router::new().fallback(async || answer());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
+pub(crate) struct Sts {
+    pub(crate) address: SocketAddr,
+    last: Arc<Mutex<String>>,
+}
+
+impl Sts {
+    /// Starts it on a free port.
+    pub(crate) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, last) = (listener.local_addr().unwrap(), Arc::<Mutex<String>>::default());
+        let request = Arc::clone(&last);
+        let router = Router::new().fallback(async move |body: String| {
+            *request.lock().unwrap_or_else(PoisonError::into_inner) = body;
+            answer()
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, last }
+    }
+
+    /// The web identity of the last request.
+    pub(crate) fn last_web_identity(&self) -> String {
+        let form = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        form.split('&').find_map(|field| field.strip_prefix("WebIdentityToken=")).unwrap().to_owned()
+    }
 }
 
 fn answer() -> String {

@@ -6,8 +6,11 @@ use agentkeys_client::{
     AskedStorage, DaemonClient, Places, ProfileName, Session, SessionStorage, StoreChoice, StoreKey, TerminalPrompt,
 };
 use agentkeys_testing::{Home, Process, System};
+use tokio::process::Command;
 
-use super::{assert_clean, needles::Needles, plant::plant_and_find, say, sts, wait_until_clean};
+use super::{
+    assert_clean, forms, forms_of_session, needles::Needles, plant::plant_and_find, say, sts::Sts, wait_until_clean,
+};
 
 const MINTS: usize = 1000;
 /// For how long a daemon may hold what it sent last: an idle connection is closed after one second to two.
@@ -15,25 +18,32 @@ const KEPT: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs gdb and root: cargo xtask test"]
-async fn a_daemon_holds_its_token_where_nobody_can_read_it() {
+async fn a_daemon_holds_its_session_where_nobody_can_read_it() {
     let system = System::start_with("[limits]\nmints_per_account_and_minute = 100000\n").await;
     let session = system.walk("ada", &mut ()).await.unwrap().session;
-    let needles = Needles::of_tokens(&[("session token", session.token.expose())]);
-    let (home, agent, daemon) = start_daemon(&system, &session).await;
+    let sts = Sts::start().await;
+    let home = home_with(&session, &system, &sts).await;
+    let mut command = home.command("agentkeys-daemon");
+    serve_at_home(&home, &mut command);
+    let mut daemon = Process::start(command);
+    daemon.line_with("credentials are served").await;
+    let agent = DaemonClient::new(home.path().join("run/agent.sock"));
 
     for _ in 0..MINTS {
         agent.credentials(&ProfileName::default()).await.unwrap();
     }
 
+    let mut secrets = forms_of_session(&session);
+    secrets.extend(forms::of_token("last web identity", &sts.last_web_identity()));
+    let needles = Needles::new(secrets);
     wait_until_clean("daemon, after its last mint", daemon.id(), &needles, KEPT).await;
     assert_clean("daemon", daemon.id(), &needles);
     plant_and_find(daemon.id(), &needles);
     say("daemon: what was planted on heap, stack and in a register was found");
-    drop(home);
 }
 
-/// The real daemon with this session, from an encrypted file whose key systemd gives.
-async fn start_daemon(system: &System, session: &Session) -> (Home, DaemonClient, Process) {
+/// A home with this session, in an encrypted file whose key systemd gives.
+pub(super) async fn home_with(session: &Session, system: &System, sts: &Sts) -> Home {
     let home = Home::default();
     let below = |name: &str| home.path().join(name);
     for folder in ["home", "config/agentkeys", "state", "run", "credentials"] {
@@ -44,7 +54,7 @@ async fn start_daemon(system: &System, session: &Session) -> (Home, DaemonClient
         system.broker_url(),
         system.signer_url(),
         System::ROLE_ARN,
-        sts::start().await
+        sts.address
     );
     fs::write(below("config/agentkeys/config.toml"), settings).unwrap();
     fs::write(below("credentials/agentkeys-session-key"), [7; 32]).unwrap();
@@ -55,12 +65,11 @@ async fn start_daemon(system: &System, session: &Session) -> (Home, DaemonClient
     let storage = SessionStorage::decide(asked, &places, &profile).unwrap();
     let prompt = TerminalPrompt { may_ask: false };
     storage.open(std::sync::Arc::new(prompt)).save(&profile, session).await.unwrap();
+    home
+}
 
-    let mut command = home.command("agentkeys-daemon");
-    command.env("CREDENTIALS_DIRECTORY", below("credentials"));
-    command.args(["--store", "file", "--store-key", "systemd"]).arg("--socket").arg(below("run/agent.sock"));
-    let mut daemon = Process::start(command);
-    daemon.line_with("credentials are served").await;
-    let agent = DaemonClient::new(below("run/agent.sock"));
-    (home, agent, daemon)
+/// Makes a daemon serve the session of this home.
+pub(super) fn serve_at_home(home: &Home, daemon: &mut Command) {
+    daemon.env("CREDENTIALS_DIRECTORY", home.path().join("credentials"));
+    daemon.args(["--store", "file", "--store-key", "systemd"]).arg("--socket").arg(home.path().join("run/agent.sock"));
 }
