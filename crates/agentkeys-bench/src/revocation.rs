@@ -54,21 +54,25 @@ impl Revocation {
         let people = people::sign_in(&system, self.trials).await?;
         let system = system.stop_broker_for(back_up).await?;
         let revoked: Vec<_> = people::in_turn(&people).collect();
+        let tokens: Vec<_> = revoked.iter().map(|(_, session)| *session).collect();
         let clients = Clients::of(&system)?;
+        // So that the signer waits for news of all of them when the first one is revoked.
+        let before = show_all(&clients, &tokens).await;
+        let refused = before.iter().flatten().find(|verdict| **verdict != Verdict::Accepted);
+        ensure!(refused.is_none(), "before any revocation: {refused:?}");
         let started = Instant::now();
         let trials = self.revoke(&clients, &revoked).await;
         let mut tally = Tally { trials, elapsed: started.elapsed(), ..Tally::default() };
 
         let system = system.restart_broker().await?;
-        let tokens: Vec<_> = revoked.iter().map(|(_, session)| *session).collect();
-        tally.after_restart = try_again(&Clients::of(&system)?, &tokens).await;
+        tally.after_restart = show_all(&Clients::of(&system)?, &tokens).await;
 
         let plant = self.plant;
         let system = system.stop_broker_for(|state| restore(state, plant)).await?;
         let clients = Clients::of(&system)?;
         // None of those who revoked was ever revoked themselves, but what happened to them since nobody knows.
         let tokens: Vec<_> = tokens.into_iter().chain(people.iter().map(|person| &person.revoker)).collect();
-        tally.after_restore = try_again(&clients, &tokens).await;
+        tally.after_restore = show_all(&clients, &tokens).await;
 
         tally.lines().iter().for_each(|text| line(text));
         tally.judge(SIGNER_LIMIT)?;
@@ -109,7 +113,7 @@ async fn trial(clients: &Clients, revoker: &Session, session: &Session, is_plant
 }
 
 /// Shows each session once to broker and signer.
-async fn try_again(clients: &Clients, sessions: &[&Session]) -> Vec<[Verdict; 2]> {
+async fn show_all(clients: &Clients, sessions: &[&Session]) -> Vec<[Verdict; 2]> {
     stream::iter(sessions).map(|session| clients.show(session)).buffer_unordered(AT_ONCE).collect().await
 }
 
