@@ -30,7 +30,7 @@ const CHECK_EVERY: Duration = Duration::from_millis(100);
 /// How often somebody proves their wallet again.
 const PROOF_EVERY: Duration = Duration::from_secs(1);
 
-/// Rotates the signing keys of a real broker while JWTs are minted and session tokens are used.
+/// Rotates the signing keys of a real broker while OIDC JWTs are minted and session tokens are used.
 #[derive(Debug, Args)]
 pub(crate) struct Rotation {
     /// The folder of the servers' binaries.

@@ -53,6 +53,7 @@ unsafe fn wipe_variable(name: &str) -> io::Result<()> {
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "the environment is what is tested")]
 mod tests {
     use super::*;
 
@@ -63,14 +64,14 @@ mod tests {
 
     #[test]
     fn nothing_is_taken_while_there_are_threads() {
-        let (_held, hold) = std::sync::mpsc::channel::<()>();
+        let (held, hold) = std::sync::mpsc::channel::<()>();
         let other = std::thread::spawn(move || hold.recv().is_err());
 
         let refused = take_variable("PATH");
 
         assert!(refused.unwrap_err().to_string().contains("PATH"));
         assert!(env::var_os("PATH").is_some_and(|path| !path.is_empty()));
-        drop(_held);
+        drop(held);
         assert!(other.join().unwrap());
     }
 
