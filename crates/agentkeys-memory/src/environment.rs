@@ -64,8 +64,8 @@ mod tests {
 
     #[test]
     fn nothing_is_taken_while_there_are_threads() {
-        let (held, hold) = std::sync::mpsc::channel::<()>();
-        let other = std::thread::spawn(move || hold.recv().is_err());
+        let (held, waiting) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || waiting.recv().is_err());
 
         let refused = take_variable("PATH");
 
