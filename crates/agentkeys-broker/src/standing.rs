@@ -50,9 +50,12 @@ impl Standing {
             return Ok(read.found);
         }
         let found = store.find_session(id).await?;
-        // A stranger's guesses must not push out what is in use: neither unknown sessions nor revoked ones.
-        if found.as_ref().is_some_and(|session| session.revoked_at.is_none()) {
-            self.sessions.insert(id, Read { found: found.clone(), generation, at: Instant::now() });
+        match &found {
+            Some(session) if session.revoked_at.is_none() => {
+                self.sessions.insert(id, Read { found: found.clone(), generation, at: Instant::now() });
+            }
+            // A stranger's guesses must not push out what is in use, and what was revoked is of no more use.
+            _ => drop(self.sessions.remove(&id)),
         }
         Ok(found)
     }

@@ -135,7 +135,9 @@ fn judge(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<Optio
 }
 
 fn is_known(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM email_sign_ins WHERE request = ?1")?.exists([request.0])
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM email_sign_ins WHERE request = ?1)")?
+        .query_row([request.0], |row| row.get(0))
 }
 
 /// Records a wrong code, which opens no session.
