@@ -1,4 +1,7 @@
-use agentkeys_testing::Answer;
+use std::sync::Arc;
+
+use agentkeys_testing::{Answer, Device};
+use agentkeys_types::SystemClock;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -22,12 +25,13 @@ pub(super) async fn walk(client: &Client) -> Vec<Canary> {
     // One of each that is never used.
     let (waiting_id, waiting_code) = client.request_code("grace@example.org").await.unwrap();
 
+    let bound = bound(client).await;
     mistaken_codes(client).await;
     mistaken_proofs(client, &ada, &address, &challenge).await;
     aws.mistakes(client, minted.text("jwt"), &address).await;
     client.get("/v1/sessions", &ada.token).await.unwrap().expect(200);
 
-    vec![
+    let of_a_bearer = vec![
         Canary::text("code", &code.replace('-', "")),
         Canary::text("code as mailed", &code),
         Canary::text("code in lower case", &code.to_lowercase()),
@@ -40,6 +44,36 @@ pub(super) async fn walk(client: &Client) -> Vec<Canary> {
         Canary::token("OIDC JWT", minted.text("jwt")),
         Canary::base64("AWS secret access key", &aws.secret_access_key),
         Canary::base64("AWS session token", &aws.session_token),
+    ];
+    of_a_bearer.into_iter().chain(bound).collect()
+}
+
+/// A session that is bound to a device key, used, renewed and misused; its secrets.
+async fn bound(client: &Client) -> Vec<Canary> {
+    let device = Device::new(Arc::new(SystemClock));
+    let start = client.broker(Method::POST, "/v1/auth/email/start").json(&json!({"email": EMAIL}));
+    let started = device.send(start, None).await.expect(202);
+    let answer = json!({"request_id": started.text("request_id"), "code": client.mailed_code(EMAIL).await.unwrap()});
+    let verify = client.broker(Method::POST, "/v1/auth/email/verify").json(&answer);
+    let signed_in = device.send(verify, None).await.expect(200);
+    let token = signed_in.text("session_token");
+    let derive = client.signer(Method::POST, "/dev/derive-address");
+    let derive = derive.json(&json!({"omni_account": signed_in.text("omni_account")}));
+    device.send(derive, Some(token)).await.expect(200);
+    let renewed = device.send(client.broker(Method::POST, "/v1/session/renew"), Some(token)).await.expect(200);
+
+    let session = || client.broker(Method::GET, "/v1/session");
+    let url = session().build().unwrap().url().to_string();
+    let proof = device.proof("GET", &url, Some(token));
+    let replayed = || session().header("authorization", format!("DPoP {token}")).header("dpop", &proof);
+    for request in [replayed(), replayed(), session().bearer_auth(token), replayed().header("dpop", &proof)] {
+        assert!(client.send(request).await.unwrap().status >= 400);
+    }
+    vec![
+        Canary::token("bound session token", token),
+        Canary::token("renewed session token", renewed.text("session_token")),
+        Canary::token("proof", &proof),
+        Canary::hex("device key", &hex::encode(device.key().expose_secret())),
     ]
 }
 
@@ -87,6 +121,8 @@ fn misplaced(client: &Client, secret: &str) -> Vec<RequestBuilder> {
         requests.push(client.broker(Method::GET, path).bearer_auth(secret));
         requests.push(client.broker(Method::GET, path).header("authorization", secret));
         requests.push(client.broker(Method::GET, path).bearer_auth(secret).bearer_auth(secret));
+        let bound = client.broker(Method::GET, path).header("authorization", format!("DPoP {secret}"));
+        requests.push(bound.header("dpop", secret));
         requests.push(client.broker(Method::GET, path).basic_auth("ada", Some(secret)));
         requests.push(client.broker(Method::GET, path).query(&[("token", secret)]));
         requests.push(client.broker(Method::PUT, path).bearer_auth(secret));
