@@ -6,7 +6,7 @@
 mod apt;
 mod ceph;
 pub(crate) mod gdb;
-mod keyring;
+pub(crate) mod keyring;
 mod lifeline;
 mod maildev;
 mod ports;
@@ -89,11 +89,13 @@ impl Parts {
         Ok(parts)
     }
 
-    /// Gets one part, for a command that can do nothing without it.
-    pub(crate) fn install_only(part: Box<dyn Part>, workspace: &Workspace) -> Result<Self> {
+    /// Gets some parts, for a command that can do nothing without them.
+    pub(crate) fn install_only(wanted: Vec<Box<dyn Part>>, workspace: &Workspace) -> Result<Self> {
         let mut parts = Self::none(workspace)?;
-        step(part.name(), || part.install(workspace))?;
-        parts.installed.push(part);
+        for part in wanted {
+            step(part.name(), || part.install(workspace))?;
+            parts.installed.push(part);
+        }
         Ok(parts)
     }
 

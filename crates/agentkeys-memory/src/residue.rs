@@ -142,6 +142,7 @@ mod tests {
 
         // SAFETY: the place is on this thread's stack, which is mapped, and any byte of it may be read.
         let left = unsafe { std::ptr::read_volatile(place as *const [u8; 4096]) };
-        assert!(left.iter().all(|byte| *byte != 0xA5));
+        // One such byte alone may be part of an address that a call since then has left there.
+        assert!(left.windows(16).all(|window| window != [0xA5; 16]));
     }
 }

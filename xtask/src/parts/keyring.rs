@@ -7,7 +7,7 @@ const PACKAGES: [&str; 2] = ["gnome-keyring", "dbus"];
 const PROGRAMS: [&str; 3] = ["gnome-keyring-daemon", "dbus-daemon", "dbus-send"];
 
 /// GNOME's keyring: a Secret Service, which each test starts for itself on a bus of its own.
-pub(super) struct Keyring;
+pub(crate) struct Keyring;
 
 impl Part for Keyring {
     fn name(&self) -> &'static str {
@@ -15,7 +15,7 @@ impl Part for Keyring {
     }
 
     fn tests(&self) -> &'static [&'static str] {
-        &["keychain"]
+        &["keychain", "memory::the_keychain"]
     }
 
     fn install(&self, _workspace: &Workspace) -> Result<()> {

@@ -1,6 +1,6 @@
 //! gnome-keyring over D-Bus: the Secret Service of a desktop, without the desktop.
 
-mod desktop;
+pub(crate) mod desktop;
 
 use std::{
     process::Output,

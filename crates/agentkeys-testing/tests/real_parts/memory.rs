@@ -10,6 +10,7 @@ mod server_keys;
 mod servers;
 mod sts;
 mod the_daemon;
+mod the_keychain;
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio, time::Duration};
+use std::{ffi::OsStr, fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio, time::Duration};
 
 use agentkeys_testing::{Home, Process};
 use tokio::{
@@ -13,7 +13,7 @@ const PASSWORD: &[u8] = b"password of the desktop";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A bus of its own, in a home of its own, with a keyring on it.
-pub(super) struct Desktop {
+pub(crate) struct Desktop {
     home: Home,
     address: String,
     _bus: Child,
@@ -22,7 +22,7 @@ pub(super) struct Desktop {
 
 impl Desktop {
     /// As after a log-in.
-    pub(super) async fn unlocked() -> Self {
+    pub(crate) async fn unlocked() -> Self {
         let mut desktop = Self::without_a_keyring().await;
         desktop.unlock().await;
         desktop
@@ -67,14 +67,31 @@ impl Desktop {
     }
 
     /// `agentkeys` with these arguments, on this desktop.
-    pub(super) fn agentkeys(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn agentkeys(&self, arguments: &[&str]) -> Command {
         let mut command = self.home.agentkeys(arguments);
         command.env("DBUS_SESSION_BUS_ADDRESS", &self.address);
         command
     }
 
+    /// The home.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Where the bus is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A program on this desktop. Killed when dropped.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = at_home(&self.home, program);
+        command.env("DBUS_SESSION_BUS_ADDRESS", &self.address);
+        command
+    }
+
     fn spawn_keyring(&self, how: &[&str]) -> Child {
-        let mut command = self.command(&parts::at("AGENTKEYS_TEST_KEYRING"));
+        let mut command = self.command(parts::at("AGENTKEYS_TEST_KEYRING"));
         command.args(how).args(["--foreground", "--components=secrets"]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().unwrap()
@@ -102,16 +119,10 @@ impl Desktop {
         };
         tokio::time::timeout(PATIENCE, search).await.expect(what);
     }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = at_home(&self.home, program);
-        command.env("DBUS_SESSION_BUS_ADDRESS", &self.address);
-        command
-    }
 }
 
 /// A program of somebody else's, at home here. Killed when dropped.
-fn at_home(home: &Home, program: &str) -> Command {
+fn at_home(home: &Home, program: impl AsRef<OsStr>) -> Command {
     let mut command = Process::command(program);
     command.envs(home.environment()).kill_on_drop(true);
     command

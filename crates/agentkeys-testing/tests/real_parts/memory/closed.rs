@@ -26,7 +26,8 @@ async fn none_of_our_processes_is_open_to_others_of_its_user() {
     let home = home_with(&session, &system, &sts).await;
     let nobody = Nobody { home: &home };
 
-    let broker = nobody.binary("agentkeys-broker", &["--listen", "--metrics-listen"]);
+    let mut broker = nobody.binary("agentkeys-broker", &["--listen", "--metrics-listen"]);
+    broker.arg("--state").arg(home.path().join("state/broker"));
     let parts = nobody.binary("agentkeys-mock-server", &["--listen", "--aws-listen", "--smtp-listen"]);
     let mut daemon = nobody.binary("agentkeys-daemon", &[]);
     serve_at_home(&home, &mut daemon);

@@ -36,7 +36,7 @@ async fn a_broker_holds_each_key_that_signs_once_and_none_of_the_others() {
     let signing = current_key(&system).await;
     let mut rotate = Process::command(Process::binary("agentkeys-broker"));
     rotate.args(["keys", "rotate", "--state"]).arg(system.keys_folder().parent().unwrap());
-    assert!(rotate.status().await.unwrap().success());
+    assert!(rotate.output().await.unwrap().status.success());
     while current_key(&system).await == signing {
         tokio::task::yield_now().await;
     }

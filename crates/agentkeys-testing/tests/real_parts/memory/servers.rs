@@ -30,7 +30,7 @@ async fn a_token_leaves_nothing_behind_in_broker_and_signer() {
     for Callers { broker, signer } in &clients {
         // After a large one, a connection has larger buffers.
         let large = json!({"audience": "a".repeat(60_000)});
-        broker.call(session.token.expose(), Method::POST, "/v1/mint-oidc-jwt", &large, 400).await;
+        broker.call(wallet.token.expose(), Method::POST, "/v1/mint-oidc-jwt", &large, 400).await;
         signer.call(session.token.expose(), Method::POST, "/dev/sign-message", &large, 400).await;
         for _ in 0..USES / CONNECTIONS {
             use_session(broker, signer, &session).await;

@@ -1,4 +1,4 @@
-//! The token that a daemon holds.
+//! The session that a daemon holds.
 
 use std::{fs, time::Duration};
 
@@ -14,7 +14,7 @@ use super::{
 
 const MINTS: usize = 1000;
 /// For how long a daemon may hold what it sent last: an idle connection is closed after one second to two.
-const KEPT: Duration = Duration::from_secs(3);
+pub(super) const KEPT: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs gdb and root: cargo xtask test"]
@@ -46,17 +46,10 @@ async fn a_daemon_holds_its_session_where_nobody_can_read_it() {
 pub(super) async fn home_with(session: &Session, system: &System, sts: &Sts) -> Home {
     let home = Home::default();
     let below = |name: &str| home.path().join(name);
-    for folder in ["home", "config/agentkeys", "state", "run", "credentials"] {
+    for folder in ["home", "state", "run", "credentials"] {
         fs::create_dir_all(below(folder)).unwrap();
     }
-    let settings = format!(
-        "broker_url = \"{}\"\nsigner_url = \"{}\"\n[aws]\nrole_arn = \"{}\"\nendpoint_url = \"http://{}\"\n",
-        system.broker_url(),
-        system.signer_url(),
-        System::ROLE_ARN,
-        sts.address
-    );
-    fs::write(below("config/agentkeys/config.toml"), settings).unwrap();
+    write_settings(&home, system, sts);
     fs::write(below("credentials/agentkeys-session-key"), [7; 32]).unwrap();
     let places = Places::new(&below("home"), Some(below("config")), Some(below("state")), Some(below("run")));
     let places = places.with_credentials(below("credentials"));
@@ -66,6 +59,20 @@ pub(super) async fn home_with(session: &Session, system: &System, sts: &Sts) -> 
     let prompt = TerminalPrompt { may_ask: false };
     storage.open(std::sync::Arc::new(prompt)).save(&profile, session).await.unwrap();
     home
+}
+
+/// Makes whoever is at home here use these servers.
+pub(super) fn write_settings(home: &Home, system: &System, sts: &Sts) {
+    let settings = format!(
+        "broker_url = \"{}\"\nsigner_url = \"{}\"\n[aws]\nrole_arn = \"{}\"\nendpoint_url = \"http://{}\"\n",
+        system.broker_url(),
+        system.signer_url(),
+        System::ROLE_ARN,
+        sts.address
+    );
+    let folder = home.path().join("config/agentkeys");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("config.toml"), settings).unwrap();
 }
 
 /// Makes a daemon serve the session of this home.
