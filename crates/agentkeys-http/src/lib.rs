@@ -5,6 +5,7 @@
 //! [`presentation`] finds the token of a request, and [`dpop_proof`] the proof that goes with it.
 
 mod authorization;
+mod descriptors;
 mod json;
 mod manners;
 mod refusal;

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    Hosts, Nonces, Refusal, TrustedProxies,
+    Hosts, Nonces, Refusal, TrustedProxies, descriptors,
     manners::{Manners, Meters, RequestIds},
     wiped::Wiped,
 };
@@ -74,6 +74,7 @@ pub struct Server {
 impl Server {
     /// Binds `address`; port 0 picks a free one. `name` labels its metrics.
     pub async fn bind(name: &'static str, address: SocketAddr) -> Result<Self, ServerError> {
+        descriptors::raise_limit();
         let bound = async {
             let listener = TcpListener::bind(address).await?;
             let address = listener.local_addr()?;
