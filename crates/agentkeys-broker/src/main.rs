@@ -4,7 +4,7 @@ mod keys;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use agentkeys_broker::{Config, Running, start};
+use agentkeys_broker::{Config, start};
 use agentkeys_memory::WipingAllocator;
 use agentkeys_types::{Clock, SystemClock};
 use anyhow::Context;
@@ -102,24 +102,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let running = start(config, Arc::new(SystemClock)).await?;
     tokio::select! {
         stopped = stopped() => stopped?,
-        failed = look_at_every_hangup(&running) => failed?,
+        failed = running.look_for_keys_at_every_hangup() => failed?,
     }
     tracing::info!("stopping: no new connections, the last answers leave");
     running.stop().await;
     Ok(())
-}
-
-/// Takes new signing keys whenever the process gets a SIGHUP; returns only if it cannot wait for one.
-async fn look_at_every_hangup(running: &Running) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut hangups = signal(SignalKind::hangup())?;
-        while hangups.recv().await.is_some() {
-            running.look_for_keys().await;
-        }
-    }
-    std::future::pending().await
 }
 
 /// Returns when the process is told to stop.

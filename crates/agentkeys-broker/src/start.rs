@@ -83,6 +83,19 @@ impl Running {
         self.keys.look().await;
     }
 
+    /// Takes new signing keys whenever the process gets a SIGHUP; returns only if it cannot wait for one.
+    pub async fn look_for_keys_at_every_hangup(&self) -> std::io::Result<()> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut hangups = signal(SignalKind::hangup())?;
+            while hangups.recv().await.is_some() {
+                self.look_for_keys().await;
+            }
+        }
+        std::future::pending().await
+    }
+
     /// Stops listening, and returns when the answers under way have left.
     pub async fn stop(mut self) {
         self.server.stop().await;

@@ -38,7 +38,10 @@ impl ServeCommand {
         let Self::Broker(args) = self;
         let running = agentkeys_broker::start(args.load()?, Arc::new(SystemClock)).await;
         let running = running.map_err(|error| CliError::Server(error.to_string()))?;
-        told_to_stop().await?;
+        tokio::select! {
+            told = told_to_stop() => told?,
+            failed = running.look_for_keys_at_every_hangup() => failed?,
+        }
         tracing::info!("stopping: no new connections, the last answers leave");
         running.stop().await;
         Ok(())

@@ -28,7 +28,7 @@ async fn a_receipt_tells_whom_a_revocation_reached() {
     let whats: Vec<_> = reached.iter().map(|reached| reached["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["broker", "broker", "broker", "signer", "daemon"]);
     for reached in reached {
-        assert_eq!(reached["is_done"], true, "{receipt}");
+        assert_eq!(reached["reached"], true, "{receipt}");
         assert!(reached["milliseconds"].as_f64().unwrap() < 5000.0, "{receipt}");
     }
     assert!(receipt["aws_credentials_until"].is_string());

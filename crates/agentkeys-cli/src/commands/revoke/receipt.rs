@@ -26,6 +26,7 @@ pub(super) struct Receipt {
 struct Reached {
     what: &'static str,
     how: &'static str,
+    #[serde(rename = "reached")]
     is_done: bool,
     milliseconds: f64,
 }
