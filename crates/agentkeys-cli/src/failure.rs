@@ -147,6 +147,12 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
             (ErrorCode::SignerDisabled, _) => {
                 "the development signer needs DEV_KEY_SERVICE_MASTER_SECRET (64 hex digits)".to_owned()
             }
+            (ErrorCode::DpopInvalid, _) => {
+                format!("see that this machine's clock is right: `{command} doctor` compares it with the broker's")
+            }
+            (ErrorCode::DpopRequired, _) => {
+                "leave `--no-bind` out: this broker takes only sessions that are bound to a device key".to_owned()
+            }
             (ErrorCode::CodeExpired, _) => format!("`{command} init` sends a new code"),
             (ErrorCode::SignInNotAllowed, _) => "ask the broker's operator to allow you in".to_owned(),
             (_, Some(wait)) if error.exit() == Exit::Unreachable => {
