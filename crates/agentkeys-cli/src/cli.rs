@@ -148,6 +148,7 @@ impl Command {
     }
 
     /// Takes the secrets that it needs out of the environment, before there are threads.
+    #[cfg_attr(not(feature = "dev"), expect(clippy::unnecessary_wraps, reason = "only `dev` takes one, and may fail"))]
     pub(crate) fn take_secrets(&mut self) -> Result<(), CliError> {
         match self {
             #[cfg(feature = "dev")]
