@@ -73,10 +73,8 @@ impl Broker {
         let now = self.clock.now();
         let caller = self.recognize(presented, now).await?;
         match &caller {
-            Caller::Session(SessionCaller { claims, session })
-                if session.supersedes(Timestamp::from_unix(claims.iat)) =>
-            {
-                self.revoke_reused(session, now, source).await?;
+            Caller::Session(caller) if caller.session.supersedes(Timestamp::from_unix(caller.claims.iat)) => {
+                self.revoke_reused(caller, source).await?;
                 return Err(AuthError::Revoked);
             }
             Caller::Session(SessionCaller { session, .. }) | Caller::Wallet(WalletCaller { parent: session, .. }) => {

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use agentkeys_api::{ErrorCode, Problem};
-use agentkeys_crypto::{HolderError, SignatureError};
-use agentkeys_http::Refusal;
+use agentkeys_crypto::SignatureError;
+use agentkeys_http::{Refusal, holder_code};
 use agentkeys_store::StoreError;
 use axum::response::{IntoResponse, Response};
 
@@ -94,16 +94,6 @@ fn auth_code(error: &AuthError) -> ErrorCode {
         AuthError::Invalid => ErrorCode::TokenInvalid,
         AuthError::Revoked => ErrorCode::TokenRevoked,
         AuthError::Store(_) => ErrorCode::StorageUnavailable,
-    }
-}
-
-pub(crate) fn holder_code(error: HolderError) -> ErrorCode {
-    match error {
-        HolderError::Invalid => ErrorCode::DpopInvalid,
-        HolderError::NotBound => ErrorCode::TokenInvalid,
-        HolderError::Replayed => ErrorCode::DpopReplayed,
-        HolderError::Required => ErrorCode::DpopRequired,
-        HolderError::UseNonce => ErrorCode::UseDpopNonce,
     }
 }
 

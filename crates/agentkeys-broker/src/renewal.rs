@@ -1,7 +1,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use agentkeys_crypto::{KeyError, Presentation};
-use agentkeys_store::{Action, Entry, Outcome, Renewal, RenewalRequest, SessionRecord, StoreError};
+use agentkeys_store::{Action, Renewal, RenewalRequest, SessionRecord, StoreError};
 use agentkeys_types::Timestamp;
 
 use crate::{AuthError, Broker, Caller, SessionCaller, sign_in::OpenedSession};
@@ -73,22 +73,10 @@ impl Broker {
     }
 
     /// Revokes a session one of whose replaced tokens was presented: two hold what one should.
-    pub(crate) async fn revoke_reused(
-        &self,
-        session: &SessionRecord,
-        now: Timestamp,
-        source: IpAddr,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn revoke_reused(&self, caller: &SessionCaller, source: IpAddr) -> Result<(), StoreError> {
+        let session = &caller.session;
         tracing::warn!(session = %session.id, "a replaced session token was used: its session is revoked");
-        let entry = Entry {
-            at: now,
-            action: Action::ReuseToken,
-            outcome: Outcome::Done,
-            account: Some(session.account),
-            session: Some(session.id),
-            subject: format!("session:{}", session.id),
-            source: Some(source),
-        };
+        let entry = self.entry(caller, Action::ReuseToken, format!("session:{}", session.id), source);
         self.store.revoke_session(session.account, session.id, entry).await?;
         self.standing.changed(session.id);
         self.witness().await

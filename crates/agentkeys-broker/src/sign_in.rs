@@ -155,18 +155,10 @@ impl Broker {
         match self.store.answer(answer, opening, entry, limits).await? {
             CodeOutcome::Accepted { account: Some(account) } if allowed => {
                 let session = SessionRecord {
-                    id,
-                    account,
-                    identity,
                     client_name,
-                    created_at: now,
-                    auth_time: now,
-                    expires_at,
-                    revoked_at: None,
                     key,
                     source: Some(source),
-                    last_used_at: None,
-                    renewed_at: None,
+                    ..SessionRecord::opened(id, account, identity, now, expires_at)
                 };
                 let token = self.issue_session(&session, now)?;
                 let identity = session.identity;

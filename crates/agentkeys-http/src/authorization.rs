@@ -1,5 +1,5 @@
 use agentkeys_api::{ErrorCode, Problem};
-use agentkeys_crypto::Presentation;
+use agentkeys_crypto::{HolderError, Presentation};
 use http::{HeaderMap, HeaderName, header, request::Parts};
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -53,6 +53,17 @@ pub fn dpop_proof(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         return Err(invalid());
     }
     value.to_str().map(Some).map_err(|_| invalid())
+}
+
+/// The code that goes with a token that is not presented by its holder: the same at every server.
+pub fn holder_code(error: HolderError) -> ErrorCode {
+    match error {
+        HolderError::Invalid => ErrorCode::DpopInvalid,
+        HolderError::NotBound => ErrorCode::TokenInvalid,
+        HolderError::Replayed => ErrorCode::DpopReplayed,
+        HolderError::Required => ErrorCode::DpopRequired,
+        HolderError::UseNonce => ErrorCode::UseDpopNonce,
+    }
 }
 
 #[cfg(test)]

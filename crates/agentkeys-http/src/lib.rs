@@ -13,7 +13,7 @@ mod server;
 mod watched;
 mod wiped;
 
-pub use authorization::{dpop_proof, presentation};
+pub use authorization::{dpop_proof, holder_code, presentation};
 pub use json::Json;
 pub use manners::{Hosts, Nonces, Source, Target, TrustedProxies};
 pub use refusal::Refusal;

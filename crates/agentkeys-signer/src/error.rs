@@ -1,6 +1,6 @@
 use agentkeys_api::ErrorCode;
-use agentkeys_crypto::{HolderError, TokenError};
-use agentkeys_http::Refusal;
+use agentkeys_crypto::TokenError;
+use agentkeys_http::{Refusal, holder_code};
 use axum::response::{IntoResponse, Response};
 
 use crate::{CallerError, SignError};
@@ -18,18 +18,13 @@ impl ApiError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Caller(CallerError::Broker(_)) => ErrorCode::BrokerUnreachable,
-            Self::Caller(CallerError::Holder(HolderError::Invalid)) => ErrorCode::DpopInvalid,
-            Self::Caller(CallerError::Holder(HolderError::Replayed)) => ErrorCode::DpopReplayed,
-            Self::Caller(CallerError::Holder(HolderError::Required)) => ErrorCode::DpopRequired,
-            Self::Caller(CallerError::Holder(HolderError::UseNonce)) => ErrorCode::UseDpopNonce,
+            Self::Caller(CallerError::Holder(error)) => holder_code(*error),
             Self::Caller(CallerError::Keys(_)) | Self::Sign(SignError::Keys(_)) => ErrorCode::SignerDisabled,
             Self::Caller(CallerError::NoToken(problem)) => problem.error,
             Self::Caller(CallerError::Revoked) => ErrorCode::TokenRevoked,
             Self::Caller(CallerError::SessionRequired) => ErrorCode::SessionRequired,
             Self::Caller(CallerError::Token(TokenError::Expired)) => ErrorCode::TokenExpired,
-            Self::Caller(CallerError::Holder(HolderError::NotBound) | CallerError::Token(TokenError::Invalid)) => {
-                ErrorCode::TokenInvalid
-            }
+            Self::Caller(CallerError::Token(TokenError::Invalid)) => ErrorCode::TokenInvalid,
             Self::Sign(SignError::AccountMismatch) => ErrorCode::AccountMismatch,
             Self::Sign(SignError::Log(_)) => ErrorCode::AuditUnavailable,
         }

@@ -35,6 +35,30 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// A session that a proof of `identity` opens at `now`, without what its sign-in may add: machine, key and address.
+    pub fn opened(
+        id: SessionId,
+        account: OmniAccount,
+        identity: Identity,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            account,
+            identity,
+            client_name: None,
+            created_at: now,
+            auth_time: now,
+            expires_at,
+            revoked_at: None,
+            key: None,
+            source: None,
+            last_used_at: None,
+            renewed_at: None,
+        }
+    }
+
     /// Whether it still counts: up to, and not at, its expiry, unless it was revoked.
     pub fn stands(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at

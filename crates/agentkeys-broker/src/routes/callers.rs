@@ -1,15 +1,12 @@
 use std::sync::Arc;
 
 use agentkeys_api::{ErrorCode, Problem};
-use agentkeys_http::{Refusal, Source, Target, dpop_proof, presentation};
+use agentkeys_http::{Refusal, Source, Target, dpop_proof, holder_code, presentation};
 use agentkeys_types::KeyThumbprint;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use crate::{
-    Broker, Caller, SessionCaller, WalletCaller,
-    error::{ApiError, holder_code},
-};
+use crate::{Broker, Caller, SessionCaller, WalletCaller, error::ApiError};
 
 /// A handler that takes a [`Caller`] cannot run for a request without a token that stands.
 impl FromRequestParts<Arc<Broker>> for Caller {

@@ -163,18 +163,10 @@ fn accept(
             let account = identity_link::insert(connection, &link)?.unwrap_or(anchor);
             let identity = link.identity;
             let session = SessionRecord {
-                id,
-                account,
-                identity,
                 client_name,
-                created_at: now,
-                auth_time: now,
-                expires_at,
-                revoked_at: None,
                 key,
                 source: entry.source,
-                last_used_at: None,
-                renewed_at: None,
+                ..SessionRecord::opened(id, account, identity, now, expires_at)
             };
             session::insert(connection, &session)?;
             (Some(account), entry.outcome)
