@@ -1,6 +1,6 @@
 use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
-use agentkeys_types::{EmailAddress, EvmAddress, OmniAccount, RequestId, SessionId};
+use agentkeys_types::{EmailAddress, EvmAddress, OmniAccount, ProviderName, RequestId, SessionId};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::{ErrorCode, Problem};
@@ -119,6 +119,7 @@ parsed_field!(
     "must be 0x and 40 hex digits, with a right EIP-55 checksum if in mixed case"
 );
 parsed_field!(EmailAddress, InvalidEmail, "must be one plain address, such as ada@example.com");
+parsed_field!(ProviderName, InvalidField, "must be the name of a provider: 1 to 32 of a-z and 0-9");
 parsed_field!(RequestId, InvalidField, "must be 64 hex digits");
 parsed_field!(SessionId, InvalidField, "must be 32 lowercase hex digits");
 

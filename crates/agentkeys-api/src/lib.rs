@@ -6,6 +6,8 @@
 
 mod body;
 pub mod daemon;
+mod identity;
+mod oauth;
 pub mod paths;
 mod problem;
 mod session;
@@ -16,10 +18,15 @@ mod web_identity;
 
 pub use body::{Body, Field, Fields, Text, Value, read_body};
 pub use daemon::{DaemonCredentials, DaemonState, DaemonStatus};
-pub use problem::{ErrorCode, Problem};
-pub use session::{
-    Identities, IdentityView, LinkedIdentity, SessionKind, SessionList, SessionView, Standing, StandingRequest,
+pub use identity::{
+    Identities, LinkEmail, LinkOauth, LinkOauthStarted, LinkOauthVerify, LinkPending, LinkedIdentity, Pending,
 };
+pub use oauth::{
+    AUTHORIZATION_CODE_GRANT, AuthorizationServer, DEVICE_CODE_GRANT, DeviceAuthorization, OAUTH_CLIENT, OauthError,
+    OauthProblem, TokenReply,
+};
+pub use problem::{ErrorCode, Problem};
+pub use session::{IdentityView, SessionKind, SessionList, SessionView, Standing, StandingRequest};
 pub use sign_in::{EmailStart, EmailStarted, EmailVerify, SignedIn, TokenType};
 pub use signer::{Address, DeriveAddress, Health, Message, SignMessage, Signature};
 pub use wallet::{

@@ -18,6 +18,16 @@ pub const SESSIONS_STANDING: &str = "/v1/sessions/standing";
 pub const SESSION_KEYS: &str = "/v1/session-keys";
 /// The account's identities.
 pub const IDENTITIES: &str = "/v1/identities";
+/// One of them.
+pub const IDENTITY: &str = "/v1/identities/{identity_type}/{identity_value}";
+/// Asks for a code to link an address.
+pub const IDENTITIES_EMAIL_START: &str = "/v1/identities/email/start";
+/// Links it.
+pub const IDENTITIES_EMAIL_VERIFY: &str = "/v1/identities/email/verify";
+/// Asks for a page on which an identity at a provider is proved.
+pub const IDENTITIES_OAUTH_START: &str = "/v1/identities/oauth/start";
+/// Links it.
+pub const IDENTITIES_OAUTH_VERIFY: &str = "/v1/identities/oauth/verify";
 /// Links a wallet to the account.
 pub const WALLET_LINK: &str = "/v1/wallet/link";
 /// One linked wallet.
@@ -34,6 +44,34 @@ pub const MINT_OIDC_JWT: &str = "/v1/mint-oidc-jwt";
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 /// The keys that verify web-identity JWTs.
 pub const JWKS: &str = "/.well-known/jwks.json";
+/// The description of the authorization server (RFC 8414).
+pub const OAUTH_METADATA: &str = "/.well-known/oauth-authorization-server";
+/// The page on which a person signs in for the command on the same machine (RFC 6749 section 3.1).
+pub const OAUTH_AUTHORIZE: &str = "/oauth/authorize";
+/// Exchanges what a person has approved for a session token (RFC 6749 section 3.2).
+pub const OAUTH_TOKEN: &str = "/oauth/token";
+/// Starts a sign-in that is approved on another machine (RFC 8628 section 3.1).
+pub const OAUTH_DEVICE_AUTHORIZATION: &str = "/oauth/device_authorization";
+/// Ends the session of a token (RFC 7009).
+pub const OAUTH_REVOKE: &str = "/oauth/revoke";
+/// Where a provider sends a person back to.
+pub const OAUTH_CALLBACK: &str = "/oauth/callback/{provider}";
+/// The page on which a person agrees to link an identity.
+pub const OAUTH_LINK: &str = "/oauth/link";
+/// The form that goes on to a provider.
+pub const OAUTH_SIGN_IN_PROVIDER: &str = "/oauth/sign-in/provider";
+/// The form that asks for a code by mail.
+pub const OAUTH_SIGN_IN_EMAIL: &str = "/oauth/sign-in/email";
+/// The form that answers with it.
+pub const OAUTH_SIGN_IN_CODE: &str = "/oauth/sign-in/code";
+/// The form that approves or refuses.
+pub const OAUTH_CONFIRM: &str = "/oauth/confirm";
+/// The page to which the command sends the browser in the end.
+pub const OAUTH_DONE: &str = "/oauth/done";
+/// The page on which a person types the code that another machine shows (RFC 8628 section 3.3).
+pub const DEVICE: &str = "/device";
+/// How the pages look.
+pub const STYLE: &str = "/assets/style.css";
 /// Whether the process is up.
 pub const HEALTHZ: &str = "/healthz";
 /// Whether it can do its work.

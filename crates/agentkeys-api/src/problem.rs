@@ -39,6 +39,8 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    /// The person refused.
+    AccessDenied = 403 "access_denied",
     /// The token belongs to another account.
     AccountMismatch = 403 "account_mismatch",
     /// No agent of that name exists for the account.
@@ -53,6 +55,8 @@ error_codes! {
     BodyTooLarge = 413 "body_too_large",
     /// The signer cannot ask the broker whether the session stands.
     BrokerUnreachable = 503 "broker_unreachable",
+    /// The page was asked for in another browser.
+    BrowserMismatch = 403 "browser_mismatch",
     /// The challenge is over.
     ChallengeExpired = 410 "challenge_expired",
     /// There is no such challenge, or it has been used.
@@ -69,6 +73,12 @@ error_codes! {
     DuplicateField = 400 "duplicate_field",
     /// The `Host` is not one of this server's.
     HostNotAllowed = 421 "host_not_allowed",
+    /// The identity was taken away from the account that it had made: nobody signs in with it.
+    IdentityRetired = 403 "identity_retired",
+    /// The identity opens another account.
+    IdentityTaken = 409 "identity_taken",
+    /// What the identity provider says of the person cannot be believed.
+    IdTokenInvalid = 401 "id_token_invalid",
     /// A fault of the server, logged there under the request id.
     Internal = 500 "internal",
     /// The address is malformed, or its EIP-55 checksum wrong.
@@ -91,8 +101,14 @@ error_codes! {
     InvalidSignature = 401 "invalid_signature",
     /// The signature is not 65 bytes of hex with a known v.
     InvalidSignatureFormat = 400 "invalid_signature_format",
+    /// The answer came from another provider than the one that was asked.
+    IssuerMismatch = 400 "issuer_mismatch",
     /// The body is deeper, longer or larger in its numbers than any request of this API.
     JsonTooComplex = 400 "json_too_complex",
+    /// The last identity of an account cannot go.
+    LastIdentity = 409 "last_identity",
+    /// The request to link an identity is over, used or unknown.
+    LinkExpired = 410 "link_expired",
     /// The mail can neither leave nor be queued.
     MailUnavailable = 503 "mail_unavailable",
     /// The route exists, for other methods.
@@ -103,8 +119,12 @@ error_codes! {
     NotFound = 404 "not_found",
     /// The peer of the socket is another user.
     PeerNotAllowed = 403 "peer_not_allowed",
+    /// The identity provider is away, or not what it should be.
+    ProviderError = 502 "provider_error",
     /// Too often: see `Retry-After`.
     RateLimited = 429 "rate_limited",
+    /// The person must have signed in less than ten minutes ago.
+    ReauthRequired = 403 "reauth_required",
     /// AWS does not let the wallet assume the role.
     RoleRefused = 403 "role_refused",
     /// A 30-day session token is needed here, and this is a wallet session token.
@@ -113,6 +133,8 @@ error_codes! {
     SignerDisabled = 503 "signer_disabled",
     /// The operator does not let this identity sign in.
     SignInNotAllowed = 403 "sign_in_not_allowed",
+    /// The sign-in that the page belongs to is unknown, over or used.
+    StateInvalid = 400 "state_invalid",
     /// The store cannot write or read.
     StorageUnavailable = 503 "storage_unavailable",
     /// AWS's STS is away, or cannot fetch the broker's keys.
@@ -194,6 +216,7 @@ fn title(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         421 => "Misdirected Request",
         429 => "Too Many Requests",
+        502 => "Bad Gateway",
         503 => "Service Unavailable",
         _ => "Internal Server Error",
     }

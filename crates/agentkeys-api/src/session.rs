@@ -109,21 +109,3 @@ pub struct Standing {
     #[schema(value_type = Option<String>)]
     pub renewed_at: Option<Timestamp>,
 }
-
-/// An identity that opens the account.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct LinkedIdentity {
-    /// The identity.
-    #[serde(flatten)]
-    pub identity: IdentityView,
-    /// Since when it does.
-    #[schema(value_type = String)]
-    pub linked_at: Timestamp,
-}
-
-/// The identities that open the account.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Identities {
-    /// Oldest first.
-    pub identities: Vec<LinkedIdentity>,
-}

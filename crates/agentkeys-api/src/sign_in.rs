@@ -91,10 +91,10 @@ pub struct SignedIn {
     pub identity: IdentityView,
 }
 
-fn as_text<S: Serializer>(address: &EmailAddress, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(address)
+pub(crate) fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
-fn expose<S: Serializer>(token: &SessionToken, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn expose<S: Serializer>(token: &SessionToken, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(token.expose())
 }

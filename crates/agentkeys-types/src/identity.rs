@@ -15,6 +15,12 @@ impl ProviderName {
     }
 }
 
+impl fmt::Display for ProviderName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 impl FromStr for ProviderName {
     type Err = Invalid;
 
