@@ -1,0 +1,195 @@
+use agentkeys_types::{RequestIdDigest, Timestamp};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    SqliteStore,
+    columns::Columns,
+    grant, limit, mail, sign_in,
+    writer::{Change, Transaction},
+};
+use crate::{
+    Beginning, Begun, BrowserSignIn, BrowserSignInStore, BrowserState, CODE_KEPT, Decided, Decision, Entry,
+    FoundBrowser, Limit, Proved, StoreError,
+};
+
+#[async_trait]
+impl BrowserSignInStore for SqliteStore {
+    async fn begin_browser_sign_in(
+        &self,
+        beginning: Beginning,
+        limits: Vec<Limit>,
+        most_waiting: u32,
+    ) -> Result<Begun, StoreError> {
+        self.writer
+            .write(move |transaction| {
+                let Beginning { sign_in, grant, email } = beginning;
+                let connection = transaction.connection;
+                if let Some(retry_after) = limit::count(connection, &limits, sign_in.created_at)? {
+                    return Ok(Change::Undo(Begun::Limited { retry_after }));
+                }
+                insert(connection, &sign_in)?;
+                if let Some(grant) = grant {
+                    grant::insert(connection, &grant)?;
+                }
+                if let Some((email, letter)) = email {
+                    if let Some(letter) = letter
+                        && !mail::queue_unless_full(connection, &email.email, &letter, email.created_at, most_waiting)?
+                    {
+                        return Ok(Change::Undo(Begun::QueueFull));
+                    }
+                    sign_in::insert(connection, &email)?;
+                }
+                Ok(Change::Keep(Begun::Begun))
+            })
+            .await
+    }
+
+    async fn find_browser_sign_in(&self, request: RequestIdDigest) -> Result<Option<FoundBrowser>, StoreError> {
+        self.readers.read(|connection| find(connection, request))
+    }
+
+    async fn answer_browser_sign_in(&self, request: RequestIdDigest, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer
+            .write(move |transaction| {
+                let taken = transaction
+                    .connection
+                    .prepare_cached(
+                        "UPDATE browser_sign_ins SET state = 'answered' \
+                         WHERE request = ?1 AND state = 'waiting' AND way <> 'email' AND expires_at > ?2",
+                    )?
+                    .execute(params![request.0, now.as_unix()])?;
+                Ok(Change::Keep(taken == 1))
+            })
+            .await
+    }
+
+    async fn prove_browser_sign_in(&self, request: RequestIdDigest, proved: Proved) -> Result<bool, StoreError> {
+        self.writer
+            .write(move |transaction| Ok(Change::Keep(prove(transaction.connection, request, "answered", &proved)?)))
+            .await
+    }
+
+    async fn decide(&self, request: RequestIdDigest, decision: Decision, entry: Entry) -> Result<Decided, StoreError> {
+        self.writer
+            .write(move |transaction| {
+                let decided = decide(transaction, request, &decision, entry)?;
+                Ok(match decided {
+                    Decided::Done => Change::Keep(decided),
+                    Decided::Over => Change::Undo(decided),
+                })
+            })
+            .await
+    }
+}
+
+/// Lets the person decide as the identity that was proved, from the state `from` on.
+pub(super) fn prove(
+    connection: &Connection,
+    request: RequestIdDigest,
+    from: &str,
+    proved: &Proved,
+) -> rusqlite::Result<bool> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE browser_sign_ins SET state = 'proved', identity_type = ?3, identity_value = ?4, email = ?5 \
+             WHERE request = ?1 AND state = ?2",
+        )?
+        .execute(params![
+            request.0,
+            from,
+            proved.identity.identity_type().to_string(),
+            proved.identity.value(),
+            proved.email.as_ref().map(|email| email.as_str()),
+        ])?;
+    Ok(changed == 1)
+}
+
+fn decide(
+    transaction: &mut Transaction<'_>,
+    request: RequestIdDigest,
+    decision: &Decision,
+    entry: Entry,
+) -> rusqlite::Result<Decided> {
+    let (connection, now) = (transaction.connection, entry.at);
+    let grant: Option<RequestIdDigest> = connection
+        .prepare_cached(
+            "UPDATE browser_sign_ins SET state = 'decided' \
+             WHERE request = ?1 AND state = 'proved' AND expires_at > ?2 RETURNING grant_secret",
+        )?
+        .query_row(params![request.0, now.as_unix()], |row| row.request(0))
+        .optional()?;
+    let Some(grant) = grant else { return Ok(Decided::Over) };
+    // A code is redeemed at once, by a client on the same machine.
+    let decided = match decision {
+        Decision::Approve => connection
+            .prepare_cached(
+                "UPDATE grants SET state = 'approved', identity_type = browser.identity_type, \
+                     identity_value = browser.identity_value, email = browser.email, \
+                     expires_at = CASE kind WHEN 'code' THEN MIN(grants.expires_at, ?3 + ?4) ELSE grants.expires_at END \
+                 FROM (SELECT * FROM browser_sign_ins WHERE request = ?2) AS browser \
+                 WHERE secret = ?1 AND grants.state = 'waiting' AND grants.expires_at > ?3",
+            )?
+            .execute(params![grant.0, request.0, now.as_unix(), CODE_KEPT.as_secs()])?,
+        Decision::Refuse => connection
+            .prepare_cached(
+                "UPDATE grants SET state = 'refused' WHERE secret = ?1 AND state = 'waiting' AND expires_at > ?2",
+            )?
+            .execute(params![grant.0, now.as_unix()])?,
+    };
+    if decided == 0 {
+        return Ok(Decided::Over);
+    }
+    if matches!(decision, Decision::Refuse) {
+        transaction.record(&entry)?;
+    }
+    Ok(Decided::Done)
+}
+
+fn insert(connection: &Connection, sign_in: &BrowserSignIn) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO browser_sign_ins (request, browser, grant_secret, way, created_at, expires_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            sign_in.request.0,
+            sign_in.browser.0,
+            sign_in.grant.0,
+            sign_in.way.to_string(),
+            sign_in.created_at.as_unix(),
+            sign_in.expires_at.as_unix(),
+        ])?;
+    Ok(())
+}
+
+fn find(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<Option<FoundBrowser>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {}, request, browser, browser.way, browser.created_at, browser.expires_at, browser.state, \
+                 browser.identity_type, browser.identity_value, browser.email \
+             FROM browser_sign_ins AS browser JOIN grants ON secret = grant_secret WHERE request = ?1",
+            grant::COLUMNS
+        ))?
+        .query_row([request.0], |row| {
+            let sign_in = BrowserSignIn {
+                request: row.request(19)?,
+                browser: row.request(20)?,
+                grant: row.request(0)?,
+                way: row.parsed(21)?,
+                created_at: row.time(22)?,
+                expires_at: row.time(23)?,
+            };
+            Ok(FoundBrowser { sign_in, state: state(row)?, grant: grant::grant(row)?, grant_state: grant::state(row)? })
+        })
+        .optional()
+}
+
+fn state(row: &Row<'_>) -> rusqlite::Result<BrowserState> {
+    Ok(match row.get_ref(24)?.as_str()? {
+        "answered" => BrowserState::Answered,
+        "decided" => BrowserState::Decided,
+        "proved" => BrowserState::Proved(grant::proved(row, 25)?),
+        _ => BrowserState::Waiting,
+    })
+}
