@@ -93,7 +93,7 @@ impl Broker {
             expires_at: now.after(CODE_LIFE),
             key,
         };
-        let begun = self.store.begin_email_sign_in(sign_in, self.mail_limits(&email, source)).await?;
+        let begun = self.store.begin_email_sign_in(sign_in, self.mail_limits(&email, source), None).await?;
         if let Begun::Limited { retry_after } = begun {
             return Err(SignInError::RateLimited { retry_after });
         }
@@ -139,7 +139,7 @@ impl Broker {
         let limits = self.code_limits(source);
         // A wrong code goes the same way as an unknown request: for neither a session is prepared.
         let Some(right) = waiting.filter(|waiting| waiting.code_hash == answer.code_hash) else {
-            return Err(refusal(self.store.answer(answer, Opening::Refused, entry, limits).await?));
+            return Err(refusal(self.store.answer(answer, Opening::Refused, entry, limits, None).await?));
         };
         let EmailSignIn { email, client_name, .. } = right;
         let allowed = self.allow.allows(&email);
@@ -152,7 +152,7 @@ impl Broker {
             Opening::Refused
         };
         let entry = Entry { session: allowed.then_some(id), ..entry };
-        match self.store.answer(answer, opening, entry, limits).await? {
+        match self.store.answer(answer, opening, entry, limits, None).await? {
             CodeOutcome::Accepted { account: Some(account) } if allowed => {
                 let session = SessionRecord {
                     client_name,

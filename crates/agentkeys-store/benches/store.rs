@@ -72,8 +72,8 @@ async fn open_session(store: &SqliteStore, id: SessionId) {
     let identity = Identity::email(email.clone());
     let expires_at = NOW.after(Duration::from_hours(24));
     let sign_in = EmailSignIn { request, email, code_hash, client_name: None, created_at: NOW, expires_at, key: None };
-    store.begin_email_sign_in(sign_in, vec![]).await.expect("a sign-in");
+    store.begin_email_sign_in(sign_in, vec![], None).await.expect("a sign-in");
     let anchor = OmniAccount::anchored_by(&ClientId::default(), &identity);
     let opening = Opening::Session { identity, anchor, id, expires_at };
-    store.answer(CodeAnswer { request, code_hash, now: NOW }, opening, entry(), vec![]).await.expect("a session");
+    store.answer(CodeAnswer { request, code_hash, now: NOW }, opening, entry(), vec![], None).await.expect("a session");
 }

@@ -17,6 +17,7 @@ pub mod deployment;
 pub mod email_sign_ins;
 pub mod identity_links;
 pub mod limits;
+pub mod mails;
 pub mod purging;
 pub mod restores;
 mod sample;
@@ -97,6 +98,23 @@ macro_rules! conformance {
                 every_answer_counts_against_its_limits,
                 stepping_the_clock_back_opens_no_limit,
             }
+            mails {
+                a_letter_is_claimed_as_it_was_queued,
+                a_claimed_mail_is_nobody_elses_until_its_lease_is_over,
+                of_many_that_claim_one_gets_the_mail,
+                the_mail_that_has_been_due_for_longest_goes_first,
+                a_delayed_mail_is_due_when_it_was_delayed_to,
+                a_removed_mail_is_gone,
+                the_id_of_a_mail_is_never_used_again,
+                an_expired_mail_is_not_claimed_and_does_not_count,
+                what_waits_is_told,
+                a_full_queue_keeps_and_counts_nothing,
+                the_queue_never_holds_more_than_it_may,
+                a_sign_in_that_is_not_kept_queues_nothing,
+                a_notice_of_a_sign_in_goes_to_every_address_of_the_account,
+                the_first_sign_in_causes_no_notice,
+                a_code_that_opens_nothing_causes_no_notice,
+            }
             purging {
                 what_is_long_over_is_forgotten,
                 what_is_not_long_over_is_kept,
@@ -106,6 +124,7 @@ macro_rules! conformance {
             restores {
                 every_session_ends,
                 open_sign_ins_and_challenges_end,
+                mails_that_wait_are_forgotten,
                 signing_in_goes_on_after_everything_ended,
                 an_end_of_everything_is_recorded,
                 a_session_is_ended_once,

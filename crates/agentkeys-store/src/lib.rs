@@ -11,6 +11,7 @@ pub mod conformance;
 mod deployment;
 mod identity_link;
 mod limit;
+mod mail;
 mod purge;
 mod restore;
 mod session;
@@ -23,6 +24,7 @@ pub use challenge::{Challenge, ChallengeStore, MOST_WRONG_SIGNATURES, Proof};
 pub use deployment::{DeploymentStore, PinError};
 pub use identity_link::{IdentityLink, IdentityLinkStore, Linking};
 pub use limit::Limit;
+pub use mail::{BoundedLetter, Letter, MailStore, MailsWaiting, QueuedMail};
 pub use purge::{FLOWS_KEPT, PurgeStore, SESSIONS_KEPT};
 pub use restore::RestoreStore;
 pub use session::{RENEWAL_REPEATS, Renewal, RenewalRequest, SessionRecord, SessionStore};
@@ -42,6 +44,7 @@ pub trait Store:
     + DeploymentStore
     + EmailSignInStore
     + IdentityLinkStore
+    + MailStore
     + PurgeStore
     + RestoreStore
     + SessionStore
@@ -56,6 +59,7 @@ impl<S> Store for S where
         + DeploymentStore
         + EmailSignInStore
         + IdentityLinkStore
+        + MailStore
         + PurgeStore
         + RestoreStore
         + SessionStore

@@ -14,8 +14,8 @@ pub const SESSIONS_KEPT: Duration = Duration::from_hours(7 * 24);
 /// Forgets what has long been over. Accounts, links and the audit record are never forgotten.
 #[async_trait]
 pub trait PurgeStore: Send + Sync {
-    /// Forgets limits whose window is over, sign-ins and challenges that expired [`FLOWS_KEPT`] ago, and
-    /// sessions that expired [`SESSIONS_KEPT`] ago. Returns how many rows that were.
+    /// Forgets limits whose window is over, mails that expired, sign-ins and challenges that expired [`FLOWS_KEPT`]
+    /// ago, and sessions that expired [`SESSIONS_KEPT`] ago. Returns how many rows that were.
     ///
     /// Works in small steps between which other writes go on.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;

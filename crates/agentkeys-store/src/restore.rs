@@ -6,6 +6,7 @@ use crate::{Entry, StoreError};
 #[async_trait]
 pub trait RestoreStore: Send + Sync {
     /// Revokes every unrevoked session of every account from `entry.at` on, ends every sign-in and challenge that can
-    /// still be answered, and records that in any case. Returns how many sessions that were.
+    /// still be answered, forgets every mail that waits, and records that in any case. Returns how many sessions that
+    /// were.
     async fn end_everything(&self, entry: Entry) -> Result<u64, StoreError>;
 }

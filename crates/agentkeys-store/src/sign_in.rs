@@ -3,7 +3,7 @@ use std::time::Duration;
 use agentkeys_types::{EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestIdDigest, SessionId, Timestamp};
 use async_trait::async_trait;
 
-use crate::{Entry, Limit, StoreError};
+use crate::{BoundedLetter, Entry, Letter, Limit, StoreError};
 
 /// A sign-in that waits for its code. Neither the request id nor the code is kept, only what recognises them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum Begun {
         /// When the limit opens again.
         retry_after: Duration,
     },
+    /// As many mails wait as may, and nothing was counted or kept.
+    QueueFull,
 }
 
 /// Somebody answered with a code.
@@ -92,8 +94,15 @@ pub enum CodeOutcome {
 /// Remembers sign-ins by e-mail from the mail to the code.
 #[async_trait]
 pub trait EmailSignInStore: Send + Sync {
-    /// Counts a sign-in against `limits` and lets it wait for its code, both or neither.
-    async fn begin_email_sign_in(&self, sign_in: EmailSignIn, limits: Vec<Limit>) -> Result<Begun, StoreError>;
+    /// Counts a sign-in against `limits`, lets it wait for its code and queues `letter` to its address: all or nothing.
+    ///
+    /// Without a letter, who begins it sends the code, and cancels it where that fails.
+    async fn begin_email_sign_in(
+        &self,
+        sign_in: EmailSignIn,
+        limits: Vec<Limit>,
+        letter: Option<BoundedLetter>,
+    ) -> Result<Begun, StoreError>;
 
     /// Forgets a sign-in whose mail could not leave.
     async fn cancel_email_sign_in(&self, request: RequestIdDigest) -> Result<(), StoreError>;
@@ -106,7 +115,8 @@ pub trait EmailSignInStore: Send + Sync {
     /// clock goes.
     ///
     /// An accepted code links the identity if it is new, opens the session with the sign-in's own client name and
-    /// device key, and records `entry` with the account filled in. A wrong one is counted and recorded as
+    /// device key, and records `entry` with the account filled in. Where the identity was linked before, `notice` is
+    /// queued to every e-mail address of the account. A wrong one is counted and recorded as
     /// [`Outcome::WrongCode`](crate::Outcome::WrongCode), a refused one as [`Outcome::NotAllowed`](crate::Outcome::NotAllowed).
     /// [`CodeOutcome::Unknown`] is recorded like a wrong one, and writes as much; neither is recorded with a session.
     /// [`CodeOutcome::Limited`] and [`CodeOutcome::Over`] record nothing.
@@ -116,5 +126,6 @@ pub trait EmailSignInStore: Send + Sync {
         opening: Opening,
         entry: Entry,
         limits: Vec<Limit>,
+        notice: Option<Letter>,
     ) -> Result<CodeOutcome, StoreError>;
 }

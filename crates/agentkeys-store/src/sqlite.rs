@@ -4,6 +4,7 @@ mod columns;
 mod deployment;
 mod identity_link;
 mod limit;
+mod mail;
 mod migrations;
 mod open;
 mod purge;

@@ -17,7 +17,7 @@ pub async fn a_sign_in_is_found_as_it_was_begun(store: Arc<dyn Store>) {
     let nameless = EmailSignIn { client_name: None, ..sign_in(2) };
 
     begin(&store, 1).await;
-    store.begin_email_sign_in(nameless.clone(), vec![]).await.unwrap();
+    store.begin_email_sign_in(nameless.clone(), vec![], None).await.unwrap();
 
     assert_eq!(store.find_email_sign_in(request(1)).await.unwrap(), Some(sign_in(1)));
     assert_eq!(store.find_email_sign_in(request(2)).await.unwrap(), Some(nameless));
@@ -29,7 +29,7 @@ pub async fn a_request_id_names_one_sign_in_only(store: Arc<dyn Store>) {
     begin(&store, 1).await;
 
     let again = EmailSignIn { code_hash: WRONG, ..sign_in(1) };
-    store.begin_email_sign_in(again, vec![]).await.unwrap_err();
+    store.begin_email_sign_in(again, vec![], None).await.unwrap_err();
 
     assert_eq!(store.find_email_sign_in(request(1)).await.unwrap(), Some(sign_in(1)));
 }
@@ -83,7 +83,7 @@ pub async fn of_many_right_codes_one_is_accepted(store: Arc<dyn Store>) {
 
     let outcomes = at_once(&store, |store, number| async move {
         let answer = CodeAnswer { request: request(0), code_hash: RIGHT, now: NOW };
-        store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW), vec![]).await.unwrap()
+        store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW), vec![], None).await.unwrap()
     })
     .await;
 
@@ -225,7 +225,7 @@ pub async fn a_session_id_that_is_taken_changes_nothing(store: Arc<dyn Store>) {
     begin(&store, 1).await;
 
     let right = CodeAnswer { request: request(1), code_hash: RIGHT, now: NOW };
-    store.answer(right, opening("ada", 9, NOW), entry(Action::SignIn, NOW), vec![]).await.unwrap_err();
+    store.answer(right, opening("ada", 9, NOW), entry(Action::SignIn, NOW), vec![], None).await.unwrap_err();
 
     assert_eq!(store.find_session(session(9)).await.unwrap().unwrap().account, mallory);
     assert_eq!(store.find_account(&email("ada")).await.unwrap(), None);
@@ -244,7 +244,7 @@ pub async fn first_sign_ins_at_once_open_one_account(store: Arc<dyn Store>) {
             id: session(number),
             expires_at: NOW.after(DAY),
         };
-        store.answer(answer, opening, entry(Action::SignIn, NOW), vec![]).await.unwrap()
+        store.answer(answer, opening, entry(Action::SignIn, NOW), vec![], None).await.unwrap()
     })
     .await;
 
@@ -256,5 +256,5 @@ pub async fn first_sign_ins_at_once_open_one_account(store: Arc<dyn Store>) {
 async fn refuse(store: &Arc<dyn Store>, number: usize) -> CodeOutcome {
     let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now: NOW };
     let entry = Entry { account: None, session: None, ..entry(Action::SignIn, NOW) };
-    store.answer(answer, Opening::Refused, entry, vec![]).await.unwrap()
+    store.answer(answer, Opening::Refused, entry, vec![], None).await.unwrap()
 }

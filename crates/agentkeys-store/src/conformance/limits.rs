@@ -15,7 +15,7 @@ pub async fn a_limit_is_never_exceeded_by_many_at_once(store: Arc<dyn Store>) {
     let recorded_entries =
         at_once(&store, |store, _| async move { append(&store, NOW, [limit("mint", 7, MINUTE)]).await }).await;
     let begun = at_once(&store, |store, number| async move {
-        store.begin_email_sign_in(sign_in(number), vec![limit("email", 5, MINUTE)]).await.unwrap()
+        store.begin_email_sign_in(sign_in(number), vec![limit("email", 5, MINUTE)], None).await.unwrap()
     })
     .await;
 
@@ -55,7 +55,7 @@ pub async fn limits_count_together_or_not_at_all(store: Arc<dyn Store>) {
     for limits in [[free.clone(), full.clone()], [full, free.clone()]] {
         let limited = Recorded::Limited { retry_after: MINUTE };
         assert_eq!(append(&store, NOW, &limits).await, limited);
-        let begun = store.begin_email_sign_in(sign_in(1), limits.to_vec()).await.unwrap();
+        let begun = store.begin_email_sign_in(sign_in(1), limits.to_vec(), None).await.unwrap();
         assert_eq!(begun, Begun::Limited { retry_after: MINUTE });
     }
 
@@ -91,14 +91,14 @@ pub async fn sign_ins_and_entries_share_a_limit(store: Arc<dyn Store>) {
     let limits = vec![limit("source:127.0.0.1", 1, MINUTE)];
     assert_eq!(append(&store, NOW, limits.as_slice()).await, Recorded::Recorded);
 
-    let begun = store.begin_email_sign_in(sign_in(1), limits).await.unwrap();
+    let begun = store.begin_email_sign_in(sign_in(1), limits, None).await.unwrap();
 
     assert_eq!(begun, Begun::Limited { retry_after: MINUTE });
 }
 
 /// Nobody can answer it.
 pub async fn a_limited_sign_in_is_not_kept(store: Arc<dyn Store>) {
-    let begun = store.begin_email_sign_in(sign_in(1), vec![limit("email", 0, MINUTE)]).await.unwrap();
+    let begun = store.begin_email_sign_in(sign_in(1), vec![limit("email", 0, MINUTE)], None).await.unwrap();
 
     assert_eq!(begun, Begun::Limited { retry_after: MINUTE });
     assert_eq!(store.find_email_sign_in(request(1)).await.unwrap(), None);
@@ -147,5 +147,5 @@ async fn append(store: &Arc<dyn Store>, now: Timestamp, limits: impl Into<Vec<Li
 
 async fn answer(store: &Arc<dyn Store>, number: usize, code_hash: [u8; 32], limit: Limit) -> CodeOutcome {
     let answer = CodeAnswer { request: request(number), code_hash, now: NOW };
-    store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW), vec![limit]).await.unwrap()
+    store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW), vec![limit], None).await.unwrap()
 }

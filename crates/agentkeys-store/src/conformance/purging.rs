@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use super::sample::{
-    DAY, MINUTE, NOW, account, begin, challenged, email, entry, limit, open_session, recorded, request, seconds,
-    session, sign_in, wallet,
+    DAY, MINUTE, NOW, account, begin_with_letter, challenged, email, entry, limit, open_session, recorded, request,
+    seconds, session, sign_in, wallet,
 };
 use crate::{Action, FLOWS_KEPT, Recorded, SESSIONS_KEPT, Store};
 
-/// Sign-ins, challenges, sessions and limits, each at its own time.
+/// Sign-ins, mails, challenges, sessions and limits, each at its own time.
 pub async fn what_is_long_over_is_forgotten(store: Arc<dyn Store>) {
     open_session(&store, "ada", 9, NOW).await;
-    begin(&store, 1).await;
+    begin_with_letter(&store, 1).await;
     let challenge = challenged(&store, 1, "ada", wallet(1)).await;
     store.append(entry(Action::MintOidcJwt, NOW), vec![limit("mint", 1, MINUTE)]).await.unwrap();
 
     assert_eq!(store.purge(NOW.after(MINUTE)).await.unwrap(), 1);
+    assert_eq!(store.purge(sign_in(1).expires_at).await.unwrap(), 1);
     assert_eq!(store.purge(challenge.expires_at.after(FLOWS_KEPT)).await.unwrap(), 1);
     assert_eq!(store.purge(sign_in(1).expires_at.after(FLOWS_KEPT)).await.unwrap(), 2);
     assert_eq!(store.purge(NOW.after(30 * DAY + SESSIONS_KEPT)).await.unwrap(), 1);
@@ -30,12 +31,15 @@ pub async fn what_is_long_over_is_forgotten(store: Arc<dyn Store>) {
 /// To the second.
 pub async fn what_is_not_long_over_is_kept(store: Arc<dyn Store>) {
     open_session(&store, "ada", 9, NOW).await;
-    begin(&store, 1).await;
+    begin_with_letter(&store, 1).await;
     challenged(&store, 1, "ada", wallet(1)).await;
     store.append(entry(Action::MintOidcJwt, NOW), vec![limit("mint", 1, MINUTE)]).await.unwrap();
 
     assert_eq!(store.purge(NOW.after(seconds(59))).await.unwrap(), 0);
-    assert_eq!(store.purge(NOW.after(5 * MINUTE + FLOWS_KEPT).before(seconds(1))).await.unwrap(), 1);
+    assert_eq!(store.purge(sign_in(1).expires_at.before(seconds(1))).await.unwrap(), 1);
+    assert!(store.claim_mail(NOW, MINUTE).await.unwrap().is_some());
+    assert_eq!(store.purge(sign_in(1).expires_at).await.unwrap(), 1);
+    assert_eq!(store.purge(NOW.after(5 * MINUTE + FLOWS_KEPT).before(seconds(1))).await.unwrap(), 0);
     assert!(store.find_challenge(request(1), session(1)).await.unwrap().is_some());
     assert_eq!(store.purge(NOW.after(30 * DAY + SESSIONS_KEPT).before(seconds(1))).await.unwrap(), 3);
     assert!(store.find_session(session(9)).await.unwrap().is_some());
@@ -45,7 +49,7 @@ pub async fn what_is_not_long_over_is_kept(store: Arc<dyn Store>) {
 pub async fn more_than_one_step_is_forgotten(store: Arc<dyn Store>) {
     for number in 0..1_200 {
         let limits = vec![limit(&format!("email:{number}"), 1, MINUTE), limit("all", 5_000, 60 * MINUTE)];
-        store.begin_email_sign_in(sign_in(number), limits).await.unwrap();
+        store.begin_email_sign_in(sign_in(number), limits, None).await.unwrap();
     }
 
     assert_eq!(store.purge(NOW.after(MINUTE)).await.unwrap(), 1_200);

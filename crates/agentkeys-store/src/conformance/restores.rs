@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::sample::{
-    MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, challenged, count, entry, open_session, outcomes,
-    session, wallet,
+    MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, begin_with_letter, challenged, count, entry,
+    open_session, outcomes, session, wallet,
 };
 use crate::{Action, CodeOutcome, Proof, Store};
 
@@ -36,6 +36,15 @@ pub async fn open_sign_ins_and_challenges_end(store: Arc<dyn Store>) {
     let proof = store.prove(challenge.request, challenge.session, entry(Action::ProveWallet, NOW)).await.unwrap();
     assert_eq!(proof, Proof::Expired);
     assert_eq!(answer(&store, 2, WRONG, NOW).await, CodeOutcome::Unknown);
+}
+
+/// They were sent already, or tell of what is no longer so.
+pub async fn mails_that_wait_are_forgotten(store: Arc<dyn Store>) {
+    begin_with_letter(&store, 1).await;
+
+    store.end_everything(entry(Action::DetectRestore, NOW)).await.unwrap();
+
+    assert_eq!(store.claim_mail(NOW, MINUTE).await.unwrap(), None);
 }
 
 /// As the account that it always was.

@@ -6,8 +6,8 @@ use agentkeys_types::{
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
-    Action, Challenge, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Limit, Opening, Outcome, RecordedEntry, Store,
-    verify_chain,
+    Action, BoundedLetter, Challenge, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Letter, Limit, Opening, Outcome,
+    RecordedEntry, Store, verify_chain,
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -76,14 +76,22 @@ pub(super) fn sign_in(number: usize) -> EmailSignIn {
 }
 
 pub(super) async fn begin(store: &Arc<dyn Store>, number: usize) {
-    store.begin_email_sign_in(sign_in(number), vec![]).await.unwrap();
+    store.begin_email_sign_in(sign_in(number), vec![], None).await.unwrap();
+}
+
+/// Begins a sign-in whose letter waits to leave, for as long as the code works.
+pub(super) async fn begin_with_letter(store: &Arc<dyn Store>, number: usize) {
+    let sign_in = sign_in(number);
+    let letter = Letter { content: vec![1], written_at: sign_in.created_at, expires_at: sign_in.expires_at };
+    let bounded = BoundedLetter { letter, most_waiting: 1_000 };
+    store.begin_email_sign_in(sign_in, vec![], Some(bounded)).await.unwrap();
 }
 
 /// Answers ada's sign-in of this number, to open a session of the same number.
 pub(super) async fn answer(store: &Arc<dyn Store>, number: usize, code_hash: [u8; 32], now: Timestamp) -> CodeOutcome {
     let answer = CodeAnswer { request: request(number), code_hash, now };
     let entry = Entry { account: None, session: Some(session(number)), ..entry(Action::SignIn, now) };
-    store.answer(answer, opening("ada", number, now), entry, vec![]).await.unwrap()
+    store.answer(answer, opening("ada", number, now), entry, vec![], None).await.unwrap()
 }
 
 pub(super) fn opening(name: &str, number: usize, now: Timestamp) -> Opening {
@@ -103,9 +111,10 @@ pub(super) async fn open_session(store: &Arc<dyn Store>, name: &str, number: usi
         expires_at: now.after(10 * MINUTE),
         ..sign_in(number)
     };
-    store.begin_email_sign_in(sign_in, vec![]).await.unwrap();
+    store.begin_email_sign_in(sign_in, vec![], None).await.unwrap();
     let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now };
-    let outcome = store.answer(answer, opening(name, number, now), entry(Action::SignIn, now), vec![]).await.unwrap();
+    let outcome =
+        store.answer(answer, opening(name, number, now), entry(Action::SignIn, now), vec![], None).await.unwrap();
     let CodeOutcome::Accepted { account: Some(account) } = outcome else { panic!("{outcome:?}") };
     account
 }

@@ -12,6 +12,7 @@ const EMAIL_SIGN_INS: &str = "DELETE FROM email_sign_ins WHERE request IN \
     (SELECT request FROM email_sign_ins WHERE expires_at <= ?1 LIMIT ?2)";
 const CHALLENGES: &str =
     "DELETE FROM challenges WHERE request IN (SELECT request FROM challenges WHERE expires_at <= ?1 LIMIT ?2)";
+const MAILS: &str = "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE expires_at <= ?1 LIMIT ?2)";
 const SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= ?1 LIMIT ?2)";
 
 #[async_trait]
@@ -19,6 +20,7 @@ impl PurgeStore for SqliteStore {
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         Ok(self.purge_expired(EMAIL_SIGN_INS, now.before(FLOWS_KEPT)).await?
             + self.purge_expired(CHALLENGES, now.before(FLOWS_KEPT)).await?
+            + self.purge_expired(MAILS, now).await?
             + self.purge_expired(SESSIONS, now.before(SESSIONS_KEPT)).await?
             + self.purge_limits(now).await?)
     }

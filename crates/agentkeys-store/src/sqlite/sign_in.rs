@@ -5,21 +5,31 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     SqliteStore,
     columns::Columns,
-    deployment, identity_link, limit, session,
+    deployment, identity_link, limit, mail, session,
     writer::{Change, Transaction},
 };
 use crate::{
-    Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, Entry, IdentityLink, Limit, MOST_WRONG_CODES,
-    Opening, Outcome, SessionRecord, StoreError,
+    Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, Entry, IdentityLink, Letter, Limit,
+    MOST_WRONG_CODES, Opening, Outcome, SessionRecord, StoreError,
 };
 
 #[async_trait]
 impl EmailSignInStore for SqliteStore {
-    async fn begin_email_sign_in(&self, sign_in: EmailSignIn, limits: Vec<Limit>) -> Result<Begun, StoreError> {
+    async fn begin_email_sign_in(
+        &self,
+        sign_in: EmailSignIn,
+        limits: Vec<Limit>,
+        letter: Option<BoundedLetter>,
+    ) -> Result<Begun, StoreError> {
         self.writer
             .write(move |transaction| {
                 if let Some(retry_after) = limit::count(transaction.connection, &limits, sign_in.created_at)? {
                     return Ok(Change::Undo(Begun::Limited { retry_after }));
+                }
+                if let Some(letter) = letter
+                    && !mail::queue_bounded(transaction, &sign_in.email, &letter)?
+                {
+                    return Ok(Change::Undo(Begun::QueueFull));
                 }
                 transaction
                     .connection
@@ -64,6 +74,7 @@ impl EmailSignInStore for SqliteStore {
         opening: Opening,
         entry: Entry,
         limits: Vec<Limit>,
+        notice: Option<Letter>,
     ) -> Result<CodeOutcome, StoreError> {
         self.writer
             .write(move |transaction| {
@@ -73,7 +84,7 @@ impl EmailSignInStore for SqliteStore {
                 let state = judge(transaction.connection, &answer)?;
                 Ok(Change::Keep(match state.as_deref() {
                     Some("used") => {
-                        let account = accept(transaction, &answer, opening, entry)?;
+                        let account = accept(transaction, &answer, opening, entry, notice.as_ref())?;
                         CodeOutcome::Accepted { account }
                     }
                     Some("expired") => CodeOutcome::Over,
@@ -151,6 +162,7 @@ fn accept(
     answer: &CodeAnswer,
     opening: Opening,
     entry: Entry,
+    notice: Option<&Letter>,
 ) -> rusqlite::Result<Option<OmniAccount>> {
     let connection = transaction.connection;
     let waited = find(connection, answer.request)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -160,7 +172,11 @@ fn accept(
         Opening::Refused => (identity_link::find(connection, &Identity::email(email))?, Outcome::NotAllowed),
         Opening::Session { identity, anchor, id, expires_at } => {
             let link = IdentityLink { identity, account: anchor, linked_at: now };
-            let account = identity_link::insert(connection, &link)?.unwrap_or(anchor);
+            let known = identity_link::insert(connection, &link)?;
+            if let (Some(known), Some(notice)) = (known, notice) {
+                mail::queue_for_account(transaction, known, notice)?;
+            }
+            let account = known.unwrap_or(anchor);
             let identity = link.identity;
             let session = SessionRecord {
                 client_name,
