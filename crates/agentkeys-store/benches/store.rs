@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use agentkeys_store::{
-    Action, AuditStore, CodeAnswer, EmailSignIn, EmailSignInStore, Entry, Limit, Opening, Outcome, SessionStore,
-    SqliteStore,
+    Action, AuditStore, CodeAnswer, EmailSignIn, EmailSignInStore, Entry, Limit, Opening, Outcome, Purpose,
+    SessionOpening, SessionStore, SqliteStore,
 };
 use agentkeys_types::{ClientId, Identity, OmniAccount, RequestIdDigest, SessionId, Timestamp};
 use divan::{Bencher, counter::ItemsCount};
@@ -74,6 +74,9 @@ async fn open_session(store: &SqliteStore, id: SessionId) {
     let sign_in = EmailSignIn { request, email, code_hash, client_name: None, created_at: NOW, expires_at, key: None };
     store.begin_email_sign_in(sign_in, vec![], None).await.expect("a sign-in");
     let anchor = OmniAccount::anchored_by(&ClientId::default(), &identity);
-    let opening = Opening::Session { identity, anchor, id, expires_at };
-    store.answer(CodeAnswer { request, code_hash, now: NOW }, opening, entry(), vec![], None).await.expect("a session");
+    let opening = Opening::Session(SessionOpening { identity, email: None, anchor, id, expires_at });
+    store
+        .answer(CodeAnswer { request, code_hash, purpose: Purpose::Session, now: NOW }, opening, entry(), vec![], None)
+        .await
+        .expect("a session");
 }

@@ -28,8 +28,10 @@ pub enum Action {
     RevokeAllSessions,
     /// A session was revoked.
     RevokeSession,
-    /// A person answered with a code.
+    /// A person proved an identity, to sign in with it.
     SignIn,
+    /// An identity was taken away from its account.
+    UnlinkIdentity,
     /// A wallet was unlinked.
     UnlinkWallet,
 }
@@ -48,6 +50,7 @@ impl Action {
             Self::RevokeAllSessions => "revoke_all_sessions",
             Self::RevokeSession => "revoke_session",
             Self::SignIn => "sign_in",
+            Self::UnlinkIdentity => "unlink_identity",
             Self::UnlinkWallet => "unlink_wallet",
         }
     }
@@ -61,6 +64,12 @@ pub enum Outcome {
     Done,
     /// The operator does not allow it.
     NotAllowed,
+    /// The person refused.
+    Refused,
+    /// The identity was taken away from the account that it had made.
+    Retired,
+    /// The identity opens another account.
+    Taken,
     /// The code was wrong.
     WrongCode,
 }
@@ -71,6 +80,9 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::NotAllowed => "not_allowed",
+            Self::Refused => "refused",
+            Self::Retired => "retired",
+            Self::Taken => "taken",
             Self::WrongCode => "wrong_code",
         }
     }

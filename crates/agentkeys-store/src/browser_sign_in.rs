@@ -1,7 +1,7 @@
 use agentkeys_types::{IdentityType, RequestIdDigest, Timestamp};
 use async_trait::async_trait;
 
-use crate::{Begun, EmailSignIn, Entry, Grant, GrantState, Letter, Limit, Proved, StoreError};
+use crate::{Begun, BoundedLetter, EmailSignIn, Entry, Grant, GrantState, Limit, Proved, StoreError};
 
 /// A browser in which a person proves an identity, to approve a grant with it.
 ///
@@ -42,8 +42,9 @@ pub struct Beginning {
     pub sign_in: BrowserSignIn,
     /// The grant, where it begins with it.
     pub grant: Option<Grant>,
-    /// The code by mail, where the identity is an address, and the letter that takes it there.
-    pub email: Option<(EmailSignIn, Option<Letter>)>,
+    /// The code by mail, where the identity is an address, and the letter that takes it there, as in
+    /// [`EmailSignInStore::begin_email_sign_in`](crate::EmailSignInStore::begin_email_sign_in).
+    pub email: Option<(EmailSignIn, Option<BoundedLetter>)>,
 }
 
 /// What a person decided.
@@ -80,16 +81,8 @@ pub struct FoundBrowser {
 /// Remembers the browsers in which people prove their identities.
 #[async_trait]
 pub trait BrowserSignInStore: Send + Sync {
-    /// Counts a beginning against `limits` and remembers all that belongs to it, both or neither.
-    ///
-    /// `most_waiting` bounds the mails that wait, as in
-    /// [`EmailSignInStore::begin_email_sign_in`](crate::EmailSignInStore::begin_email_sign_in).
-    async fn begin_browser_sign_in(
-        &self,
-        beginning: Beginning,
-        limits: Vec<Limit>,
-        most_waiting: u32,
-    ) -> Result<Begun, StoreError>;
+    /// Counts a beginning against `limits`, remembers all that belongs to it and queues its letter: all or nothing.
+    async fn begin_browser_sign_in(&self, beginning: Beginning, limits: Vec<Limit>) -> Result<Begun, StoreError>;
 
     /// The browser of this secret, as long as it and its grant are remembered.
     async fn find_browser_sign_in(&self, request: RequestIdDigest) -> Result<Option<FoundBrowser>, StoreError>;

@@ -6,9 +6,11 @@
 //! [`mod@conformance`] is the contract as a test suite. [`SqliteStore`] is the store in a file.
 
 mod audit;
+mod browser_sign_in;
 mod challenge;
 pub mod conformance;
 mod deployment;
+mod grant;
 mod identity_link;
 mod limit;
 mod mail;
@@ -20,15 +22,23 @@ mod sqlite;
 mod wallet_link;
 
 pub use audit::{Action, AuditStore, BrokenChain, Entry, Head, Outcome, Recorded, RecordedEntry, verify_chain};
+pub use browser_sign_in::{
+    Beginning, BrowserSignIn, BrowserSignInStore, BrowserState, Decided, Decision, FoundBrowser,
+};
 pub use challenge::{Challenge, ChallengeStore, MOST_WRONG_SIGNATURES, Proof};
 pub use deployment::{DeploymentStore, PinError};
-pub use identity_link::{IdentityLink, IdentityLinkStore, Linking};
+pub use grant::{
+    CODE_KEPT, DeviceLookup, Grant, GrantKind, GrantState, GrantStore, POLL_INTERVAL, Polled, Proved, Redeemed,
+};
+pub use identity_link::{IdentityLink, IdentityLinkStore, Linking, Unlinking};
 pub use limit::Limit;
 pub use mail::{BoundedLetter, Letter, MailStore, MailsWaiting, QueuedMail};
 pub use purge::{FLOWS_KEPT, PurgeStore, SESSIONS_KEPT};
 pub use restore::RestoreStore;
 pub use session::{RENEWAL_REPEATS, Renewal, RenewalRequest, SessionRecord, SessionStore};
-pub use sign_in::{Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, MOST_WRONG_CODES, Opening};
+pub use sign_in::{
+    Begun, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, MOST_WRONG_CODES, Opening, Purpose, SessionOpening,
+};
 pub use sqlite::SqliteStore;
 pub use wallet_link::{WalletLink, WalletLinkStore};
 
@@ -40,9 +50,11 @@ pub struct StoreError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// Everything a broker remembers, in one place.
 pub trait Store:
     AuditStore
+    + BrowserSignInStore
     + ChallengeStore
     + DeploymentStore
     + EmailSignInStore
+    + GrantStore
     + IdentityLinkStore
     + MailStore
     + PurgeStore
@@ -55,9 +67,11 @@ pub trait Store:
 
 impl<S> Store for S where
     S: AuditStore
+        + BrowserSignInStore
         + ChallengeStore
         + DeploymentStore
         + EmailSignInStore
+        + GrantStore
         + IdentityLinkStore
         + MailStore
         + PurgeStore

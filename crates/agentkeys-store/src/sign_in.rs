@@ -3,7 +3,7 @@ use std::time::Duration;
 use agentkeys_types::{EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestIdDigest, SessionId, Timestamp};
 use async_trait::async_trait;
 
-use crate::{BoundedLetter, Entry, Letter, Limit, StoreError};
+use crate::{BoundedLetter, Entry, IdentityLink, Letter, Limit, Linking, StoreError};
 
 /// A sign-in that waits for its code. Neither the request id nor the code is kept, only what recognises them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,24 @@ pub struct EmailSignIn {
     pub expires_at: Timestamp,
     /// The device key that the session will be bound to, if any.
     pub key: Option<KeyThumbprint>,
+    /// What the code does.
+    pub purpose: Purpose,
+}
+
+/// What a code by mail does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It proves the address to a browser.
+    Browser,
+    /// It links the address to an account.
+    Link {
+        /// The session that asked, and answers.
+        session: SessionId,
+        /// Its account.
+        account: OmniAccount,
+    },
+    /// It opens a session.
+    Session,
 }
 
 /// How many wrong codes end a sign-in.
@@ -48,6 +66,8 @@ pub struct CodeAnswer {
     pub request: RequestIdDigest,
     /// The keyed hash of the code as it was typed.
     pub code_hash: [u8; 32],
+    /// What for: the code of another purpose is unknown.
+    pub purpose: Purpose,
     /// When.
     pub now: Timestamp,
 }
@@ -55,25 +75,36 @@ pub struct CodeAnswer {
 /// What a right code does.
 #[derive(Clone, Debug)]
 pub enum Opening {
-    /// Opens the identity's account, anchored by `anchor` when it signs in for the first time.
-    Session {
-        /// The identity that the code proved.
-        identity: Identity,
-        /// The account that it anchors.
-        anchor: OmniAccount,
-        /// The session to open.
-        id: SessionId,
-        /// When that ends.
-        expires_at: Timestamp,
-    },
+    /// Links the address to an account, as [`IdentityLinkStore::link_identity`](crate::IdentityLinkStore::link_identity) does.
+    Link(IdentityLink),
+    /// Lets the browser of the same request decide as this identity. Recorded only where that may not sign in.
+    Proof(Identity),
     /// Uses the code up, and opens nothing: the operator does not let this identity in.
     Refused,
+    /// Opens the identity's account.
+    Session(SessionOpening),
+}
+
+/// The session that a proved identity opens.
+#[derive(Clone, Debug)]
+pub struct SessionOpening {
+    /// The identity.
+    pub identity: Identity,
+    /// The verified address that its provider has for the person, to be shown.
+    pub email: Option<EmailAddress>,
+    /// The account that it anchors when it signs in for the first time.
+    pub anchor: OmniAccount,
+    /// The session to open.
+    pub id: SessionId,
+    /// When that ends.
+    pub expires_at: Timestamp,
 }
 
 /// What became of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeOutcome {
-    /// It was right, for the first and only time. With [`Opening::Session`], this account is open.
+    /// It was right, for the first and only time. With [`Opening::Session`], this account is open; with
+    /// [`Opening::Proof`], the person may decide.
     Accepted {
         /// The account that is open, or with [`Opening::Refused`] the one that the address's identity opens, if any.
         account: Option<OmniAccount>,
@@ -83,8 +114,12 @@ pub enum CodeOutcome {
         /// When the limit opens again.
         retry_after: Duration,
     },
+    /// It was right, and this became of the link.
+    Linked(Linking),
     /// The sign-in is over: expired, used, or tried too often.
     Over,
+    /// It was right, and used up, but the identity was taken away from the account that it had made.
+    Retired,
     /// There is no such sign-in.
     Unknown,
     /// It was wrong, and counts.
@@ -116,7 +151,8 @@ pub trait EmailSignInStore: Send + Sync {
     ///
     /// An accepted code links the identity if it is new, opens the session with the sign-in's own client name and
     /// device key, and records `entry` with the account filled in. Where the identity was linked before, `notice` is
-    /// queued to every e-mail address of the account. A wrong one is counted and recorded as
+    /// queued to every e-mail address of the account; where it is retired, that is recorded as
+    /// [`Outcome::Retired`](crate::Outcome::Retired). A wrong one is counted and recorded as
     /// [`Outcome::WrongCode`](crate::Outcome::WrongCode), a refused one as [`Outcome::NotAllowed`](crate::Outcome::NotAllowed).
     /// [`CodeOutcome::Unknown`] is recorded like a wrong one, and writes as much; neither is recorded with a session.
     /// [`CodeOutcome::Limited`] and [`CodeOutcome::Over`] record nothing.

@@ -1,12 +1,15 @@
 mod audit;
+mod browser_sign_in;
 mod challenge;
 mod columns;
 mod deployment;
+mod grant;
 mod identity_link;
 mod limit;
 mod mail;
 mod migrations;
 mod open;
+mod opening;
 mod purge;
 mod readers;
 mod restore;

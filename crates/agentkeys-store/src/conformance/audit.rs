@@ -94,8 +94,8 @@ pub async fn changes_of_every_kind_share_the_chain(store: Arc<dyn Store>) {
     begin(&store, 1).await;
     answer(&store, 1, RIGHT, NOW).await;
     let identity = email("ada.too");
-    let link = IdentityLink { identity, account: account("ada"), linked_at: NOW };
-    store.link_identity(link, entry(Action::LinkIdentity, NOW)).await.unwrap();
+    let link = IdentityLink { identity, account: account("ada"), email: None, linked_at: NOW };
+    store.link_identity(link, entry(Action::LinkIdentity, NOW), None).await.unwrap();
     let challenge = challenged(&store, 1, "ada", wallet(1)).await;
     store.prove(challenge.request, challenge.session, entry(Action::ProveWallet, NOW)).await.unwrap();
     store.append(entry(Action::MintOidcJwt, NOW), vec![]).await.unwrap();

@@ -7,7 +7,8 @@ use super::sample::{
     outcomes, recorded, request, seconds, session, sign_in,
 };
 use crate::{
-    Action, CodeAnswer, CodeOutcome, EmailSignIn, Entry, IdentityLink, Linking, Opening, SessionRecord, Store,
+    Action, CodeAnswer, CodeOutcome, EmailSignIn, Entry, IdentityLink, Linking, Opening, Purpose, SessionOpening,
+    SessionRecord, Store,
 };
 
 const MOST_WRONG: usize = crate::MOST_WRONG_CODES as usize;
@@ -69,7 +70,7 @@ pub async fn the_right_code_opens_a_session_and_is_recorded(store: Arc<dyn Store
         renewed_at: None,
     };
     assert_eq!(store.find_session(session(1)).await.unwrap(), Some(opened));
-    let link = IdentityLink { identity: email("ada"), account: ada, linked_at: now };
+    let link = IdentityLink { identity: email("ada"), account: ada, email: None, linked_at: now };
     assert_eq!(store.identities(ada).await.unwrap(), [link]);
     let entries = recorded(&store).await;
     assert_eq!((entries[0].action.as_str(), entries[0].outcome.as_str()), ("sign_in", "done"));
@@ -82,7 +83,7 @@ pub async fn of_many_right_codes_one_is_accepted(store: Arc<dyn Store>) {
     begin(&store, 0).await;
 
     let outcomes = at_once(&store, |store, number| async move {
-        let answer = CodeAnswer { request: request(0), code_hash: RIGHT, now: NOW };
+        let answer = CodeAnswer { request: request(0), code_hash: RIGHT, purpose: Purpose::Session, now: NOW };
         store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW), vec![], None).await.unwrap()
     })
     .await;
@@ -208,8 +209,8 @@ pub async fn signing_in_again_opens_the_same_account(store: Arc<dyn Store>) {
 /// Not the one that it would anchor.
 pub async fn a_linked_identity_opens_the_account_that_it_is_linked_to(store: Arc<dyn Store>) {
     let ada = open_session(&store, "ada", 1, NOW).await;
-    let link = IdentityLink { identity: email("ada.too"), account: ada, linked_at: NOW };
-    let linking = store.link_identity(link, entry(Action::LinkIdentity, NOW)).await.unwrap();
+    let link = IdentityLink { identity: email("ada.too"), account: ada, email: None, linked_at: NOW };
+    let linking = store.link_identity(link, entry(Action::LinkIdentity, NOW), None).await.unwrap();
     assert_eq!(linking, Linking::Linked);
 
     let opened = open_session(&store, "ada.too", 2, NOW).await;
@@ -224,7 +225,7 @@ pub async fn a_session_id_that_is_taken_changes_nothing(store: Arc<dyn Store>) {
     let mallory = open_session(&store, "mallory", 9, NOW).await;
     begin(&store, 1).await;
 
-    let right = CodeAnswer { request: request(1), code_hash: RIGHT, now: NOW };
+    let right = CodeAnswer { request: request(1), code_hash: RIGHT, purpose: Purpose::Session, now: NOW };
     store.answer(right, opening("ada", 9, NOW), entry(Action::SignIn, NOW), vec![], None).await.unwrap_err();
 
     assert_eq!(store.find_session(session(9)).await.unwrap().unwrap().account, mallory);
@@ -237,13 +238,14 @@ pub async fn a_session_id_that_is_taken_changes_nothing(store: Arc<dyn Store>) {
 pub async fn first_sign_ins_at_once_open_one_account(store: Arc<dyn Store>) {
     let accounts = at_once(&store, |store, number| async move {
         begin(&store, number).await;
-        let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now: NOW };
-        let opening = Opening::Session {
+        let answer = CodeAnswer { request: request(number), code_hash: RIGHT, purpose: Purpose::Session, now: NOW };
+        let opening = Opening::Session(SessionOpening {
             identity: email("ada"),
             anchor: account(&format!("anchor{number}")),
             id: session(number),
             expires_at: NOW.after(DAY),
-        };
+            email: None,
+        });
         store.answer(answer, opening, entry(Action::SignIn, NOW), vec![], None).await.unwrap()
     })
     .await;
@@ -254,7 +256,7 @@ pub async fn first_sign_ins_at_once_open_one_account(store: Arc<dyn Store>) {
 }
 
 async fn refuse(store: &Arc<dyn Store>, number: usize) -> CodeOutcome {
-    let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now: NOW };
+    let answer = CodeAnswer { request: request(number), code_hash: RIGHT, purpose: Purpose::Session, now: NOW };
     let entry = Entry { account: None, session: None, ..entry(Action::SignIn, NOW) };
     store.answer(answer, Opening::Refused, entry, vec![], None).await.unwrap()
 }

@@ -79,6 +79,6 @@ pub async fn identities_are_listed_oldest_first(store: Arc<dyn Store>) {
 }
 
 async fn link(store: &Arc<dyn Store>, identity: Identity, name: &str, now: Timestamp) -> Linking {
-    let link = IdentityLink { identity, account: account(name), linked_at: now };
-    store.link_identity(link, entry(Action::LinkIdentity, now)).await.unwrap()
+    let link = IdentityLink { identity, account: account(name), email: None, linked_at: now };
+    store.link_identity(link, entry(Action::LinkIdentity, now), None).await.unwrap()
 }

@@ -8,7 +8,7 @@ use super::sample::{
     MINUTE, NOW, RIGHT, WRONG, account, at_once, begin, count, entry, limit, opening, recorded, request, seconds,
     sign_in,
 };
-use crate::{Action, Begun, CodeAnswer, CodeOutcome, Limit, Recorded, Store};
+use crate::{Action, Begun, CodeAnswer, CodeOutcome, Limit, Purpose, Recorded, Store};
 
 /// However many at once, for entries and for sign-ins.
 pub async fn a_limit_is_never_exceeded_by_many_at_once(store: Arc<dyn Store>) {
@@ -146,6 +146,6 @@ async fn append(store: &Arc<dyn Store>, now: Timestamp, limits: impl Into<Vec<Li
 }
 
 async fn answer(store: &Arc<dyn Store>, number: usize, code_hash: [u8; 32], limit: Limit) -> CodeOutcome {
-    let answer = CodeAnswer { request: request(number), code_hash, now: NOW };
+    let answer = CodeAnswer { request: request(number), code_hash, purpose: Purpose::Session, now: NOW };
     store.answer(answer, opening("ada", number, NOW), entry(Action::SignIn, NOW), vec![limit], None).await.unwrap()
 }

@@ -10,7 +10,7 @@ use super::sample::{
 };
 use crate::{
     Action, Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, IdentityLink, Letter, MailsWaiting, Opening,
-    QueuedMail, Store,
+    Purpose, QueuedMail, Store,
 };
 
 const LEASE: std::time::Duration = MINUTE;
@@ -201,7 +201,7 @@ pub async fn a_code_that_opens_nothing_causes_no_notice(store: Arc<dyn Store>) {
 
     assert_eq!(sign_in_with_notice(&store, "ada", 2, WRONG).await, CodeOutcome::Wrong);
     for (number, opening) in [(2, Opening::Refused), (3, opening("ada", 3, NOW)), (1, opening("ada", 1, NOW))] {
-        let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now: NOW };
+        let answer = CodeAnswer { request: request(number), code_hash: RIGHT, purpose: Purpose::Session, now: NOW };
         let notice = Some(written(9, NOW));
         store.answer(answer, opening, entry(Action::SignIn, NOW), vec![], notice).await.unwrap();
     }
@@ -234,14 +234,14 @@ async fn queue(store: &Arc<dyn Store>, number: u8, at: Timestamp) {
 }
 
 async fn link(store: &Arc<dyn Store>, account: OmniAccount, identity: Identity) {
-    let link = IdentityLink { identity, account, linked_at: NOW };
-    store.link_identity(link, entry(Action::LinkIdentity, NOW)).await.unwrap();
+    let link = IdentityLink { identity, account, email: None, linked_at: NOW };
+    store.link_identity(link, entry(Action::LinkIdentity, NOW), None).await.unwrap();
 }
 
 async fn sign_in_with_notice(store: &Arc<dyn Store>, name: &str, number: usize, code_hash: [u8; 32]) -> CodeOutcome {
     let sign_in = EmailSignIn { email: address(name), ..sign_in(number) };
     store.begin_email_sign_in(sign_in, vec![], None).await.unwrap();
-    let answer = CodeAnswer { request: request(number), code_hash, now: NOW };
+    let answer = CodeAnswer { request: request(number), code_hash, purpose: Purpose::Session, now: NOW };
     let notice = Some(written(9, NOW));
     store.answer(answer, opening(name, number, NOW), entry(Action::SignIn, NOW), vec![], notice).await.unwrap()
 }

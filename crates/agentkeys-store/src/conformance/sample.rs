@@ -7,7 +7,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
     Action, BoundedLetter, Challenge, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Letter, Limit, Opening, Outcome,
-    RecordedEntry, Store, verify_chain,
+    Purpose, RecordedEntry, SessionOpening, Store, verify_chain,
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -72,6 +72,7 @@ pub(super) fn sign_in(number: usize) -> EmailSignIn {
         created_at: NOW,
         expires_at: NOW.after(10 * MINUTE),
         key: Some(KEY),
+        purpose: Purpose::Session,
     }
 }
 
@@ -89,18 +90,19 @@ pub(super) async fn begin_with_letter(store: &Arc<dyn Store>, number: usize) {
 
 /// Answers ada's sign-in of this number, to open a session of the same number.
 pub(super) async fn answer(store: &Arc<dyn Store>, number: usize, code_hash: [u8; 32], now: Timestamp) -> CodeOutcome {
-    let answer = CodeAnswer { request: request(number), code_hash, now };
+    let answer = CodeAnswer { request: request(number), code_hash, purpose: Purpose::Session, now };
     let entry = Entry { account: None, session: Some(session(number)), ..entry(Action::SignIn, now) };
     store.answer(answer, opening("ada", number, now), entry, vec![], None).await.unwrap()
 }
 
 pub(super) fn opening(name: &str, number: usize, now: Timestamp) -> Opening {
-    Opening::Session {
+    Opening::Session(SessionOpening {
         identity: email(name),
         anchor: account(name),
         id: session(number),
         expires_at: now.after(30 * DAY),
-    }
+        email: None,
+    })
 }
 
 /// Signs somebody in at `now`, as the session of this number.
@@ -112,7 +114,7 @@ pub(super) async fn open_session(store: &Arc<dyn Store>, name: &str, number: usi
         ..sign_in(number)
     };
     store.begin_email_sign_in(sign_in, vec![], None).await.unwrap();
-    let answer = CodeAnswer { request: request(number), code_hash: RIGHT, now };
+    let answer = CodeAnswer { request: request(number), code_hash: RIGHT, purpose: Purpose::Session, now };
     let outcome =
         store.answer(answer, opening(name, number, now), entry(Action::SignIn, now), vec![], None).await.unwrap();
     let CodeOutcome::Accepted { account: Some(account) } = outcome else { panic!("{outcome:?}") };

@@ -15,12 +15,7 @@ use crate::{
 
 #[async_trait]
 impl BrowserSignInStore for SqliteStore {
-    async fn begin_browser_sign_in(
-        &self,
-        beginning: Beginning,
-        limits: Vec<Limit>,
-        most_waiting: u32,
-    ) -> Result<Begun, StoreError> {
+    async fn begin_browser_sign_in(&self, beginning: Beginning, limits: Vec<Limit>) -> Result<Begun, StoreError> {
         self.writer
             .write(move |transaction| {
                 let Beginning { sign_in, grant, email } = beginning;
@@ -34,7 +29,7 @@ impl BrowserSignInStore for SqliteStore {
                 }
                 if let Some((email, letter)) = email {
                     if let Some(letter) = letter
-                        && !mail::queue_unless_full(connection, &email.email, &letter, email.created_at, most_waiting)?
+                        && !mail::queue_bounded(transaction, &email.email, &letter)?
                     {
                         return Ok(Change::Undo(Begun::QueueFull));
                     }
@@ -126,11 +121,11 @@ fn decide(
             .prepare_cached(
                 "UPDATE grants SET state = 'approved', identity_type = browser.identity_type, \
                      identity_value = browser.identity_value, email = browser.email, \
-                     expires_at = CASE kind WHEN 'code' THEN MIN(grants.expires_at, ?3 + ?4) ELSE grants.expires_at END \
+                     expires_at = CASE kind WHEN 'code' THEN MIN(grants.expires_at, ?4) ELSE grants.expires_at END \
                  FROM (SELECT * FROM browser_sign_ins WHERE request = ?2) AS browser \
                  WHERE secret = ?1 AND grants.state = 'waiting' AND grants.expires_at > ?3",
             )?
-            .execute(params![grant.0, request.0, now.as_unix(), CODE_KEPT.as_secs()])?,
+            .execute(params![grant.0, request.0, now.as_unix(), now.after(CODE_KEPT).as_unix()])?,
         Decision::Refuse => connection
             .prepare_cached(
                 "UPDATE grants SET state = 'refused' WHERE secret = ?1 AND state = 'waiting' AND expires_at > ?2",

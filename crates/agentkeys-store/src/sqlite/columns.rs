@@ -6,7 +6,10 @@ use std::{
 use agentkeys_types::{
     EvmAddress, Identity, Invalid, KeyThumbprint, OmniAccount, RequestIdDigest, SessionId, Timestamp,
 };
-use rusqlite::{Row, types::Type};
+use rusqlite::{
+    Row,
+    types::{Type, ValueRef},
+};
 
 /// Reads our own types from a row.
 pub(super) trait Columns {
@@ -15,6 +18,7 @@ pub(super) trait Columns {
     /// From two columns, the type first.
     fn identity(&self, index: usize) -> rusqlite::Result<Identity>;
     fn parsed<T: FromStr<Err = Invalid>>(&self, index: usize) -> rusqlite::Result<T>;
+    fn parsed_or_null<T: FromStr<Err = Invalid>>(&self, index: usize) -> rusqlite::Result<Option<T>>;
     fn request(&self, index: usize) -> rusqlite::Result<RequestIdDigest>;
     fn sequence(&self, index: usize) -> rusqlite::Result<u64>;
     fn session(&self, index: usize) -> rusqlite::Result<SessionId>;
@@ -40,6 +44,13 @@ impl Columns for Row<'_> {
 
     fn parsed<T: FromStr<Err = Invalid>>(&self, index: usize) -> rusqlite::Result<T> {
         self.get_ref(index)?.as_str()?.parse().map_err(|invalid| invalid_column(index, invalid))
+    }
+
+    fn parsed_or_null<T: FromStr<Err = Invalid>>(&self, index: usize) -> rusqlite::Result<Option<T>> {
+        match self.get_ref(index)? {
+            ValueRef::Null => Ok(None),
+            _ => self.parsed(index).map(Some),
+        }
     }
 
     fn request(&self, index: usize) -> rusqlite::Result<RequestIdDigest> {

@@ -7,7 +7,7 @@ use super::{
     columns::{Columns, Octets},
     identity_link, limit,
     opening::{self, Opener},
-    writer::{Change, Transaction},
+    writer::Change,
 };
 use crate::{
     Begun, DeviceLookup, Entry, Grant, GrantKind, GrantState, GrantStore, IdentityLink, Letter, Limit, Linking,
@@ -57,9 +57,7 @@ impl GrantStore for SqliteStore {
                     ))?
                     .query_row(params![user_code, now.as_unix()], grant)
                     .optional()?;
-                Ok(Change::Keep(
-                    found.map_or(DeviceLookup::Unknown, |grant| DeviceLookup::Found(Box::new(grant))),
-                ))
+                Ok(Change::Keep(found.map_or(DeviceLookup::Unknown, |grant| DeviceLookup::Found(Box::new(grant)))))
             })
             .await
     }
@@ -96,8 +94,7 @@ impl GrantStore for SqliteStore {
                 if !use_up(transaction.connection, secret, entry.at, Some(opening.id))? {
                     return Ok(Change::Keep(Redeemed::Over));
                 }
-                let (grant, _) =
-                    find(transaction.connection, secret)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+                let (grant, _) = find(transaction.connection, secret)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
                 let opener = Opener { client_name: grant.client_name, key: grant.key, source: Some(grant.source) };
                 let opened = opening::open(transaction, opening, opener, entry, Some(&notice))?;
                 Ok(Change::Keep(match opened {
@@ -120,7 +117,7 @@ impl GrantStore for SqliteStore {
                 if !use_up(transaction.connection, secret, entry.at, None)? {
                     return Ok(Change::Keep(None));
                 }
-                identity_link::link(transaction, &link, entry, &notice).map(|linking| Change::Keep(Some(linking)))
+                Ok(Change::Keep(Some(identity_link::link(transaction, &link, entry, Some(&notice))?)))
             })
             .await
     }
@@ -156,7 +153,7 @@ pub(super) fn insert(connection: &Connection, grant: &Grant) -> rusqlite::Result
             link.map(|(session, _, _)| session.as_bytes()),
             link.map(|(_, account, _)| account.as_bytes()),
             link.map(|(_, _, way)| way.to_string()),
-            POLL_INTERVAL.as_secs(),
+            i64::try_from(POLL_INTERVAL.as_secs()).unwrap_or(i64::MAX),
         ])?;
     Ok(())
 }
@@ -213,11 +210,7 @@ pub(super) fn state(row: &Row<'_>) -> rusqlite::Result<GrantState> {
 
 /// From three columns: type, value and address.
 pub(super) fn proved(row: &Row<'_>, index: usize) -> rusqlite::Result<Proved> {
-    let email = match row.get_ref(index + 2)? {
-        rusqlite::types::ValueRef::Null => None,
-        _ => Some(row.parsed(index + 2)?),
-    };
-    Ok(Proved { identity: row.identity(index)?, email })
+    Ok(Proved { identity: row.identity(index)?, email: row.parsed_or_null(index + 2)? })
 }
 
 fn unknown(index: usize) -> rusqlite::Error {

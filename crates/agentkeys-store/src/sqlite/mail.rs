@@ -104,7 +104,7 @@ pub(super) fn queue_bounded(
     Ok(true)
 }
 
-/// Queues a letter to every e-mail address that opens the account. There is always room: only somebody who has proved
+/// Queues a letter to every e-mail address that opens the account, or that a provider has verified. There is always room: only somebody who has proved
 /// an identity of the account causes one.
 pub(super) fn queue_for_account(
     transaction: &Transaction<'_>,
@@ -115,8 +115,8 @@ pub(super) fn queue_for_account(
         .connection
         .prepare_cached(
             "INSERT INTO mails (recipient, content, written_at, expires_at, next_attempt_at) \
-             SELECT identity_value, ?2, ?3, ?4, ?3 FROM identity_links \
-             WHERE account = ?1 AND identity_type = 'email'",
+             SELECT CASE identity_type WHEN 'email' THEN identity_value ELSE email END AS address, ?2, ?3, ?4, ?3 \
+             FROM identity_links WHERE account = ?1 AND retired_at IS NULL AND address IS NOT NULL GROUP BY address",
         )?
         .execute(params![
             account.as_bytes(),

@@ -4,10 +4,11 @@ use super::open::failed;
 use crate::StoreError;
 
 /// What made the schema, in order. One that was released is never changed.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_bound_sessions.sql"),
     include_str!("../../migrations/0003_mails.sql"),
+    include_str!("../../migrations/0004_browser_sign_ins.sql"),
 ];
 
 /// The file was written by a version that knows more than this one.

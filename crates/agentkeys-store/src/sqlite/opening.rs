@@ -32,14 +32,14 @@ pub(super) fn open(
     let account = match identity_link::insert(transaction.connection, &link)? {
         None => anchor,
         Some(Owner { account, is_retired: true }) => {
-            let entry = Entry { outcome: Outcome::Retired, account: Some(account), session: None, ..entry };
-            transaction.record(&entry)?;
+            record_retired(transaction, account, entry)?;
             return Ok(None);
         }
         Some(Owner { account, is_retired: false }) => {
             if let Some(notice) = notice {
-                mail::queue_for_account(transaction.connection, account, notice, now)?;
+                mail::queue_for_account(transaction, account, notice)?;
             }
+            identity_link::note_email(transaction.connection, &link)?;
             account
         }
     };
@@ -52,4 +52,13 @@ pub(super) fn open(
     session::insert(transaction.connection, &session)?;
     transaction.record(&Entry { account: Some(account), ..entry })?;
     Ok(Some(account))
+}
+
+/// Records that somebody proved an identity with which nobody signs in.
+pub(super) fn record_retired(
+    transaction: &mut Transaction<'_>,
+    account: OmniAccount,
+    entry: Entry,
+) -> rusqlite::Result<()> {
+    transaction.record(&Entry { outcome: Outcome::Retired, account: Some(account), session: None, ..entry })
 }

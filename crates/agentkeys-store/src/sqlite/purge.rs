@@ -10,6 +10,9 @@ const STEP: u32 = 500;
 
 const EMAIL_SIGN_INS: &str = "DELETE FROM email_sign_ins WHERE request IN \
     (SELECT request FROM email_sign_ins WHERE expires_at <= ?1 LIMIT ?2)";
+const GRANTS: &str = "DELETE FROM grants WHERE secret IN (SELECT secret FROM grants WHERE expires_at <= ?1 LIMIT ?2)";
+const BROWSER_SIGN_INS: &str = "DELETE FROM browser_sign_ins WHERE request IN \
+    (SELECT request FROM browser_sign_ins WHERE expires_at <= ?1 LIMIT ?2)";
 const CHALLENGES: &str =
     "DELETE FROM challenges WHERE request IN (SELECT request FROM challenges WHERE expires_at <= ?1 LIMIT ?2)";
 const MAILS: &str = "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE expires_at <= ?1 LIMIT ?2)";
@@ -19,6 +22,8 @@ const SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM session
 impl PurgeStore for SqliteStore {
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         Ok(self.purge_expired(EMAIL_SIGN_INS, now.before(FLOWS_KEPT)).await?
+            + self.purge_expired(GRANTS, now.before(FLOWS_KEPT)).await?
+            + self.purge_expired(BROWSER_SIGN_INS, now.before(FLOWS_KEPT)).await?
             + self.purge_expired(CHALLENGES, now.before(FLOWS_KEPT)).await?
             + self.purge_expired(MAILS, now).await?
             + self.purge_expired(SESSIONS, now.before(SESSIONS_KEPT)).await?

@@ -1,4 +1,4 @@
-use agentkeys_types::{KeyThumbprint, OmniAccount, SessionId, Timestamp};
+use agentkeys_types::{Identity, KeyThumbprint, OmniAccount, SessionId, Timestamp};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -159,6 +159,25 @@ fn judge_replaced_token(
         .execute(params![request.id.as_bytes(), now.as_unix()])?;
     transaction.record(&Entry { action: Action::ReuseToken, ..entry })?;
     Ok(Renewal::Reused)
+}
+
+/// Revokes the sessions of the account that this identity opened and that stand, and names them.
+pub(super) fn revoke_opened_by(
+    connection: &Connection,
+    account: OmniAccount,
+    identity: &Identity,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<SessionId>> {
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at = ?4 WHERE account = ?1 AND identity_type = ?2 AND identity_value = ?3 \
+             AND revoked_at IS NULL AND expires_at > ?4 RETURNING id",
+        )?
+        .query_map(
+            params![account.as_bytes(), identity.identity_type().to_string(), identity.value(), now.as_unix()],
+            |row| row.session(0),
+        )?
+        .collect()
 }
 
 /// Opens a session.

@@ -1,16 +1,19 @@
-use agentkeys_types::{Identity, KeyThumbprint, OmniAccount, RequestIdDigest};
+use agentkeys_types::{Identity, KeyThumbprint, RequestIdDigest};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    SqliteStore,
+    SqliteStore, browser_sign_in,
     columns::Columns,
-    deployment, identity_link, limit, mail, session,
+    deployment,
+    identity_link::{self, Owner},
+    limit, mail,
+    opening::{self, Opener},
     writer::{Change, Transaction},
 };
 use crate::{
-    Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, Entry, IdentityLink, Letter, Limit,
-    MOST_WRONG_CODES, Opening, Outcome, SessionRecord, StoreError,
+    Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, EmailSignInStore, Entry, Letter, Limit,
+    MOST_WRONG_CODES, Opening, Outcome, Proved, Purpose, StoreError,
 };
 
 #[async_trait]
@@ -31,22 +34,7 @@ impl EmailSignInStore for SqliteStore {
                 {
                     return Ok(Change::Undo(Begun::QueueFull));
                 }
-                transaction
-                    .connection
-                    .prepare_cached(
-                        "INSERT INTO email_sign_ins \
-                         (request, email, code_hash, client_name, created_at, expires_at, key_thumbprint) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    )?
-                    .execute(params![
-                        sign_in.request.0,
-                        sign_in.email.as_str(),
-                        sign_in.code_hash,
-                        sign_in.client_name,
-                        sign_in.created_at.as_unix(),
-                        sign_in.expires_at.as_unix(),
-                        sign_in.key.as_ref().map(KeyThumbprint::as_bytes),
-                    ])?;
+                insert(transaction.connection, &sign_in)?;
                 Ok(Change::Keep(Begun::Begun))
             })
             .await
@@ -83,16 +71,13 @@ impl EmailSignInStore for SqliteStore {
                 }
                 let state = judge(transaction.connection, &answer)?;
                 Ok(Change::Keep(match state.as_deref() {
-                    Some("used") => {
-                        let account = accept(transaction, &answer, opening, entry, notice.as_ref())?;
-                        CodeOutcome::Accepted { account }
-                    }
+                    Some("used") => accept(transaction, &answer, opening, entry, notice.as_ref())?,
                     Some("expired") => CodeOutcome::Over,
                     Some(_) => {
                         record_wrong(transaction, entry)?;
                         CodeOutcome::Wrong
                     }
-                    None if is_known(transaction.connection, answer.request)? => CodeOutcome::Over,
+                    None if is_known(transaction.connection, &answer)? => CodeOutcome::Over,
                     None => {
                         // In the place of the sign-in, so that as much goes to the disk.
                         deployment::probe(transaction.connection)?;
@@ -105,12 +90,44 @@ impl EmailSignInStore for SqliteStore {
     }
 }
 
+/// Lets a sign-in wait for its code.
+pub(super) fn insert(connection: &Connection, sign_in: &EmailSignIn) -> rusqlite::Result<()> {
+    let (purpose, session, account) = columns(&sign_in.purpose);
+    connection
+        .prepare_cached(
+            "INSERT INTO email_sign_ins \
+             (request, email, code_hash, client_name, created_at, expires_at, key_thumbprint, purpose, session, account) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            sign_in.request.0,
+            sign_in.email.as_str(),
+            sign_in.code_hash,
+            sign_in.client_name,
+            sign_in.created_at.as_unix(),
+            sign_in.expires_at.as_unix(),
+            sign_in.key.as_ref().map(KeyThumbprint::as_bytes),
+            purpose,
+            session,
+            account,
+        ])?;
+    Ok(())
+}
+
+fn columns(purpose: &Purpose) -> (&'static str, Option<&[u8; 16]>, Option<&[u8; 32]>) {
+    match purpose {
+        Purpose::Browser => ("browser", None, None),
+        Purpose::Link { session, account } => ("link", Some(session.as_bytes()), Some(account.as_bytes())),
+        Purpose::Session => ("session", None, None),
+    }
+}
+
 /// Finds a sign-in. Where it is not there, its neighbour is read instead, which takes as long.
 fn find(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<Option<EmailSignIn>> {
     let found = connection
         .prepare_cached(
-            "SELECT request, email, code_hash, client_name, created_at, expires_at, key_thumbprint \
-             FROM email_sign_ins WHERE request <= ?1 ORDER BY request DESC LIMIT 1",
+            "SELECT request, email, code_hash, client_name, created_at, expires_at, key_thumbprint, \
+             purpose, session, account FROM email_sign_ins WHERE request <= ?1 ORDER BY request DESC LIMIT 1",
         )?
         .query_row([request.0], |row| {
             Ok(EmailSignIn {
@@ -121,6 +138,11 @@ fn find(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<O
                 created_at: row.time(4)?,
                 expires_at: row.time(5)?,
                 key: row.thumbprint(6)?,
+                purpose: match row.get_ref(7)?.as_str()? {
+                    "browser" => Purpose::Browser,
+                    "link" => Purpose::Link { session: row.session(8)?, account: row.account(9)? },
+                    _ => Purpose::Session,
+                },
             })
         })
         .optional()?;
@@ -129,6 +151,7 @@ fn find(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<O
 
 /// Decides on a code, for a sign-in that still waits: its state from now on.
 fn judge(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<Option<String>> {
+    let (purpose, session, _) = columns(&answer.purpose);
     connection
         .prepare_cached(
             "UPDATE email_sign_ins SET \
@@ -137,18 +160,22 @@ fn judge(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<Optio
                               WHEN wrong_codes + 1 >= ?4 THEN 'tried_too_often' \
                               ELSE 'waiting' END, \
                  wrong_codes = wrong_codes + CASE WHEN expires_at <= ?3 OR code_hash = ?2 THEN 0 ELSE 1 END \
-             WHERE request = ?1 AND state = 'waiting' RETURNING state",
+             WHERE request = ?1 AND purpose = ?5 AND session IS ?6 AND state = 'waiting' RETURNING state",
         )?
-        .query_row(params![answer.request.0, answer.code_hash, answer.now.as_unix(), MOST_WRONG_CODES], |row| {
-            row.get(0)
-        })
+        .query_row(
+            params![answer.request.0, answer.code_hash, answer.now.as_unix(), MOST_WRONG_CODES, purpose, session],
+            |row| row.get(0),
+        )
         .optional()
 }
 
-fn is_known(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<bool> {
+fn is_known(connection: &Connection, answer: &CodeAnswer) -> rusqlite::Result<bool> {
+    let (purpose, session, _) = columns(&answer.purpose);
     connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM email_sign_ins WHERE request = ?1)")?
-        .query_row([request.0], |row| row.get(0))
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM email_sign_ins WHERE request = ?1 AND purpose = ?2 AND session IS ?3)",
+        )?
+        .query_row(params![answer.request.0, purpose, session], |row| row.get(0))
 }
 
 /// Records a wrong code, which opens no session.
@@ -156,38 +183,35 @@ fn record_wrong(transaction: &mut Transaction<'_>, entry: Entry) -> rusqlite::Re
     transaction.record(&Entry { outcome: Outcome::WrongCode, session: None, ..entry })
 }
 
-/// Opens what the right code opens, and records it.
+/// Does what the right code does, and records it.
 fn accept(
     transaction: &mut Transaction<'_>,
     answer: &CodeAnswer,
     opening: Opening,
     entry: Entry,
     notice: Option<&Letter>,
-) -> rusqlite::Result<Option<OmniAccount>> {
+) -> rusqlite::Result<CodeOutcome> {
     let connection = transaction.connection;
     let waited = find(connection, answer.request)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    let EmailSignIn { email, client_name, key, .. } = waited;
-    let now = answer.now;
-    let (account, outcome) = match opening {
-        Opening::Refused => (identity_link::find(connection, &Identity::email(email))?, Outcome::NotAllowed),
-        Opening::Session { identity, anchor, id, expires_at } => {
-            let link = IdentityLink { identity, account: anchor, linked_at: now };
-            let known = identity_link::insert(connection, &link)?;
-            if let (Some(known), Some(notice)) = (known, notice) {
-                mail::queue_for_account(transaction, known, notice)?;
+    match opening {
+        Opening::Link(link) => identity_link::link(transaction, &link, entry, notice).map(CodeOutcome::Linked),
+        Opening::Proof(identity) => {
+            if let Some(Owner { account, is_retired: true }) = identity_link::find(connection, &identity)? {
+                opening::record_retired(transaction, account, entry)?;
+                return Ok(CodeOutcome::Retired);
             }
-            let account = known.unwrap_or(anchor);
-            let identity = link.identity;
-            let session = SessionRecord {
-                client_name,
-                key,
-                source: entry.source,
-                ..SessionRecord::opened(id, account, identity, now, expires_at)
-            };
-            session::insert(connection, &session)?;
-            (Some(account), entry.outcome)
+            browser_sign_in::prove(connection, answer.request, "waiting", &Proved { identity, email: None })?;
+            Ok(CodeOutcome::Accepted { account: None })
         }
-    };
-    transaction.record(&Entry { outcome, account, ..entry })?;
-    Ok(account)
+        Opening::Refused => {
+            let account = identity_link::find(connection, &Identity::email(waited.email))?.map(|owner| owner.account);
+            transaction.record(&Entry { outcome: Outcome::NotAllowed, account, ..entry })?;
+            Ok(CodeOutcome::Accepted { account })
+        }
+        Opening::Session(opening) => {
+            let opener = Opener { client_name: waited.client_name, key: waited.key, source: entry.source };
+            let account = opening::open(transaction, opening, opener, entry, notice)?;
+            Ok(account.map_or(CodeOutcome::Retired, |account| CodeOutcome::Accepted { account: Some(account) }))
+        }
+    }
 }
