@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use agentkeys_crypto::Algorithm;
-use agentkeys_types::ClientId;
+use agentkeys_types::{ClientId, ProviderName};
 use serde::Deserialize;
 use url::Url;
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long sessions stand.
     pub sessions: Sessions,
+    /// The OpenID Providers with which people may sign in, by the name that becomes part of the identity.
+    pub providers: BTreeMap<ProviderName, ProviderConfig>,
 }
 
 impl Default for Config {
@@ -66,6 +68,7 @@ impl Default for Config {
             mail: Mail::default(),
             limits: Limits::default(),
             sessions: Sessions::default(),
+            providers: BTreeMap::new(),
         }
     }
 }
@@ -95,6 +98,9 @@ impl Config {
         if self.mail.username.is_some() != self.mail.password_file.is_some() {
             return Err(ConfigError::Value("`mail.username` and `mail.password_file` go together"));
         }
+        if self.sign_in.providers().any(|provider| !self.providers.contains_key(provider)) {
+            return Err(ConfigError::Value("`sign_in.allow` names a provider that is not under `providers`"));
+        }
         if self.is_loopback() {
             return Ok(());
         }
@@ -114,7 +120,7 @@ impl Config {
         Ok(())
     }
 
-    fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.listen.ip().is_loopback() && self.issuer.as_ref().is_none_or(Issuer::is_loopback)
     }
 
@@ -161,6 +167,25 @@ impl Default for Mail {
     }
 }
 
+/// An OpenID Provider with which people may sign in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// Its issuer, exactly as it says itself.
+    pub issuer: String,
+    /// The name that this broker has there.
+    pub client_id: String,
+    /// The file that holds the client secret, readable by the broker alone; none for a public client.
+    #[serde(default)]
+    pub client_secret_file: Option<PathBuf>,
+    /// What the button says; by default the provider's name.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The parameter `prompt` (OpenID Connect Core section 3.1.2.1).
+    #[serde(default)]
+    pub prompt: Option<String>,
+}
+
 /// How often things may happen.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -171,8 +196,16 @@ pub struct Limits {
     pub mails_per_source_and_hour: u32,
     /// Sign-in mails in an hour, all together.
     pub mails_per_hour: u32,
-    /// Answers with a sign-in code from one network address in an hour, right or wrong.
+    /// Codes typed from one network address in an hour, right or wrong.
     pub codes_per_source_and_hour: u32,
+    /// Codes typed in an hour, all together.
+    pub codes_per_hour: u32,
+    /// Sign-ins in a browser and on a device begun from one network address in an hour.
+    pub sign_ins_per_source_and_hour: u32,
+    /// Sign-ins in a browser and on a device begun in an hour, all together.
+    pub sign_ins_per_hour: u32,
+    /// Identities that one account asks to link in an hour.
+    pub links_per_account_and_hour: u32,
     /// Web-identity JWTs of one account in a minute.
     pub mints_per_account_and_minute: u32,
 }
@@ -184,6 +217,10 @@ impl Limits {
             self.mails_per_source_and_hour,
             self.mails_per_hour,
             self.codes_per_source_and_hour,
+            self.codes_per_hour,
+            self.sign_ins_per_source_and_hour,
+            self.sign_ins_per_hour,
+            self.links_per_account_and_hour,
             self.mints_per_account_and_minute,
         ];
         all.contains(&0)
@@ -197,6 +234,10 @@ impl Default for Limits {
             mails_per_source_and_hour: 20,
             mails_per_hour: 1000,
             codes_per_source_and_hour: 100,
+            codes_per_hour: 10_000,
+            sign_ins_per_source_and_hour: 60,
+            sign_ins_per_hour: 5000,
+            links_per_account_and_hour: 10,
             mints_per_account_and_minute: 600,
         }
     }
@@ -280,8 +321,14 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     (
         "sign_in.allow",
         "[]: anyone, on loopback only",
-        "Who may sign in: addresses (`ada@example.com`) and domains (`@example.com`).",
+        "Who may sign in: addresses (`ada@example.com`), domains (`@example.com`), providers (`oauth2_google`), their \
+         people with a verified address in a domain (`oauth2_google:@example.com`), single subjects (`oauth2_google:1234`).",
     ),
+    ("providers.NAME.issuer", "must be set", "An OpenID Provider, such as `https://accounts.google.com`: exactly its `issuer`."),
+    ("providers.NAME.client_id", "must be set", "The name that this broker has at the provider."),
+    ("providers.NAME.client_secret_file", "none: a public client", "The file that holds the client secret, mode 600."),
+    ("providers.NAME.label", "NAME", "What the button says."),
+    ("providers.NAME.prompt", "none", "The parameter `prompt`, such as `select_account`."),
     (
         "mail.smtp",
         "smtp://127.0.0.1:8473",
@@ -296,8 +343,16 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     (
         "limits.codes_per_source_and_hour",
         "100",
-        "Answers with a sign-in code from one network address in an hour, right or wrong.",
+        "Codes typed from one network address in an hour, right or wrong.",
     ),
+    ("limits.codes_per_hour", "10000", "Codes typed in an hour, all together."),
+    (
+        "limits.sign_ins_per_source_and_hour",
+        "60",
+        "Sign-ins in a browser and on a device begun from one network address in an hour.",
+    ),
+    ("limits.sign_ins_per_hour", "5000", "Sign-ins in a browser and on a device begun in an hour, all together."),
+    ("limits.links_per_account_and_hour", "10", "Identities that one account asks to link in an hour."),
     ("limits.mints_per_account_and_minute", "600", "Web-identity JWTs of one account in a minute."),
     ("sessions.days", "30", "For how many days a token that is bound to a device key counts; 30 at most."),
     (

@@ -1,11 +1,13 @@
 //! The HTTP manners that all AgentKeys servers share.
 //!
 //! [`Server`] serves a router: one place for time limits, allowed hosts, request ids, panics, log lines and
-//! metrics. [`Json`] reads a body strictly. [`Refusal`] is the one shape in which anything is refused.
+//! metrics. [`Json`] reads a body strictly, and so does [`form`]. [`Refusal`] is the one shape in which anything is refused.
 //! [`presentation`] finds the token of a request, and [`dpop_proof`] the proof that goes with it.
 
 mod authorization;
+mod body;
 mod descriptors;
+mod form;
 mod json;
 mod manners;
 mod refusal;
@@ -14,6 +16,7 @@ mod watched;
 mod wiped;
 
 pub use authorization::{dpop_proof, holder_code, presentation};
+pub use form::{Parameters, form};
 pub use json::Json;
 pub use manners::{Hosts, Nonces, Source, Target, TrustedProxies};
 pub use refusal::Refusal;

@@ -22,6 +22,8 @@ pub enum Action {
     ProveWallet,
     /// A session's token was replaced by a fresh one.
     RenewSession,
+    /// An authorization code came again, and the session that it had opened was revoked.
+    ReuseCode,
     /// A token that had been replaced was presented, and its session revoked.
     ReuseToken,
     /// All sessions of an account were revoked.
@@ -46,6 +48,7 @@ impl Action {
             Self::MintOidcJwt => "mint_oidc_jwt",
             Self::ProveWallet => "prove_wallet",
             Self::RenewSession => "renew_session",
+            Self::ReuseCode => "reuse_code",
             Self::ReuseToken => "reuse_token",
             Self::RevokeAllSessions => "revoke_all_sessions",
             Self::RevokeSession => "revoke_session",

@@ -76,6 +76,11 @@ impl RequestId {
         Self(bytes)
     }
 
+    /// The 32 bytes, to derive other secrets from.
+    pub fn expose_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// What may be stored of it.
     pub fn digest(&self) -> RequestIdDigest {
         RequestIdDigest(Sha256::digest(self.0).into())

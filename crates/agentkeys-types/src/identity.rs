@@ -33,6 +33,12 @@ impl FromStr for ProviderName {
     }
 }
 
+impl<'de> Deserialize<'de> for ProviderName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// What kind of identity signed in. The text form is hashed into the account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdentityType {
@@ -184,6 +190,12 @@ impl Identity {
     /// Which one, in canonical form.
     pub fn value(&self) -> &str {
         &self.value
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.identity_type, self.value)
     }
 }
 
