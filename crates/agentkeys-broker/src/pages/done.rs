@@ -4,8 +4,7 @@ use http::StatusCode;
 use super::{Page, Shown, ShownIdentity};
 
 /// Says that a browser's part is over, and how it ended.
-#[derive(Clone, Debug, Template)]
-#[template(path = "pages/done.html")]
+#[derive(Clone, Debug)]
 pub enum Done {
     /// The command on the computer of this browser is signed in.
     Command {
@@ -31,6 +30,12 @@ pub enum Done {
 impl Done {
     /// The page.
     pub fn page(&self) -> Page {
-        Page::rendered(StatusCode::OK, self)
+        Page::rendered(StatusCode::OK, &Text { done: self })
     }
+}
+
+#[derive(Template)]
+#[template(path = "pages/done.html")]
+struct Text<'a> {
+    done: &'a Done,
 }

@@ -15,6 +15,7 @@ pub(crate) struct Words<'a> {
     pub(crate) value: &'a str,
     pub(crate) detail: &'a str,
     pub(crate) typed: &'a str,
+    pub(crate) code: &'a str,
     pub(crate) hidden: &'a str,
 }
 
@@ -40,7 +41,7 @@ impl Words<'_> {
         let sign_in = |errand, names: &[&str], email| {
             let providers = names.iter().map(|name| ProviderChoice {
                 name: name.to_lowercase().parse().expect("a provider's name"),
-                label: Shown::name(if *name == "acme" { self.label } else { *name }).unwrap_or_default(),
+                label: Shown::name(if *name == "acme" { self.label } else { name }).unwrap_or_default(),
             });
             SignIn { errand, providers: providers.collect(), email, hidden: self.hidden() }.page()
         };
@@ -58,7 +59,7 @@ impl Words<'_> {
 
     fn codes(&self) -> Vec<(String, Page)> {
         let code = |fault| EmailCode { address: Shown::value(self.value), minutes: 10, fault, hidden: self.hidden() };
-        let device = |fault| Device { typed: Shown::value(self.typed), fault, hidden: self.hidden() };
+        let device = |fault| Device { typed: Shown::value(self.code), fault, hidden: self.hidden() };
         vec![
             ("code".to_owned(), code(None).page()),
             ("code-error".to_owned(), code(Some(CodeFault::Wrong)).page()),
@@ -71,7 +72,7 @@ impl Words<'_> {
         let confirm = |errand, asking| Confirm { errand, identity: self.identity(), asking, hidden: self.hidden() };
         let command = || ConfirmErrand::Command { returns_to: returns_to() };
         let nameless = Asking { machine: None, ..self.asking() };
-        let device = ConfirmErrand::Device { user_code: Shown::value(self.typed) };
+        let device = ConfirmErrand::Device { user_code: Shown::value(self.code) };
         let link = ConfirmErrand::Link { account: self.identity() };
         vec![
             ("confirm-command".to_owned(), confirm(command(), self.asking()).page()),
