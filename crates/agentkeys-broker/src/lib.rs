@@ -1,7 +1,8 @@
 //! Signs people in and mints the tokens that clouds trust.
 //!
 //! [`Broker`] decides; it knows nothing of HTTP. [`routes`] translates HTTP to and from it. [`Config`] is the
-//! only way settings get in. [`start`] puts the three together and serves them.
+//! only way settings get in. [`pages`] are what people see in a browser. [`start`] puts all of it together and
+//! serves it.
 
 mod allow_list;
 mod broker;
@@ -13,6 +14,7 @@ mod issuer;
 mod key_watch;
 mod mail;
 mod mint;
+pub mod pages;
 mod renewal;
 pub mod routes;
 mod sessions;
