@@ -3,14 +3,18 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use agentkeys_testing::{Answer, code_in};
+use agentkeys_testing::{Answer, CodesRead};
 use anyhow::Context;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_address};
+
+/// A mail on this machine that takes longer is not coming.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The real servers, each a process, on one temporary state.
 #[derive(Debug)]
@@ -21,6 +25,7 @@ pub(crate) struct System {
     bin: PathBuf,
     state: TempDir,
     http: reqwest::Client,
+    codes: CodesRead,
 }
 
 impl System {
@@ -48,7 +53,7 @@ impl System {
         let broker = Self::start_broker(bin, state.path(), broker).await?;
         let development = Process::start(&mut command, development, &log).await?;
         let http = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { broker, development, aws, bin: bin.to_owned(), state, http })
+        Ok(Self { broker, development, aws, bin: bin.to_owned(), state, http, codes: CodesRead::default() })
     }
 
     async fn start_broker(bin: &Path, state: &Path, address: SocketAddr) -> anyhow::Result<Process> {
@@ -110,11 +115,21 @@ impl System {
     pub(crate) async fn mailed_code(&self, email: &str) -> anyhow::Result<Value> {
         let broker = self.broker.address;
         let started = self.post(broker, "/v1/auth/email/start", None, &json!({"email": email})).await?;
+        let code = tokio::time::timeout(LONGEST_WAIT, self.next_code(email)).await.context("no mail")??;
+        Ok(json!({"request_id": started.text("request_id"), "code": code}))
+    }
+
+    /// The code of a mail to `email` that is on its way, and was not read before.
+    pub(crate) async fn next_code(&self, email: &str) -> anyhow::Result<String> {
         let mailbox = format!("http://{}/mail?to={email}", self.development.address);
-        let mails = self.http.get(mailbox).header("accept", "application/json").send().await?;
-        let mails = Answer::read(mails).await;
-        let text = mails.body[0]["text"].as_str().context("no mail")?;
-        Ok(json!({"request_id": started.text("request_id"), "code": code_in(text)}))
+        loop {
+            let mails = self.http.get(&mailbox).header("accept", "application/json").send().await?;
+            let mails = Answer::read(mails).await;
+            let texts = mails.body.as_array().context("no list of mails")?.iter();
+            if let Some(code) = self.codes.newest(texts.filter_map(|mail| mail["text"].as_str())) {
+                return Ok(code);
+            }
+        }
     }
 
     /// Signs in; returns the session token and the account.

@@ -5,7 +5,6 @@ use agentkeys_client::{
     Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Region, Role, SessionDuration,
     SignerClient, SignerTrust, Step, StsClient,
 };
-use agentkeys_testing::{Answer, code_in};
 use async_trait::async_trait;
 
 use crate::{
@@ -15,9 +14,9 @@ use crate::{
 
 const WALKS: usize = 21;
 const ROLE: &str = "arn:aws:iam::000000000000:role/agentkeys-dev";
-/// What must be on disk before an answer leaves: the sign-in that waits, the session, the wallet link, the
-/// challenge, the signing, the proof, the mint.
-const SYNCS: u32 = 7;
+/// What must be on disk before an answer or a mail leaves: the sign-in that waits, who sends its mail, the session, the
+/// wallet link, the challenge, the signing, the proof, the mint.
+const SYNCS: u32 = 8;
 /// What all the rest may take.
 const REST: Duration = Duration::from_millis(8);
 
@@ -81,9 +80,6 @@ pub(crate) struct Mailbox<'s> {
 #[async_trait]
 impl CodePrompt for Mailbox<'_> {
     async fn code(&mut self, _: &EmailStarted, _: u32) -> Result<String, ClientError> {
-        let url = format!("http://{}/mail?to={}", self.system.development.address, self.address);
-        let mails = self.system.http().get(url).header("accept", "application/json").send().await;
-        let mails = Answer::read(mails.map_err(|_| ClientError::NoCode)?).await;
-        mails.body[0]["text"].as_str().map(code_in).ok_or(ClientError::NoCode)
+        self.system.next_code(&self.address).await.map_err(|_| ClientError::NoCode)
     }
 }

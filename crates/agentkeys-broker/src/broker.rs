@@ -5,7 +5,8 @@ use agentkeys_store::Store;
 use agentkeys_types::{ClientId, Clock};
 
 use crate::{
-    AllowList, Config, Issuer, Limits, Mailer, Sessions, signing::Rotating, standing::Standing, witness::Witness,
+    AllowList, Config, Issuer, Limits, Mailer, Sessions, mail::Outbox, signing::Rotating, standing::Standing,
+    witness::Witness,
 };
 
 /// Signs people in, links their wallets and mints web-identity JWTs. Knows nothing of HTTP.
@@ -24,6 +25,7 @@ pub struct Broker {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) session_issuer: Rotating<SessionIssuer>,
     pub(crate) verifier: TokenVerifier,
     pub(crate) oidc_issuer: Rotating<OidcIssuer>,
@@ -50,6 +52,9 @@ impl Broker {
         mailer: Arc<dyn Mailer>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let most_waiting = config.mail.queue;
+        let letters = keys.codes.sealing_key("letters");
+        let outbox = Outbox::new(Arc::clone(&store), Arc::clone(&mailer), Arc::clone(&clock), letters, most_waiting);
         Self {
             verifier: TokenVerifier::new(issuer.as_str().to_owned(), &keys.session.keys()),
             issuer,
@@ -62,6 +67,7 @@ impl Broker {
             clock,
             store,
             mailer,
+            outbox: Arc::new(outbox),
             session_issuer: keys.session,
             oidc_issuer: keys.oidc,
             code_key: keys.codes,
@@ -98,10 +104,23 @@ impl Broker {
             tracing::warn!(%error, "the store is not writable");
             hindrances.push("the store cannot be written");
         }
-        if let Err(error) = self.mailer.check().await {
-            tracing::warn!(%error, "the mail server cannot be reached");
+        if !self.can_mail_leave().await {
             hindrances.push("mail cannot leave");
         }
         hindrances
+    }
+
+    async fn can_mail_leave(&self) -> bool {
+        if let Err(error) = self.mailer.check().await {
+            tracing::warn!(%error, "the mail server cannot be reached");
+            return false;
+        }
+        match self.outbox.is_stuck().await {
+            Ok(is_stuck) => !is_stuck,
+            Err(error) => {
+                tracing::warn!(%error, "the mails that wait could not be read");
+                true
+            }
+        }
     }
 }

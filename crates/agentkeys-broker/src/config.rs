@@ -101,6 +101,9 @@ impl Config {
         if self.sign_in.providers().any(|provider| !self.providers.contains_key(provider)) {
             return Err(ConfigError::Value("`sign_in.allow` names a provider that is not under `providers`"));
         }
+        if self.mail.queue == 0 {
+            return Err(ConfigError::Value("`mail.queue` must be at least 1"));
+        }
         if self.is_loopback() {
             return Ok(());
         }
@@ -154,6 +157,10 @@ pub struct Mail {
     pub username: Option<String>,
     /// The file that holds the password, readable by the broker alone.
     pub password_file: Option<PathBuf>,
+    /// A PEM file of certificate authorities to trust beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// How many mails may wait to leave before no more sign-in mails are taken.
+    pub queue: u32,
 }
 
 impl Default for Mail {
@@ -163,6 +170,8 @@ impl Default for Mail {
             from: "AgentKeys <agentkeys@localhost>".to_owned(),
             username: None,
             password_file: None,
+            ca_file: None,
+            queue: 1000,
         }
     }
 }
@@ -337,6 +346,12 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("mail.from", "AgentKeys <agentkeys@localhost>", "The sender."),
     ("mail.username", "none", "The user name at the SMTP server."),
     ("mail.password_file", "none", "The file that holds the password, mode 600."),
+    (
+        "mail.ca_file",
+        "none",
+        "A PEM file of certificate authorities to trust beside those of the system, for a mail server of your own.",
+    ),
+    ("mail.queue", "1000", "How many mails may wait to leave before no more sign-in mails are taken."),
     ("limits.mails_per_address_and_hour", "5", "Sign-in mails to one address in an hour."),
     ("limits.mails_per_source_and_hour", "20", "Sign-in mails asked for from one network address in an hour."),
     ("limits.mails_per_hour", "1000", "Sign-in mails in an hour, all together."),
@@ -402,6 +417,12 @@ mod tests {
             let text = format!("{table}{key} = {{}}");
             assert!(!refusal(&text).contains("unknown field"), "{name}");
         }
+    }
+
+    #[test]
+    fn mail_settings_that_cannot_work_are_refused() {
+        assert!(refusal("[mail]\nqueue = 0").contains("mail.queue"));
+        assert!(refusal("[mail]\nusername = \"broker\"").contains("mail.password_file"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use broker::Broker;
 pub use caller::{AuthError, Caller, SessionCaller, WalletCaller};
 pub use config::{Config, ConfigError, Limits, Mail, Sessions, settings_page};
 pub use issuer::Issuer;
-pub use mail::{MailError, Mailer, SignInMail, SmtpMailer};
+pub use mail::{MailError, Mailer, RenderedMail, SmtpMailer};
 pub use mint::MintError;
 pub use renewal::RenewalError;
 pub use sessions::SessionError;

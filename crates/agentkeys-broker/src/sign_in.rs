@@ -8,7 +8,11 @@ use agentkeys_types::{
     EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestId, SessionId, SessionToken, Timestamp,
 };
 
-use crate::{Broker, SignInMail, code::SignInCode};
+use crate::{
+    Broker,
+    code::SignInCode,
+    mail::{CodeMail, CodePurpose, Message, Notice, NoticeKind},
+};
 
 /// For how long a code works.
 pub(crate) const CODE_LIFE: Duration = Duration::from_mins(10);
@@ -27,7 +31,7 @@ pub enum SignInError {
     /// The code is answered with another device key than it was asked for with, or with none.
     #[error("the code must be answered with the device key that asked for it")]
     OtherKey,
-    /// The mail could not leave.
+    /// The mail could neither leave nor be queued.
     #[error("the mail with the code could not be sent: try again later")]
     Mail,
     /// The operator does not let this identity in.
@@ -68,7 +72,7 @@ pub struct OpenedSession {
 }
 
 impl Broker {
-    /// Sends a code to `email`, and returns the secret under which it is answered, with the same device key `key`.
+    /// Queues a mail with a code for `email`, and returns the secret under which it is answered, with the same device key `key`.
     ///
     /// The same for every address, known or not, allowed or not.
     pub async fn start_email_sign_in(
@@ -93,17 +97,43 @@ impl Broker {
             expires_at: now.after(CODE_LIFE),
             key,
         };
-        let begun = self.store.begin_email_sign_in(sign_in, self.mail_limits(&email, source), None).await?;
-        if let Begun::Limited { retry_after } = begun {
+        let mail = CodeMail {
+            to: email.into_string(),
+            code: code.expose(),
+            purpose: CodePurpose::SignIn,
+            client_name,
+            source,
+            asked_at: now,
+        };
+        self.begin_by_mail(sign_in, mail).await?;
+        Ok(request)
+    }
+
+    /// Lets a sign-in wait for the code of `mail`, which is on its way then, or will be as soon as it can.
+    ///
+    /// A mail that cannot be queued is sent at once; where that fails too, nothing is left pending.
+    async fn begin_by_mail(&self, sign_in: EmailSignIn, mail: CodeMail) -> Result<(), SignInError> {
+        let (request, email) = (sign_in.request, sign_in.email.clone());
+        let limits = self.mail_limits(&email, mail.source);
+        let message = Message::Code(mail);
+        let letter = self.outbox.seal_bounded(&message);
+        match self.store.begin_email_sign_in(sign_in.clone(), limits.clone(), Some(letter)).await? {
+            Begun::Begun => {
+                self.outbox.wake();
+                return Ok(());
+            }
+            Begun::Limited { retry_after } => return Err(SignInError::RateLimited { retry_after }),
+            Begun::QueueFull => tracing::warn!("the queue of mails is full"),
+        }
+        if let Begun::Limited { retry_after } = self.store.begin_email_sign_in(sign_in, limits, None).await? {
             return Err(SignInError::RateLimited { retry_after });
         }
-        let mail = SignInMail { to: email, code: code.expose(), client_name, source, asked_at: now };
-        if let Err(error) = self.mailer.send(mail).await {
-            tracing::warn!(%error, "a sign-in mail could not leave");
-            self.store.cancel_email_sign_in(request.digest()).await?;
+        if let Err(error) = self.outbox.send_now(&message, email).await {
+            tracing::warn!(%error, "a sign-in mail could neither be queued nor leave");
+            self.store.cancel_email_sign_in(request).await?;
             return Err(SignInError::Mail);
         }
-        Ok(request)
+        Ok(())
     }
 
     /// Opens a session for whoever types the code from the mail into the terminal that asked.
@@ -152,8 +182,16 @@ impl Broker {
             Opening::Refused
         };
         let entry = Entry { session: allowed.then_some(id), ..entry };
-        match self.store.answer(answer, opening, entry, limits, None).await? {
+        let notice = self.outbox.seal(&Message::Notice(Notice {
+            kind: NoticeKind::SignIn,
+            identity: identity.value().to_owned(),
+            client_name: client_name.clone(),
+            source,
+            at: now,
+        }));
+        match self.store.answer(answer, opening, entry, limits, Some(notice)).await? {
             CodeOutcome::Accepted { account: Some(account) } if allowed => {
+                self.outbox.wake();
                 let session = SessionRecord {
                     client_name,
                     key,

@@ -58,6 +58,7 @@ pub struct Running {
     keys: Arc<KeyWatch>,
     /// Ends with the broker.
     background: JoinSet<()>,
+    outbox: JoinSet<()>,
     server: agentkeys_http::Running,
     metrics: agentkeys_http::Running,
 }
@@ -96,10 +97,12 @@ impl Running {
         std::future::pending().await
     }
 
-    /// Stops listening, and returns when the answers under way have left.
+    /// Stops listening, and returns when the answers and mails under way have left.
     pub async fn stop(mut self) {
         self.server.stop().await;
         self.metrics.stop().await;
+        self.broker.outbox.stop();
+        while self.outbox.join_next().await.is_some() {}
         self.background.shutdown().await;
         if let Err(error) = self.broker.witness().await {
             tracing::warn!(%error, "what was recorded last is not witnessed");
@@ -142,13 +145,15 @@ pub async fn start_with_mailer(
     server.give_nonces(Arc::new(move || nonces.dpop_nonce()));
     let mut background = JoinSet::new();
     background.spawn(purge_now_and_then(Arc::clone(&broker)));
+    let mut outbox = JoinSet::new();
+    outbox.spawn(Arc::clone(&broker.outbox).run());
     let witness = Arc::clone(&broker);
     background.spawn(async move { witness.witness_every_second().await });
     let keys = Arc::new(KeyWatch::new(Arc::clone(&broker), folder, seen));
     background.spawn(Arc::clone(&keys).look_every_second());
     let server = server.serve(routes::router(Arc::clone(&broker)));
     let metrics = metrics.serve(metrics_router(metrics_handle));
-    Ok(Running { broker, keys, background, server, metrics })
+    Ok(Running { broker, keys, background, outbox, server, metrics })
 }
 
 /// Lets the store forget what has long been over, at once and then every ten minutes.

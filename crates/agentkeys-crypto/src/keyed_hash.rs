@@ -2,6 +2,9 @@ use std::fmt;
 
 use agentkeys_memory::Secret;
 use aws_lc_rs::hmac;
+use zeroize::Zeroizing;
+
+use crate::SealingKey;
 
 /// Hashes short codes under a key (HMAC-SHA-256), so that a stolen store does not give them away.
 ///
@@ -24,6 +27,11 @@ impl HashKey {
         let mut hash = [0; 32];
         hash.copy_from_slice(context.sign().as_ref());
         hash
+    }
+
+    /// A key that seals, derived for the purpose that `label` names, which no hash shares.
+    pub fn sealing_key(&self, label: &str) -> SealingKey {
+        SealingKey::new(&Zeroizing::new(self.hash(&[b"sealing key", label.as_bytes()])))
     }
 }
 

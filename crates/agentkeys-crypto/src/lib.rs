@@ -16,6 +16,7 @@ mod oidc;
 pub mod private_file;
 mod random;
 mod rs256;
+mod sealing;
 mod session_token;
 mod signing_key;
 mod wallet;
@@ -28,6 +29,7 @@ pub use keyed_hash::HashKey;
 pub use oidc::{OidcClaims, OidcIssuer, SessionTags};
 pub use random::random;
 pub use rs256::Rs256Key;
+pub use sealing::SealingKey;
 pub use session_token::{
     AUDIENCE, Confirmation, SessionIssuer, SessionTokenClaims, TokenError, TokenVerifier, VerifiedToken,
     WalletSessionTokenClaims,

@@ -17,6 +17,7 @@ use agentkeys_types::{Clock, EmailAddress, Timestamp};
 use axum::Router;
 use tokio::sync::watch;
 
+use self::message::Words;
 pub use self::smtp::SmtpListener;
 
 /// How many mails are kept: the newest.
@@ -35,11 +36,15 @@ pub struct Mail {
     pub subject: String,
     /// The text, or what remains of an HTML mail without its tags.
     pub text: String,
+    /// The HTML, where there is some.
+    pub html: Option<String>,
+    /// The header fields as they came over the wire.
+    pub head: String,
     /// When it came.
     pub received_at: Timestamp,
 }
 
-/// Without subject and text, because codes stand there.
+/// Without its words, because codes stand there.
 impl fmt::Debug for Mail {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Mail").field("id", &self.id).field("to", &self.to).finish_non_exhaustive()
@@ -85,12 +90,21 @@ impl Mailbox {
 
     /// The first mail for `address` that comes after this call, however late the future is polled.
     pub fn next_to(&self, address: &EmailAddress) -> impl Future<Output = Arc<Mail>> + Send + use<> {
+        self.next_of(address, |_| true)
+    }
+
+    /// As [`Mailbox::next_to`], of those mails that `is_wanted`.
+    pub fn next_of<F>(&self, address: &EmailAddress, is_wanted: F) -> impl Future<Output = Arc<Mail>> + Send + use<F>
+    where
+        F: Fn(&Mail) -> bool + Send,
+    {
         let (mailbox, address) = (self.clone(), address.clone());
         let mut last_id = self.last_id.subscribe();
         let seen = *last_id.borrow_and_update();
         async move {
             loop {
-                let arrived = mailbox.mails(Some(&address)).into_iter().rev().find(|mail| mail.id > seen);
+                let is_it = |mail: &Arc<Mail>| mail.id > seen && is_wanted(mail);
+                let arrived = mailbox.mails(Some(&address)).into_iter().rev().find(is_it);
                 if let Some(mail) = arrived {
                     return mail;
                 }
@@ -106,12 +120,12 @@ impl Mailbox {
     }
 
     fn deliver(&self, envelope: Envelope, message: &[u8]) {
-        let (subject, text) = message::read(message);
+        let Words { subject, text, html, head } = message::read(message);
         let Envelope { from, to } = envelope;
         let mut kept = self.kept();
         let id = *self.last_id.borrow() + 1;
         tracing::info!(id, to = %Joined(&to), "mail received");
-        kept.push_back(Arc::new(Mail { id, from, to, subject, text, received_at: self.clock.now() }));
+        kept.push_back(Arc::new(Mail { id, from, to, subject, text, html, head, received_at: self.clock.now() }));
         if kept.len() > KEPT {
             kept.pop_front();
         }
@@ -162,6 +176,17 @@ mod tests {
         deliver(&mailbox, "ada@example.com", "second");
 
         assert_eq!(next.await.subject, "first");
+    }
+
+    #[tokio::test]
+    async fn waiting_for_some_mail_lets_the_others_pass() {
+        let mailbox = Mailbox::new(Arc::new(SystemClock));
+
+        let next = mailbox.next_of(&address("ada@example.com"), |mail| mail.subject == "wanted");
+        deliver(&mailbox, "ada@example.com", "a notice");
+        deliver(&mailbox, "ada@example.com", "wanted");
+
+        assert_eq!(next.await.id, 2);
     }
 
     #[tokio::test]

@@ -1,7 +1,12 @@
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use agentkeys_broker::{Config, Running};
-use agentkeys_mock_server::{Mailbox, SmtpListener};
+use agentkeys_mock_server::{Mail, Mailbox, SmtpListener};
 use agentkeys_types::EmailAddress;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,6 +19,7 @@ pub struct TestBroker {
     clock: Arc<ManualClock>,
     mailbox: Mailbox,
     smtp: Option<SmtpListener>,
+    smtp_address: SocketAddr,
     state: Arc<TempDir>,
     config: Config,
     running: Running,
@@ -38,11 +44,12 @@ impl TestBroker {
             state: state.path().to_owned(),
             ..Config::default()
         };
-        config.mail.smtp = format!("smtp://{}", smtp.address()).parse().expect("an address makes a URL");
+        let smtp_address = smtp.address();
+        config.mail.smtp = format!("smtp://{smtp_address}").parse().expect("an address makes a URL");
         settings(&mut config);
         let running = agentkeys_broker::start(config.clone(), clock.clone()).await.expect("the broker starts");
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { clock, mailbox, smtp: Some(smtp), state: Arc::new(state), config, running, http }
+        Self { clock, mailbox, smtp: Some(smtp), smtp_address, state: Arc::new(state), config, running, http }
     }
 
     /// Stops the broker and starts it again on the same state and under the same issuer.
@@ -83,6 +90,7 @@ impl TestBroker {
             clock: self.clock.clone(),
             mailbox: self.mailbox.clone(),
             smtp: None,
+            smtp_address: self.smtp_address,
             state: self.state.clone(),
             config,
             running,
@@ -132,6 +140,18 @@ impl TestBroker {
         }
     }
 
+    /// Takes mail again, after [`TestBroker::stop_mail`].
+    pub async fn resume_mail(&mut self) {
+        let smtp = SmtpListener::start(self.mailbox.clone(), self.smtp_address).await.expect("the mailbox listens");
+        self.smtp = Some(smtp);
+    }
+
+    /// The next mail with a code to an address that comes after this call, however late the future is polled.
+    pub fn next_code_mail(&self, email: &str) -> impl Future<Output = Arc<Mail>> + Send + use<> {
+        let address: EmailAddress = email.parse().expect("an address");
+        self.mailbox.next_of(&address, |mail| find_code(&mail.text).is_some())
+    }
+
     /// Gets a path without a token.
     pub async fn get(&self, path: &str) -> Answer {
         Answer::read(self.http.get(self.url(path)).send().await.expect("the broker answers")).await
@@ -149,8 +169,7 @@ impl TestBroker {
 
     /// Asks for a code, waits for the mail and returns the request id and the code.
     pub async fn mailed_code(&self, email: &str) -> (String, String) {
-        let address: EmailAddress = email.parse().expect("an address");
-        let mail = self.mailbox.next_to(&address);
+        let mail = self.next_code_mail(email);
         let started = self.start_sign_in(email).await.expect(202);
         (started.text("request_id").to_owned(), code_in(&mail.await.text))
     }
@@ -169,7 +188,7 @@ impl TestBroker {
     pub async fn sign_in(&self, name: &str) -> Person {
         let device = self.device();
         let email = format!("{name}@example.com");
-        let mail = self.mailbox.next_to(&email.parse().expect("an address"));
+        let mail = self.next_code_mail(&email);
         let body = json!({"email": email, "client_name": "test bench"});
         let start = self.http.post(self.url("/v1/auth/email/start")).json(&body);
         let started = device.send(start, None).await.expect(202);
@@ -193,8 +212,26 @@ impl TestBroker {
 ///
 /// When there is none.
 pub fn code_in(text: &str) -> String {
+    find_code(text).unwrap_or_else(|| panic!("no code in {text}")).to_owned()
+}
+
+/// As [`code_in`], for mails that may have none.
+pub fn find_code(text: &str) -> Option<&str> {
     let is_code = |line: &&str| line.len() == 9 && line.as_bytes()[4] == b'-' && !line.contains(' ');
-    text.lines().map(str::trim).find(is_code).unwrap_or_else(|| panic!("no code in {text}")).to_owned()
+    text.lines().map(str::trim).find(is_code)
+}
+
+/// Which codes of a mailbox were read already, so that the next one is known though older mails lie there too.
+#[derive(Clone, Debug, Default)]
+pub struct CodesRead(Arc<Mutex<HashSet<String>>>);
+
+impl CodesRead {
+    /// The newest code in `texts`, which are the newest first, unless it was read before.
+    pub fn newest<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Option<String> {
+        let newest = texts.into_iter().find_map(find_code)?.to_owned();
+        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(newest.clone());
+        is_new.then_some(newest)
+    }
 }
 
 fn loopback() -> SocketAddr {

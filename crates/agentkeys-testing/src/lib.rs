@@ -17,7 +17,7 @@ mod process;
 mod system;
 
 pub use answer::Answer;
-pub use broker::{TestBroker, code_in};
+pub use broker::{CodesRead, TestBroker, code_in, find_code};
 pub use clock::ManualClock;
 pub use device::Device;
 pub use home::Home;

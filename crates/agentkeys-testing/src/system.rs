@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::{Process, ReservedPort, code_in};
+use crate::{CodesRead, Process, ReservedPort};
 
 /// The broker and the development parts as processes of their own, as a team runs them.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub struct System {
     master_secret: [u8; 32],
     broker: Process,
     parts: Process,
+    codes: CodesRead,
 }
 
 impl System {
@@ -53,7 +54,7 @@ impl System {
         let signer = parts.address_in("development parts listen").await;
         let mut broker = start_broker(&folder, issuer.address(), smtp, settings);
         broker.line_with("the broker answers").await;
-        Self { aws, signer, issuer, folder, master_secret, broker, parts }
+        Self { aws, signer, issuer, folder, master_secret, broker, parts, codes: CodesRead::default() }
     }
 
     /// The URL of the broker.
@@ -119,13 +120,9 @@ impl System {
         mails(&self.signer_url(), email).await
     }
 
-    /// The code of a mail that is on its way.
+    /// The code of a mail that is on its way, and was not read before.
     pub async fn mailed_code(&self, email: &str) -> String {
-        loop {
-            if let Some(mail) = self.mails_to(email).await.first() {
-                return code_in(mail);
-            }
-        }
+        mailed_code(&self.signer_url(), email, &self.codes).await
     }
 
     /// A command of `agentkeys` that uses these servers.
@@ -154,7 +151,7 @@ impl System {
         let email = format!("{name}@example.com");
         let sign_in =
             EmailSignIn { email: email.parse().expect("an address"), client_name: None, binding: Binding::DeviceKey };
-        let mut mailbox = MailboxReader { pages: self.signer_url(), email };
+        let mut mailbox = MailboxReader { pages: self.signer_url(), email, codes: self.codes.clone() };
         self.flow().walk(&sign_in, &mut mailbox, &self.role(), observer).await
     }
 }
@@ -188,12 +185,21 @@ fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr, more: &s
 struct MailboxReader {
     pages: String,
     email: String,
+    codes: CodesRead,
 }
 
 #[async_trait]
 impl CodePrompt for MailboxReader {
     async fn code(&mut self, _: &EmailStarted, _: u32) -> Result<String, ClientError> {
-        Ok(code_in(mails(&self.pages, &self.email).await.first().expect("a mail")))
+        Ok(mailed_code(&self.pages, &self.email, &self.codes).await)
+    }
+}
+
+async fn mailed_code(pages: &str, email: &str, codes: &CodesRead) -> String {
+    loop {
+        if let Some(code) = codes.newest(mails(pages, email).await.iter().map(String::as_str)) {
+            return code;
+        }
     }
 }
 

@@ -55,6 +55,8 @@ impl Part for Maildev {
         let mut lifeline = Lifeline::start(&mut command)?;
         let is_ready = || ports::answers(smtp) && ports::answers(web);
         lifeline.wait_until(Duration::from_mins(1), is_ready).with_context(|| format!("see {}", log.display()))?;
-        Ok(Started { variable: ("AGENTKEYS_TEST_MAILDEV", format!("{smtp}:{web}")), _lifeline: Some(lifeline) })
+        let modules = workspace.target("parts/npm/node_modules")?;
+        let place = format!("{smtp}:{web}:{}", modules.display());
+        Ok(Started { variable: ("AGENTKEYS_TEST_MAILDEV", place), _lifeline: Some(lifeline) })
     }
 }

@@ -2,25 +2,28 @@ use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use agentkeys_broker::{
-    AuthError, Broker, Caller, Config, Limits, MailError, Mailer, Running, SignInMail, start_with_mailer,
+    AuthError, Broker, Caller, Config, Limits, Mail, MailError, Mailer, RenderedMail, Running, start_with_mailer,
 };
 use agentkeys_crypto::Presentation;
 use agentkeys_store::{PurgeStore, SqliteStore};
-use agentkeys_testing::ManualClock;
+use agentkeys_testing::{ManualClock, find_code};
 use agentkeys_types::{Clock, EmailAddress, RequestId, SessionId, SessionToken};
 use anyhow::Context;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 pub(super) const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Which machine asks.
 pub(super) const MACHINE: &str = "machine";
+/// A mail that takes longer is not coming.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Longer than anything of a sign-in is remembered.
 const LONG: Duration = Duration::from_hours(25);
 
@@ -49,6 +52,7 @@ impl TimingBroker {
                 codes_per_source_and_hour: u32::MAX,
                 mints_per_account_and_minute: u32::MAX,
             },
+            mail: Mail { queue: u32::MAX, ..Mail::default() },
             ..Config::default()
         };
         let running = start_with_mailer(config, clock.clone(), codes.clone()).await?;
@@ -89,8 +93,12 @@ impl TimingBroker {
             self.broker().start_email_sign_in(email.clone(), Some(MACHINE.to_owned()), None, SOURCE)
         };
         let requests = try_join_all(people.iter().map(begin)).await?;
-        let code = |email| self.codes.of(email).context("the code came by mail");
-        requests.into_iter().zip(people).map(|(request, email)| Ok((request, code(email)?))).collect()
+        let mut answers = Vec::new();
+        for (request, email) in requests.into_iter().zip(people) {
+            let code = tokio::time::timeout(LONGEST_WAIT, self.codes.next_of(email)).await;
+            answers.push((request, code.context("the code came by mail")?));
+        }
+        Ok(answers)
     }
 
     /// Signs each of them in.
@@ -118,20 +126,37 @@ fn folder_in_memory() -> anyhow::Result<TempDir> {
     Ok(TempDir::new_in(AsRef::<Path>::as_ref(&parent))?)
 }
 
-/// Keeps the last code that was mailed to each address.
+/// Keeps the last code that was mailed to each address, until it is read.
 #[derive(Debug, Default)]
-struct Codes(Mutex<HashMap<EmailAddress, String>>);
+struct Codes {
+    kept: Mutex<HashMap<EmailAddress, String>>,
+    came: Notify,
+}
 
 impl Codes {
-    fn of(&self, email: &EmailAddress) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(email).cloned()
+    async fn next_of(&self, email: &EmailAddress) -> String {
+        loop {
+            let came = self.came.notified();
+            if let Some(code) = self.kept().remove(email) {
+                return code;
+            }
+            came.await;
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<EmailAddress, String>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Mailer for Codes {
-    async fn send(&self, mail: SignInMail) -> Result<(), MailError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(mail.to, mail.code.as_str().to_owned());
+    async fn send(&self, mail: &RenderedMail) -> Result<(), MailError> {
+        // Notices come too.
+        if let Some(code) = find_code(&mail.text) {
+            self.kept().insert(mail.to.clone(), code.to_owned());
+            self.came.notify_waiters();
+        }
         Ok(())
     }
 

@@ -82,6 +82,7 @@ async fn malformed_bodies_have_their_codes_and_send_no_mail() {
         send(&broker, "application/json", b"{\"email\":\"\xff\"}".to_vec()).await.refusal(),
         (400, "invalid_json")
     );
+    crate::mail::all_left(&broker).await;
     assert!(broker.mailbox().mails(None).is_empty());
 
     send(&broker, "application/json; charset=utf-8", good).await.expect(202);

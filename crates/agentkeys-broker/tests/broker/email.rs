@@ -7,6 +7,8 @@ use agentkeys_store::{AuditStore, SqliteStore};
 use agentkeys_testing::TestBroker;
 use serde_json::json;
 
+use crate::mail::all_left;
+
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
@@ -71,6 +73,7 @@ async fn anything_but_one_plain_address_is_refused_and_nothing_is_sent() {
     let array = broker.post("/v1/auth/email/start", &json!({"email": ["a@b.io", "c@d.io"]})).await;
     assert_eq!(array.refusal(), (400, "invalid_email"));
 
+    all_left(&broker).await;
     assert!(broker.mailbox().mails(None).is_empty());
 }
 
@@ -204,6 +207,7 @@ async fn of_64_requests_at_once_never_more_than_five_mails_leave() {
     let answers = futures((0..64).map(|_| broker.start_sign_in("ada@example.com"))).await;
 
     assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 5);
+    all_left(&broker).await;
     assert_eq!(broker.mailbox().mails(None).len(), 5);
 }
 
@@ -230,17 +234,6 @@ async fn who_may_not_sign_in_learns_it_only_with_the_right_code() {
     assert_eq!(broker.verify_code(&request_id, &code).await.refusal(), (410, "code_expired"));
 
     broker.sign_in("ada").await;
-}
-
-#[tokio::test]
-async fn without_a_mail_server_nothing_is_left_pending() {
-    let mut broker = TestBroker::start().await;
-    broker.stop_mail().await;
-
-    let answer = broker.start_sign_in("ada@example.com").await;
-
-    assert_eq!(answer.refusal(), (503, "mail_unavailable"));
-    assert!(answer.headers.contains_key("retry-after"));
 }
 
 #[tokio::test]

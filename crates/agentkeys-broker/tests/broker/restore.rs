@@ -10,11 +10,11 @@ const STORE: &str = "agentkeys.db";
 const BACKUP: &str = "backup.db";
 const WITNESS: &str = "keys/witness/audit-head.json";
 
-fn back_up(state: &Path) {
+pub(crate) fn back_up(state: &Path) {
     fs::copy(state.join(STORE), state.join(BACKUP)).unwrap();
 }
 
-fn restore(state: &Path) {
+pub(crate) fn restore(state: &Path) {
     fs::copy(state.join(BACKUP), state.join(STORE)).unwrap();
 }
 

@@ -15,9 +15,9 @@ pub(super) struct MailboxPrompt {
 }
 
 impl MailboxPrompt {
-    /// For the next mail to `address`, which must be asked for only afterwards.
+    /// For the next mail with a code to `address`, which must be asked for only afterwards.
     pub(super) fn new(mailbox: &Mailbox, address: &EmailAddress) -> Self {
-        Self { next: Some(Box::pin(mailbox.next_to(address))) }
+        Self { next: Some(Box::pin(mailbox.next_of(address, |mail| code_in(&mail.text).is_some()))) }
     }
 }
 

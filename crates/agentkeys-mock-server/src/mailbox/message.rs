@@ -1,14 +1,29 @@
-use mail_parser::MessageParser;
+use mail_parser::{MessageParser, PartType};
 
-/// The subject and the text of a message as it came over the wire (RFC 5322, MIME).
-pub(super) fn read(message: &[u8]) -> (String, String) {
-    match MessageParser::default().parse(message) {
-        Some(parsed) => {
-            let subject = parsed.subject().unwrap_or_default().to_owned();
-            let text = parsed.body_text(0).unwrap_or_default().into_owned();
-            (subject, text)
-        }
-        None => (String::new(), String::from_utf8_lossy(message).into_owned()),
+/// What a message says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    pub(super) subject: String,
+    pub(super) text: String,
+    pub(super) html: Option<String>,
+    pub(super) head: String,
+}
+
+/// Reads a message as it came over the wire (RFC 5322, MIME).
+pub(super) fn read(message: &[u8]) -> Words {
+    let Some(parsed) = MessageParser::default().parse(message) else {
+        return Words { text: String::from_utf8_lossy(message).into_owned(), ..Words::default() };
+    };
+    let html = parsed.parts.iter().find_map(|part| match &part.body {
+        PartType::Html(html) => Some(html.clone().into_owned()),
+        _ => None,
+    });
+    let body = parsed.parts.first().map_or(0, |part| part.raw_body_offset() as usize);
+    Words {
+        subject: parsed.subject().unwrap_or_default().to_owned(),
+        text: parsed.body_text(0).unwrap_or_default().into_owned(),
+        html,
+        head: String::from_utf8_lossy(message.get(..body).unwrap_or(message)).into_owned(),
     }
 }
 
@@ -23,18 +38,24 @@ mod tests {
         let message = b"Subject: =?utf-8?q?Dein_Code_f=C3=BCr_heute?=\r\nContent-Type: text/plain; charset=utf-8\r\n\
             Content-Transfer-Encoding: quoted-printable\r\n\r\nK7Q4-MF2X=20gilt zehn Minuten =E2=9C=93\r\n";
 
-        let (subject, text) = read(message);
+        let words = read(message);
 
-        assert_eq!(subject, "Dein Code für heute");
-        assert_eq!(text.trim_end(), "K7Q4-MF2X gilt zehn Minuten ✓");
+        assert_eq!(words.subject, "Dein Code für heute");
+        assert_eq!(words.text.trim_end(), "K7Q4-MF2X gilt zehn Minuten ✓");
+        assert_eq!(words.html, None);
+        assert!(words.head.starts_with("Subject: =?utf-8?q?") && words.head.contains("quoted-printable"));
+        assert!(!words.head.contains("K7Q4"));
     }
 
     #[test]
-    fn the_text_part_of_several_is_read() {
+    fn both_forms_of_a_mail_are_read() {
         let message = b"Subject: s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n\
             --b\r\nContent-Type: text/plain\r\n\r\nplain\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>rich</p>\r\n--b--\r\n";
 
-        assert_eq!(read(message).1.trim_end(), "plain");
+        let words = read(message);
+
+        assert_eq!(words.text.trim_end(), "plain");
+        assert_eq!(words.html.unwrap().trim_end(), "<p>rich</p>");
     }
 
     proptest! {

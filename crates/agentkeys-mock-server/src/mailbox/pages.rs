@@ -41,6 +41,7 @@ struct MailView<'a> {
     to: Vec<&'a str>,
     subject: &'a str,
     text: &'a str,
+    html: Option<&'a str>,
     received_at: Timestamp,
 }
 
@@ -52,6 +53,7 @@ impl<'a> From<&'a Mail> for MailView<'a> {
             to: mail.to.iter().map(EmailAddress::as_str).collect(),
             subject: &mail.subject,
             text: &mail.text,
+            html: mail.html.as_deref(),
             received_at: mail.received_at,
         }
     }

@@ -1,6 +1,8 @@
 //! maildev from npm: a mail receiver that shares no code with ours.
 
-use std::time::Duration;
+mod tls;
+
+use std::{path::PathBuf, time::Duration};
 
 use agentkeys_crypto::random;
 use agentkeys_testing::{Answer, TestBroker, code_in};
@@ -18,6 +20,7 @@ async fn a_code_comes_by_real_mail_and_signs_in() {
     let started = broker.start_sign_in(&address).await.expect(202);
     let mail = maildev.mail_to(&address).await;
     let code = code_in(mail["text"].as_str().unwrap());
+    assert!(mail["html"].as_str().unwrap().contains(&code), "{mail}");
     let signed_in = broker.verify_code(started.text("request_id"), &code).await.expect(200);
 
     assert_eq!(signed_in.body["identity"]["value"], address);
@@ -25,7 +28,7 @@ async fn a_code_comes_by_real_mail_and_signs_in() {
 
 #[tokio::test]
 #[ignore = "needs maildev: cargo xtask test"]
-async fn the_mail_is_plain_and_goes_to_exactly_the_hashed_address() {
+async fn the_mail_loads_nothing_and_goes_to_exactly_the_hashed_address() {
     let maildev = Maildev::at_hand();
     let broker = maildev.broker().await;
     let address = fresh_address();
@@ -43,12 +46,19 @@ async fn the_mail_is_plain_and_goes_to_exactly_the_hashed_address() {
     assert_eq!(mail["subject"], "Your AgentKeys sign-in code");
     let (head, body) = source.split_once("\r\n\r\n").unwrap();
     assert_eq!(header(head, "to"), [address]);
-    assert_eq!(header(head, "content-type"), ["text/plain; charset=utf-8"]);
+    assert!(header(head, "content-type")[0].starts_with("multipart/alternative;"), "{head}");
+    assert_eq!(header(head, "auto-submitted"), ["auto-generated"]);
+    assert!(header(head, "x-mailer").is_empty() && header(head, "user-agent").is_empty(), "{head}");
     assert_eq!(header(head, "message-id").len(), 1);
     assert!(header(head, "message-id")[0].starts_with('<'), "{head}");
     assert!(header(head, "date")[0].ends_with("+0000"), "{head}");
     assert_eq!(header(head, "mime-version"), ["1.0"]);
-    assert!(!body.contains("http"), "a mail has no link in it: {body}");
+    assert_eq!(body.matches("Content-Type: text/plain; charset=utf-8").count(), 1, "{body}");
+    assert_eq!(body.matches("Content-Type: text/html; charset=utf-8").count(), 1, "{body}");
+    for words in [&mail["text"], &mail["html"]] {
+        let words = words.as_str().unwrap();
+        assert!(!words.contains("http") && !words.contains("href") && !words.contains("src="), "{words}");
+    }
 }
 
 #[tokio::test]
@@ -76,21 +86,28 @@ async fn a_broker_with_mail_is_ready() {
 
 /// The mail receiver and its pages.
 struct Maildev {
-    smtp: String,
+    smtp: u16,
     pages: String,
     http: reqwest::Client,
+    /// Where npm has put it.
+    modules: PathBuf,
 }
 
 impl Maildev {
     fn at_hand() -> Self {
-        let ports = parts::at("AGENTKEYS_TEST_MAILDEV");
-        let (smtp, web) = ports.split_once(':').unwrap();
+        let place = parts::at("AGENTKEYS_TEST_MAILDEV");
+        let [smtp, web, modules] = place.splitn(3, ':').collect::<Vec<_>>().try_into().unwrap();
+        Self::at(smtp.parse().unwrap(), web.parse().unwrap(), modules.into())
+    }
+
+    fn at(smtp: u16, web: u16, modules: PathBuf) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { smtp: format!("smtp://127.0.0.1:{smtp}"), pages: format!("http://127.0.0.1:{web}/api/email"), http }
+        Self { smtp, pages: format!("http://127.0.0.1:{web}/api/email"), http, modules }
     }
 
     async fn broker(&self) -> TestBroker {
-        TestBroker::start_with(|config| config.mail.smtp = self.smtp.parse().unwrap()).await
+        TestBroker::start_with(|config| config.mail.smtp = format!("smtp://127.0.0.1:{}", self.smtp).parse().unwrap())
+            .await
     }
 
     /// The mail to `address`, which maildev shows a moment after it has taken it.
