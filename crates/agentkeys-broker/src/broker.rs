@@ -5,13 +5,13 @@ use agentkeys_store::Store;
 use agentkeys_types::{ClientId, Clock};
 
 use crate::{
-    AllowList, Config, Issuer, Limits, Mailer, Sessions, mail::Outbox, signing::Rotating, standing::Standing,
-    witness::Witness,
+    AllowList, Config, ConfigError, Issuer, Limits, Mailer, Sessions, mail::Outbox, providers::Providers,
+    signing::Rotating, standing::Standing, witness::Witness,
 };
 
 /// Signs people in, links their wallets and mints web-identity JWTs. Knows nothing of HTTP.
 ///
-/// Each operation has its file: sign-in, sessions, wallets, mint. Every one that changes something records
+/// Each operation has its file: sign-in, browsers, grants, linking, sessions, wallets, mint. Every one that changes something records
 /// that durably, in the same transaction, before it answers.
 #[derive(Debug)]
 pub struct Broker {
@@ -26,6 +26,7 @@ pub struct Broker {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mailer: Arc<dyn Mailer>,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) providers: Providers,
     pub(crate) session_issuer: Rotating<SessionIssuer>,
     pub(crate) verifier: TokenVerifier,
     pub(crate) oidc_issuer: Rotating<OidcIssuer>,
@@ -51,11 +52,12 @@ impl Broker {
         (store, witness): (Arc<dyn Store>, Witness),
         mailer: Arc<dyn Mailer>,
         clock: Arc<dyn Clock>,
-    ) -> Self {
+    ) -> Result<Self, ConfigError> {
         let most_waiting = config.mail.queue;
         let letters = keys.codes.sealing_key("letters");
         let outbox = Outbox::new(Arc::clone(&store), Arc::clone(&mailer), Arc::clone(&clock), letters, most_waiting);
-        Self {
+        Ok(Self {
+            providers: Providers::open(config, &issuer, &clock)?,
             verifier: TokenVerifier::new(issuer.as_str().to_owned(), &keys.session.keys()),
             issuer,
             client_id: config.client_id.clone(),
@@ -74,7 +76,7 @@ impl Broker {
             standing: Standing::new(),
             witness,
             holders: HolderCheck::default(),
-        }
+        })
     }
 
     /// The URL of this broker, as clouds and clients know it.

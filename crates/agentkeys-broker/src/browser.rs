@@ -76,9 +76,6 @@ pub enum BrowserError {
     /// The code is over, used, or was tried too often.
     #[error("the code is over")]
     CodeExpired,
-    /// The person, or the provider, refused.
-    #[error("the provider did not sign the person in")]
-    Denied(String),
     /// The code is wrong.
     #[error("the code is wrong")]
     InvalidCode,
@@ -141,13 +138,13 @@ impl Broker {
                     DeviceLookup::Unknown => Err(BrowserError::UnknownDevice),
                 }
             }
-            Errand::Link(request) => {
-                let found = self.store.find_grant(request.digest()).await?;
+            Errand::Link(page) => {
+                let found = self.store.find_grant(self.link_of(page).digest()).await?;
                 let (grant, state) = found.ok_or(BrowserError::State)?;
                 if state != GrantState::Waiting || now >= grant.expires_at {
                     return Err(BrowserError::State);
                 }
-                self.asked_by(grant).await
+                Ok(self.asked_by(grant).await?)
             }
         }
     }
@@ -160,10 +157,10 @@ impl Broker {
         browser: &RequestId,
         source: IpAddr,
     ) -> Result<Url, BrowserError> {
-        let relying_party = self.providers.find(provider).ok_or(BrowserError::Way)?;
+        let relying_party = self.providers.find(provider).ok_or(BrowserError::Way)?.provider();
         let request = RequestId::from_bytes(random());
         // First, so that a provider that is away costs no row.
-        let url = relying_party.authorization_url(&self.round_trip(&request)).await?;
+        let url = relying_party.authorization_url(&self.round_trip(&request)?).await?;
         let way = IdentityType::Oauth2(provider.clone());
         let (beginning, _) = self.beginning(errand, way, &request, browser, source).await?;
         match self.store.begin_browser_sign_in(beginning, self.flow_limits(source)).await? {
@@ -208,7 +205,7 @@ impl Broker {
             let beginning = Beginning { email: Some((sign_in.clone(), letter)), ..beginning.clone() };
             self.store.begin_browser_sign_in(beginning, limits.clone()).await
         };
-        self.begin_by_mail(begin, mail, email).await?;
+        self.begin_by_mail(request.digest(), email, mail, begin).await?;
         Ok(request)
     }
 
@@ -222,7 +219,7 @@ impl Broker {
     ) -> Result<Question, BrowserError> {
         let request: RequestId = answer.state.and_then(|state| state.parse().ok()).ok_or(BrowserError::State)?;
         let found = self.find_browser(&request, browser).await?;
-        let relying_party = self.providers.find(provider).ok_or(BrowserError::State)?;
+        let relying_party = self.providers.find(provider).ok_or(BrowserError::State)?.provider();
         if found.sign_in.way != IdentityType::Oauth2(provider.clone()) {
             return Err(ProviderError::IssuerMismatch.into());
         }
@@ -232,9 +229,11 @@ impl Broker {
         }
         let code = match (answer.code, answer.error) {
             (Some(code), None) => code,
-            (_, error) => return Err(BrowserError::Denied(error.unwrap_or_default().to_owned())),
+            (_, error) => {
+                return Err(ProviderError::refused(error.unwrap_or_default(), answer.error_description).into());
+            }
         };
-        let subject = relying_party.exchange(code, answer.iss, &self.round_trip(&request)).await?;
+        let subject = relying_party.exchange(code, answer.iss, &self.round_trip(&request)?).await?;
         let proved = Proved { identity: subject.identity, email: subject.email };
         self.admit(&proved, source).await?;
         if !self.store.prove_browser_sign_in(request.digest(), proved.clone()).await? {
@@ -310,8 +309,19 @@ impl Broker {
     }
 
     /// What a form of this browser carries, so that no other page can post it.
-    pub fn form_proof(&self, browser: &RequestId) -> String {
-        hex::encode(self.code_key.hash(&[b"form", browser.expose_bytes()]))
+    pub fn form_proof(&self, browser: &RequestId) -> RequestId {
+        RequestId::from_bytes(self.code_key.hash(&[b"form", browser.expose_bytes()]))
+    }
+
+    /// Where the code of a browser went, and for how long it counts.
+    pub async fn mailed_code(
+        &self,
+        request: &RequestId,
+        browser: &RequestId,
+    ) -> Result<(EmailAddress, Duration), BrowserError> {
+        self.find_browser(request, Some(browser)).await?;
+        let waiting = self.store.find_email_sign_in(request.digest()).await?.ok_or(BrowserError::State)?;
+        Ok((waiting.email, waiting.expires_at.since(self.clock.now())))
     }
 
     /// Refuses an identity that may not sign in, and records that.
@@ -405,9 +415,16 @@ impl Broker {
     }
 
     /// Made of the browser's secret, which comes back as the state: so nothing of it is stored.
-    fn round_trip(&self, request: &RequestId) -> RoundTrip {
-        let derived = |label: &[u8]| hex::encode(self.code_key.hash(&[label, request.expose_bytes()]));
-        RoundTrip { state: request.expose(), nonce: derived(b"openid nonce"), verifier: derived(b"pkce verifier") }
+    fn round_trip(&self, request: &RequestId) -> Result<RoundTrip, BrowserError> {
+        let derived = |label: &[u8]| hex::encode(self.code_key.hash(&[label, request.expose_bytes()])).into();
+        let round_trip =
+            RoundTrip::new(request.expose().into(), derived(b"openid nonce"), derived(b"pkce verifier"));
+        round_trip.map_err(|_| BrowserError::State)
+    }
+
+    /// The secret of the session that asked for a page, from the secret of the page.
+    pub(crate) fn link_of(&self, page: &RequestId) -> RequestId {
+        RequestId::from_bytes(self.code_key.hash(&[b"link request", page.expose_bytes()]))
     }
 
     fn sign_in_entry(&self, identity: &Identity, source: IpAddr) -> Entry {
@@ -430,6 +447,8 @@ pub struct ProviderAnswer<'p> {
     pub code: Option<&'p str>,
     /// The error.
     pub error: Option<&'p str>,
+    /// What the provider says about it.
+    pub error_description: Option<&'p str>,
     /// The provider.
     pub iss: Option<&'p str>,
     /// The browser's secret.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use agentkeys_crypto::Algorithm;
+use agentkeys_provider::SettingsError;
 use agentkeys_types::{ClientId, ProviderName};
 use serde::Deserialize;
 use url::Url;
@@ -140,6 +141,14 @@ pub enum ConfigError {
     /// The file is not TOML, or has a setting that does not exist or is of another type.
     #[error(transparent)]
     Toml(#[from] toml::de::Error),
+    /// A provider cannot be used as the settings say.
+    #[error("`providers.{name}`: {error}")]
+    Provider {
+        /// Which one.
+        name: ProviderName,
+        /// Why.
+        error: SettingsError,
+    },
     /// A setting has a value that cannot be worked with.
     #[error("{0}")]
     Value(&'static str),

@@ -6,7 +6,7 @@ use agentkeys_http::{Refusal, holder_code};
 use agentkeys_store::StoreError;
 use axum::response::{IntoResponse, Response};
 
-use crate::{AuthError, MintError, RenewalError, SessionError, SignInError, WalletError};
+use crate::{AuthError, LinkError, MintError, RenewalError, SessionError, SignInError, WalletError};
 
 /// Any operation's error on its way out: the only code of the broker that knows status codes.
 ///
@@ -14,6 +14,7 @@ use crate::{AuthError, MintError, RenewalError, SessionError, SignInError, Walle
 #[derive(Debug)]
 pub(crate) enum ApiError {
     Auth(AuthError),
+    Link(LinkError),
     Mint(MintError),
     Problem(Problem),
     Renewal(RenewalError),
@@ -35,6 +36,7 @@ macro_rules! from {
 
 from! {
     AuthError => Auth,
+    LinkError => Link,
     MintError => Mint,
     Problem => Problem,
     RenewalError => Renewal,
@@ -49,6 +51,7 @@ impl ApiError {
         let retry_after = self.retry_after();
         let problem = match self {
             Self::Auth(AuthError::Store(error))
+            | Self::Link(LinkError::Store(error))
             | Self::Renewal(RenewalError::Auth(AuthError::Store(error)) | RenewalError::Store(error))
             | Self::Session(SessionError::Store(error))
             | Self::SignIn(SignInError::Store(error))
@@ -64,6 +67,7 @@ impl ApiError {
             }
             Self::Problem(problem) => problem,
             Self::Auth(error) => Problem::new(auth_code(&error), error.to_string()),
+            Self::Link(error) => Problem::new(link_code(&error), error.to_string()),
             Self::Mint(error) => Problem::new(mint_code(&error), error.to_string()),
             Self::Renewal(error) => Problem::new(renewal_code(&error), error.to_string()),
             Self::Session(error) => Problem::new(ErrorCode::NotFound, error.to_string()),
@@ -75,7 +79,8 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Mint(MintError::RateLimited { retry_after })
+            Self::Link(LinkError::RateLimited { retry_after })
+            | Self::Mint(MintError::RateLimited { retry_after })
             | Self::SignIn(SignInError::RateLimited { retry_after }) => Some(*retry_after),
             _ => None,
         }
@@ -94,6 +99,24 @@ fn auth_code(error: &AuthError) -> ErrorCode {
         AuthError::Invalid => ErrorCode::TokenInvalid,
         AuthError::Revoked => ErrorCode::TokenRevoked,
         AuthError::Store(_) => ErrorCode::StorageUnavailable,
+    }
+}
+
+fn link_code(error: &LinkError) -> ErrorCode {
+    match error {
+        LinkError::CodeExpired => ErrorCode::CodeExpired,
+        LinkError::InvalidCode => ErrorCode::InvalidCode,
+        LinkError::Last => ErrorCode::LastIdentity,
+        LinkError::LinkExpired => ErrorCode::LinkExpired,
+        LinkError::Mail => ErrorCode::MailUnavailable,
+        LinkError::NotAllowed => ErrorCode::SignInNotAllowed,
+        LinkError::NotFound => ErrorCode::NotFound,
+        LinkError::Provider => ErrorCode::InvalidField,
+        LinkError::RateLimited { .. } => ErrorCode::RateLimited,
+        LinkError::Reauth => ErrorCode::ReauthRequired,
+        LinkError::Refused => ErrorCode::AccessDenied,
+        LinkError::Store(_) => ErrorCode::StorageUnavailable,
+        LinkError::Taken => ErrorCode::IdentityTaken,
     }
 }
 
@@ -126,6 +149,7 @@ fn sign_in_code(error: &SignInError) -> ErrorCode {
         SignInError::NotAllowed => ErrorCode::SignInNotAllowed,
         SignInError::OtherKey => ErrorCode::DpopInvalid,
         SignInError::RateLimited { .. } => ErrorCode::RateLimited,
+        SignInError::Retired => ErrorCode::IdentityRetired,
         SignInError::Signing(_) => ErrorCode::Internal,
         SignInError::Store(_) => ErrorCode::StorageUnavailable,
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Broker,
     code::TypedCode,
-    mail::{Message, NoticeKind},
+    mail::NoticeKind,
     sign_in::{CODE_LIFE, HOUR, OpenedSession},
 };
 
@@ -192,7 +192,6 @@ impl Broker {
         }
         let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(grant.key.is_some())));
         let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
-        let opening = SessionOpening { identity: identity.clone(), email, anchor, id, expires_at };
         let entry = Entry {
             at: now,
             action: Action::SignIn,
@@ -202,7 +201,9 @@ impl Broker {
             subject: identity.to_string(),
             source: Some(source),
         };
-        let notice = self.notice(NoticeKind::SignIn, &identity, grant.client_name.clone(), grant.source);
+        let machine = grant.client_name.clone();
+        let notice = self.notice(NoticeKind::SignIn, &identity, email.as_ref(), machine, grant.source);
+        let opening = SessionOpening { identity: identity.clone(), email, anchor, id, expires_at };
         match self.store.redeem_grant(grant.secret, opening, entry, notice).await? {
             Redeemed::Opened { account } => {
                 self.outbox.wake();

@@ -29,6 +29,15 @@ impl Issuer {
         self.0.authority()
     }
 
+    /// The URL of a path of this issuer.
+    ///
+    /// # Panics
+    ///
+    /// Never: an issuer has no path of its own, and any may follow.
+    pub fn join(&self, path: &str) -> Url {
+        self.0.join(path).expect("a path follows an authority")
+    }
+
     pub(crate) fn is_loopback(&self) -> bool {
         match self.0.host() {
             Some(url::Host::Ipv4(address)) => address.is_loopback(),

@@ -5,16 +5,21 @@
 //! serves it.
 
 mod allow_list;
+mod authorization;
 mod broker;
+mod browser;
 mod caller;
 mod code;
 mod config;
 mod error;
+mod grants;
 mod issuer;
 mod key_watch;
+mod linking;
 mod mail;
 mod mint;
 pub mod pages;
+mod providers;
 mod renewal;
 pub mod routes;
 mod sessions;
@@ -27,10 +32,14 @@ mod wallets;
 mod witness;
 
 pub use allow_list::AllowList;
+pub use authorization::{AuthorizationError, AuthorizationRequest, RedirectUri};
 pub use broker::Broker;
+pub use browser::{Asking, BrowserError, Ending, Errand, ProviderAnswer, Question};
 pub use caller::{AuthError, Caller, SessionCaller, WalletCaller};
-pub use config::{Config, ConfigError, Limits, Mail, Sessions, settings_page};
+pub use config::{Config, ConfigError, Limits, Mail, ProviderConfig, Sessions, settings_page};
+pub use grants::{GrantError, RevocationError, StartedDevice};
 pub use issuer::Issuer;
+pub use linking::{LinkError, Linked, PageLink};
 pub use mail::{MailError, Mailer, RenderedMail, SmtpMailer};
 pub use mint::MintError;
 pub use renewal::RenewalError;

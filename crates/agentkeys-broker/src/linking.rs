@@ -125,7 +125,7 @@ impl Broker {
         limits.push(self.link_limit(session.account));
         let begin =
             async |letter| self.store.begin_email_sign_in(sign_in.clone(), limits.clone(), letter).await;
-        self.begin_by_mail(begin, mail, email).await?;
+        self.begin_by_mail(request.digest(), email, mail, begin).await?;
         Ok(request)
     }
 
@@ -148,7 +148,7 @@ impl Broker {
         let is_allowed = self.allow.allows(&identity, None);
         let link = IdentityLink { identity, email: None, account: session.account, linked_at: now };
         let entry = self.entry(caller, Action::LinkIdentity, link.identity.to_string(), source);
-        let notice = self.notice(NoticeKind::IdentityAdded, &link.identity, session.client_name.clone(), source);
+        let notice = self.notice(NoticeKind::IdentityAdded, &link.identity, None, session.client_name.clone(), source);
         let opening = if is_allowed { Opening::Link(link.clone()) } else { Opening::Refused };
         match self.store.answer(answer, opening, entry, self.code_limits(source), Some(notice)).await? {
             CodeOutcome::Linked(linking) => self.linked(linking, link),
@@ -159,17 +159,18 @@ impl Broker {
         }
     }
 
-    /// Lets the caller wait for a person to prove an identity on the page of the secret that is returned.
+    /// Lets the caller wait for a person to prove an identity on a page: returns the caller's secret and the page's.
     pub async fn start_page_link(
         &self,
         caller: &SessionCaller,
         provider: ProviderName,
         source: IpAddr,
-    ) -> Result<RequestId, LinkError> {
+    ) -> Result<(RequestId, RequestId), LinkError> {
         self.check_recent(caller)?;
         self.providers.find(&provider).ok_or(LinkError::Provider)?;
         let (now, session) = (self.clock.now(), &caller.session);
-        let request = RequestId::from_bytes(random());
+        let page = RequestId::from_bytes(random());
+        let request = self.link_of(&page);
         let way = IdentityType::Oauth2(provider);
         let grant = Grant {
             secret: request.digest(),
@@ -184,7 +185,7 @@ impl Broker {
         limits.push(self.link_limit(session.account));
         match self.store.begin_grant(grant, limits).await? {
             Begun::Limited { retry_after } => Err(LinkError::RateLimited { retry_after }),
-            Begun::Begun | Begun::QueueFull => Ok(request),
+            Begun::Begun | Begun::QueueFull => Ok((request, page)),
         }
     }
 
@@ -213,7 +214,7 @@ impl Broker {
         }
         let link = IdentityLink { identity, email, account, linked_at: now };
         let entry = self.entry(caller, Action::LinkIdentity, link.identity.to_string(), source);
-        let notice = self.notice(NoticeKind::IdentityAdded, &link.identity, grant.client_name, source);
+        let notice = self.notice(NoticeKind::IdentityAdded, &link.identity, link.email.as_ref(), grant.client_name, source);
         let linking = self.store.redeem_link(grant.secret, link.clone(), entry, notice).await?;
         self.linked(linking.ok_or(LinkError::LinkExpired)?, link).map(PageLink::Linked)
     }
@@ -229,7 +230,7 @@ impl Broker {
         let session = &caller.session;
         let is_anchor = OmniAccount::anchored_by(&self.client_id, &identity) == session.account;
         let entry = self.entry(caller, Action::UnlinkIdentity, identity.to_string(), source);
-        let notice = self.notice(NoticeKind::IdentityRemoved, &identity, session.client_name.clone(), source);
+        let notice = self.notice(NoticeKind::IdentityRemoved, &identity, None, session.client_name.clone(), source);
         match self.store.unlink_identity(session.account, identity, is_anchor, entry, notice).await? {
             Unlinking::Last => Err(LinkError::Last),
             Unlinking::NotFound => Err(LinkError::NotFound),

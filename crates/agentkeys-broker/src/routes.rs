@@ -1,9 +1,13 @@
 //! Every route of the broker, one file for each resource.
 
+mod assets;
+mod browser;
 mod callers;
+mod device;
 mod email;
 mod identities;
 mod mint_oidc_jwt;
+mod oauth;
 mod operations;
 mod session;
 mod session_keys;
@@ -33,10 +37,28 @@ pub fn openapi() -> OpenApi {
 
 fn described() -> (Router<Arc<Broker>>, OpenApi) {
     let router = OpenApiRouter::from(agentkeys_http::router())
+        .routes(routes!(assets::style))
+        .routes(routes!(device::show, device::create))
         .routes(routes!(email::start))
         .routes(routes!(email::verify))
         .routes(routes!(identities::list))
+        .routes(routes!(identities::delete))
+        .routes(routes!(identities::start_email))
+        .routes(routes!(identities::verify_email))
+        .routes(routes!(identities::start_oauth))
+        .routes(routes!(identities::verify_oauth))
         .routes(routes!(mint_oidc_jwt::create))
+        .routes(routes!(oauth::authorize::show))
+        .routes(routes!(oauth::callback::show))
+        .routes(routes!(oauth::confirm::create))
+        .routes(routes!(oauth::device_authorization::create))
+        .routes(routes!(oauth::done::show))
+        .routes(routes!(oauth::link::show))
+        .routes(routes!(oauth::revoke::create))
+        .routes(routes!(oauth::sign_in::code))
+        .routes(routes!(oauth::sign_in::email))
+        .routes(routes!(oauth::sign_in::provider))
+        .routes(routes!(oauth::token::create))
         .routes(routes!(operations::health))
         .routes(routes!(operations::ready))
         .routes(routes!(session::show))
@@ -50,6 +72,7 @@ fn described() -> (Router<Arc<Broker>>, OpenApi) {
         .routes(routes!(wallet_links::list))
         .routes(routes!(wallet_proofs::start))
         .routes(routes!(wallet_proofs::verify))
+        .routes(routes!(well_known::authorization_server))
         .routes(routes!(well_known::jwks))
         .routes(routes!(well_known::openid_configuration));
     let (router, mut description) = router.split_for_parts();

@@ -1,6 +1,6 @@
 use std::{net::IpAddr, time::Duration};
 
-use agentkeys_store::{Action, Entry, IdentityLink, Outcome, SessionRecord, StoreError};
+use agentkeys_store::{Action, Entry, Outcome, SessionRecord, StoreError};
 use agentkeys_types::SessionId;
 
 use crate::{Broker, SessionCaller};
@@ -67,11 +67,6 @@ impl Broker {
             }
             let _ = tokio::time::timeout_at(deadline.min(now + LOOK_AGAIN), changes.changed()).await;
         }
-    }
-
-    /// The identities that open the caller's account, oldest first.
-    pub async fn identities(&self, caller: &SessionCaller) -> Result<Vec<IdentityLink>, StoreError> {
-        self.store.identities(caller.session.account).await
     }
 
     /// The line of the audit record for what a signed-in caller does.

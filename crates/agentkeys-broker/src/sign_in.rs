@@ -2,21 +2,22 @@ use std::{net::IpAddr, time::Duration};
 
 use agentkeys_crypto::{AUDIENCE, Confirmation, KeyError, SessionTokenClaims, VerifiedToken, random};
 use agentkeys_store::{
-    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Limit, Opening, Outcome, SessionRecord, StoreError,
+    Action, Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Letter, Limit, Opening, Outcome, Purpose,
+    SessionOpening, SessionRecord, StoreError,
 };
 use agentkeys_types::{
-    EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestId, SessionId, SessionToken, Timestamp,
+    EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestId, RequestIdDigest, SessionId, SessionToken, Timestamp,
 };
 
 use crate::{
     Broker,
-    code::SignInCode,
+    code::TypedCode,
     mail::{CodeMail, CodePurpose, Message, Notice, NoticeKind},
 };
 
 /// For how long a code works.
 pub(crate) const CODE_LIFE: Duration = Duration::from_mins(10);
-const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
 /// Why nobody was signed in.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum SignInError {
         /// When the limit opens again.
         retry_after: Duration,
     },
+    /// The identity was taken away from the account that it had made.
+    #[error("this identity was taken away from its account: sign in with another one of that account")]
+    Retired,
     /// The session token could not be signed.
     #[error(transparent)]
     Signing(#[from] KeyError),
@@ -87,7 +91,7 @@ impl Broker {
         }
         let now = self.clock.now();
         let request = RequestId::from_bytes(random());
-        let code = SignInCode::generate();
+        let code = TypedCode::generate();
         let sign_in = EmailSignIn {
             request: request.digest(),
             email: email.clone(),
@@ -96,28 +100,34 @@ impl Broker {
             created_at: now,
             expires_at: now.after(CODE_LIFE),
             key,
+            purpose: Purpose::Session,
         };
         let mail = CodeMail {
-            to: email.into_string(),
+            to: email.as_str().to_owned(),
             code: code.expose(),
             purpose: CodePurpose::SignIn,
             client_name,
             source,
             asked_at: now,
         };
-        self.begin_by_mail(sign_in, mail).await?;
+        let limits = self.mail_limits(&email, source);
+        let begin = async |letter| self.store.begin_email_sign_in(sign_in.clone(), limits.clone(), letter).await;
+        self.begin_by_mail(request.digest(), email, mail, begin).await?;
         Ok(request)
     }
 
-    /// Lets a sign-in wait for the code of `mail`, which is on its way then, or will be as soon as it can.
+    /// Lets a code wait, by `begin`, whose mail is on its way then, or will be as soon as it can.
     ///
-    /// A mail that cannot be queued is sent at once; where that fails too, nothing is left pending.
-    async fn begin_by_mail(&self, sign_in: EmailSignIn, mail: CodeMail) -> Result<(), SignInError> {
-        let (request, email) = (sign_in.request, sign_in.email.clone());
-        let limits = self.mail_limits(&email, mail.source);
+    /// A mail that cannot be queued is sent at once; where that fails too, no code is left pending.
+    pub(crate) async fn begin_by_mail(
+        &self,
+        request: RequestIdDigest,
+        email: EmailAddress,
+        mail: CodeMail,
+        begin: impl AsyncFn(Option<BoundedLetter>) -> Result<Begun, StoreError>,
+    ) -> Result<(), SignInError> {
         let message = Message::Code(mail);
-        let letter = self.outbox.seal_bounded(&message);
-        match self.store.begin_email_sign_in(sign_in.clone(), limits.clone(), Some(letter)).await? {
+        match begin(Some(self.outbox.seal_bounded(&message))).await? {
             Begun::Begun => {
                 self.outbox.wake();
                 return Ok(());
@@ -125,11 +135,11 @@ impl Broker {
             Begun::Limited { retry_after } => return Err(SignInError::RateLimited { retry_after }),
             Begun::QueueFull => tracing::warn!("the queue of mails is full"),
         }
-        if let Begun::Limited { retry_after } = self.store.begin_email_sign_in(sign_in, limits, None).await? {
+        if let Begun::Limited { retry_after } = begin(None).await? {
             return Err(SignInError::RateLimited { retry_after });
         }
         if let Err(error) = self.outbox.send_now(&message, email).await {
-            tracing::warn!(%error, "a sign-in mail could neither be queued nor leave");
+            tracing::warn!(%error, "a mail with a code could neither be queued nor leave");
             self.store.cancel_email_sign_in(request).await?;
             return Err(SignInError::Mail);
         }
@@ -149,10 +159,12 @@ impl Broker {
         let now = self.clock.now();
         let answer = CodeAnswer {
             request: request.digest(),
-            code_hash: SignInCode::typed(typed_code).hash(&self.code_key, request.digest()),
+            code_hash: TypedCode::typed(typed_code).hash(&self.code_key, request.digest()),
+            purpose: Purpose::Session,
             now,
         };
         let waiting = self.store.find_email_sign_in(request.digest()).await?;
+        let waiting = waiting.filter(|waiting| waiting.purpose == Purpose::Session);
         if waiting.as_ref().is_some_and(|waiting| waiting.key != key) {
             return Err(SignInError::OtherKey);
         }
@@ -172,23 +184,17 @@ impl Broker {
             return Err(refusal(self.store.answer(answer, Opening::Refused, entry, limits, None).await?));
         };
         let EmailSignIn { email, client_name, .. } = right;
-        let allowed = self.allow.allows(&email);
         let identity = Identity::email(email);
+        let allowed = self.allow.allows(&identity, None);
         let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(key.is_some())));
         let opening = if allowed {
             let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
-            Opening::Session { identity: identity.clone(), anchor, id, expires_at }
+            Opening::Session(SessionOpening { identity: identity.clone(), email: None, anchor, id, expires_at })
         } else {
             Opening::Refused
         };
         let entry = Entry { session: allowed.then_some(id), ..entry };
-        let notice = self.outbox.seal(&Message::Notice(Notice {
-            kind: NoticeKind::SignIn,
-            identity: identity.value().to_owned(),
-            client_name: client_name.clone(),
-            source,
-            at: now,
-        }));
+        let notice = self.notice(NoticeKind::SignIn, &identity, None, client_name.clone(), source);
         match self.store.answer(answer, opening, entry, limits, Some(notice)).await? {
             CodeOutcome::Accepted { account: Some(account) } if allowed => {
                 self.outbox.wake();
@@ -228,7 +234,23 @@ impl Broker {
         Ok(token)
     }
 
-    fn mail_limits(&self, email: &EmailAddress, source: IpAddr) -> Vec<Limit> {
+    /// What everybody who can open an account is told of a change to it.
+    pub(crate) fn notice(
+        &self,
+        kind: NoticeKind,
+        identity: &Identity,
+        email: Option<&EmailAddress>,
+        client_name: Option<String>,
+        source: IpAddr,
+    ) -> Letter {
+        let identity = match self.providers.label_of(identity) {
+            Some(label) => format!("{label}: {}", email.map_or(identity.value(), EmailAddress::as_str)),
+            None => identity.value().to_owned(),
+        };
+        self.outbox.seal(&Message::Notice(Notice { kind, identity, client_name, source, at: self.clock.now() }))
+    }
+
+    pub(crate) fn mail_limits(&self, email: &EmailAddress, source: IpAddr) -> Vec<Limit> {
         let limit = |key, most| Limit { key, most, window: HOUR };
         vec![
             limit(format!("mail:{email}"), self.limits.mails_per_address_and_hour),
@@ -238,9 +260,12 @@ impl Broker {
     }
 
     /// Answers to requests that somebody made up are recorded too, and must not fill the disk.
-    fn code_limits(&self, source: IpAddr) -> Vec<Limit> {
-        let most = self.limits.codes_per_source_and_hour;
-        vec![Limit { key: format!("code-from:{source}"), most, window: HOUR }]
+    pub(crate) fn code_limits(&self, source: IpAddr) -> Vec<Limit> {
+        let limit = |key, most| Limit { key, most, window: HOUR };
+        vec![
+            limit(format!("code-from:{source}"), self.limits.codes_per_source_and_hour),
+            limit("code".to_owned(), self.limits.codes_per_hour),
+        ]
     }
 }
 
@@ -249,7 +274,8 @@ fn refusal(outcome: CodeOutcome) -> SignInError {
     match outcome {
         CodeOutcome::Accepted { .. } => SignInError::NotAllowed,
         CodeOutcome::Limited { retry_after } => SignInError::RateLimited { retry_after },
-        CodeOutcome::Over => SignInError::CodeExpired,
+        CodeOutcome::Linked(_) | CodeOutcome::Over => SignInError::CodeExpired,
+        CodeOutcome::Retired => SignInError::Retired,
         CodeOutcome::Unknown | CodeOutcome::Wrong => SignInError::InvalidCode,
     }
 }

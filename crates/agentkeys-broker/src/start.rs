@@ -4,7 +4,7 @@ use agentkeys_api::paths;
 use agentkeys_crypto::{HashKey, KeyError, private_file, random};
 use agentkeys_http::{Server, ServerError, TrustedProxies};
 use agentkeys_store::{PinError, SqliteStore, Store, StoreError};
-use agentkeys_types::{Clock, IdentityTypes, PrefixClash};
+use agentkeys_types::{Clock, IdentityType, IdentityTypes, PrefixClash};
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinSet;
@@ -138,7 +138,7 @@ pub async fn start_with_mailer(
     // This thread may only wait from here on, and would keep what reading the keys has left on its stack.
     agentkeys_memory::clear_residue();
     let witness = Witness::open(&config.keys_folder(), &*store, clock.now()).await?;
-    let broker = Arc::new(Broker::new(&config, issuer, keys, (store, witness), mailer, clock));
+    let broker = Arc::new(Broker::new(&config, issuer, keys, (store, witness), mailer, clock)?);
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 
     let nonces = Arc::clone(&broker);
@@ -172,9 +172,19 @@ async fn purge_now_and_then(broker: Arc<Broker>) {
 /// Refuses to start where accounts would come out differently from what they are.
 async fn pin_deployment(store: &dyn Store, config: &Config) -> Result<(), StartError> {
     store.pin("client_id", config.client_id.as_str()).await?;
-    let types = IdentityTypes::new([])?;
+    let types = IdentityTypes::new(config.providers.keys().cloned())?;
+    // Those of providers that are gone too: their accounts are still there.
+    let used = store.pinned("identity_type:").await?.into_iter();
+    let used = used.filter_map(|(name, _)| name.strip_prefix("identity_type:")?.parse().ok());
+    let types = IdentityTypes::of(types.iter().cloned().chain(used).collect())?;
     for identity_type in types.iter() {
-        store.pin(&format!("identity_type:{identity_type}"), "built in").await?;
+        let issuer = match identity_type {
+            IdentityType::Oauth2(provider) => config.providers.get(provider).map(|provider| provider.issuer.as_str()),
+            IdentityType::Email | IdentityType::Evm => Some("built in"),
+        };
+        if let Some(issuer) = issuer {
+            store.pin(&format!("identity_type:{identity_type}"), issuer).await?;
+        }
     }
     Ok(())
 }

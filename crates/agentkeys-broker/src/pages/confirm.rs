@@ -2,7 +2,7 @@ use askama::Template;
 use http::StatusCode;
 use url::Origin;
 
-use super::{Asking, CONFIRM_PATH, Hidden, Page, Shown, ShownIdentity};
+use super::{Asking, CONFIRM_PATH, Hidden, Page, ShownIdentity};
 
 /// Asks a person who has proved who they are whether to go on. Nothing happens without its button.
 #[derive(Debug, Template)]
@@ -24,7 +24,7 @@ impl Confirm {
         let page = Page::rendered(StatusCode::OK, self);
         match &self.errand {
             ConfirmErrand::Command { returns_to } => page.form_action(std::slice::from_ref(returns_to)),
-            ConfirmErrand::Device { .. } | ConfirmErrand::Link { .. } => page,
+            ConfirmErrand::Device | ConfirmErrand::Link { .. } => page,
         }
     }
 
@@ -33,7 +33,7 @@ impl Confirm {
             (ConfirmErrand::Link { .. }, _) => "Link this to your account?".to_owned(),
             (_, Some(machine)) => format!("Sign in on {machine}?"),
             (ConfirmErrand::Command { .. }, None) => "Sign in on this computer?".to_owned(),
-            (ConfirmErrand::Device { .. }, None) => "Sign in on that machine?".to_owned(),
+            (ConfirmErrand::Device, None) => "Sign in on that machine?".to_owned(),
         }
     }
 
@@ -43,7 +43,7 @@ impl Confirm {
             (ConfirmErrand::Link { .. }, _) => "Link to this account".to_owned(),
             (_, Some(machine)) => format!("Sign in on {machine}"),
             (ConfirmErrand::Command { .. }, None) => "Sign in on this computer".to_owned(),
-            (ConfirmErrand::Device { .. }, None) => "Sign in on that machine".to_owned(),
+            (ConfirmErrand::Device, None) => "Sign in on that machine".to_owned(),
         }
     }
 }
@@ -57,10 +57,7 @@ pub enum ConfirmErrand {
         returns_to: Origin,
     },
     /// To sign in another machine.
-    Device {
-        /// The code that the machine shows, to be compared.
-        user_code: Shown,
-    },
+    Device,
     /// To link the identity to an account.
     Link {
         /// An identity that opens this account today.

@@ -182,8 +182,9 @@ impl IntoResponse for BrowserRefusal {
 
 fn failed(error: &BrowserError) -> Response {
     let detail = match error {
-        BrowserError::Denied(reason) => Shown::detail(reason),
-        BrowserError::Provider(ProviderError::Refused(reason)) => Shown::detail(reason),
+        BrowserError::Provider(ProviderError::Refused { description: Some(description), .. }) => {
+            Shown::detail(description)
+        }
         _ => None,
     };
     let page = ErrorPage { detail, ..ErrorPage::new(failure(error)) }.page();
@@ -196,13 +197,13 @@ fn failed(error: &BrowserError) -> Response {
 fn failure(error: &BrowserError) -> Failure {
     match error {
         BrowserError::CodeExpired => Failure::CodeExpired,
-        BrowserError::Denied(_) => Failure::AccessDenied,
         BrowserError::InvalidCode | BrowserError::State => Failure::StateInvalid,
         BrowserError::Mail => Failure::MailUnavailable,
         BrowserError::NotAllowed => Failure::SignInNotAllowed,
         BrowserError::OtherBrowser => Failure::BrowserMismatch,
         BrowserError::Provider(ProviderError::IdTokenInvalid) => Failure::IdTokenInvalid,
         BrowserError::Provider(ProviderError::IssuerMismatch) => Failure::IssuerMismatch,
+        BrowserError::Provider(ProviderError::Refused { code, .. }) if code == "access_denied" => Failure::AccessDenied,
         BrowserError::Provider(_) => Failure::ProviderError,
         BrowserError::RateLimited { .. } => Failure::RateLimited,
         BrowserError::Retired => Failure::IdentityRetired,
@@ -259,7 +260,7 @@ pub(super) fn sign_in_page(
     };
     let page = SignIn { errand: shown, providers, email: has_email.then_some(email), hidden }.page();
     // Where a form leads to a provider on this machine, in development.
-    page.form_action(&broker.providers.loopback_origins())
+    page.form_action(&broker.providers.plain_origins())
 }
 
 /// The page on which a person decides.
@@ -300,7 +301,7 @@ fn shown(broker: &Broker, asking: &Asking) -> crate::pages::Asking {
 pub(super) fn identity(broker: &Broker, identity: &Identity, email: Option<&str>) -> ShownIdentity {
     match identity.identity_type() {
         IdentityType::Oauth2(provider) => {
-            let label = broker.providers.find(provider).map_or(provider.as_str(), |provider| provider.label());
+            let label = broker.providers.find(provider).map_or(provider.as_str(), |choice| choice.label());
             ShownIdentity::new(label, email.unwrap_or(identity.value()))
         }
         IdentityType::Email | IdentityType::Evm => ShownIdentity::new("E-mail", identity.value()),
@@ -315,11 +316,6 @@ pub(super) fn account(broker: &Broker, owner: Option<&IdentityLink>) -> ShownIde
 }
 
 /// Where a page of this broker is, for those who are sent there.
-pub(super) fn url_of(broker: &Broker, path: &str) -> String {
-    format!("{}{path}", broker.issuer().as_str())
-}
-
-/// Where a provider sends a person back to.
-pub(crate) fn callback_url(issuer: &str, provider: &agentkeys_types::ProviderName) -> String {
-    format!("{issuer}{}", paths::OAUTH_CALLBACK.replace("{provider}", provider.as_str()))
+pub(super) fn url_of(broker: &Broker, path: &str) -> Url {
+    broker.issuer().join(path)
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// After how many seconds a terminal offers to send another mail.
-const RESEND_AFTER: u64 = 30;
+pub(super) const RESEND_AFTER: u64 = 30;
 
 /// Starts a sign-in by e-mail: a code goes to the address, whoever it belongs to.
 ///
@@ -39,7 +39,7 @@ pub(super) async fn start(
 #[utoipa::path(post, path = paths::EMAIL_VERIFY, request_body = EmailVerify, responses(
     (status = 200, body = SignedIn),
     (status = 401, body = Problem, description = "`invalid_code`, `dpop_invalid`, `dpop_replayed`, `use_dpop_nonce`"),
-    (status = 403, body = Problem, description = "`sign_in_not_allowed`"),
+    (status = 403, body = Problem, description = "`sign_in_not_allowed`, `identity_retired`"),
     (status = 410, body = Problem, description = "`code_expired`"),
     (status = 429, body = Problem, description = "`rate_limited`"),
     (status = 503, body = Problem, description = "`storage_unavailable`"),

@@ -111,10 +111,9 @@ pub(super) async fn start_oauth(
     caller: SessionCaller,
     Json(request): Json<LinkOauth>,
 ) -> Result<(StatusCode, Json<LinkOauthStarted>), ApiError> {
-    let request_id = broker.start_page_link(&caller, request.provider, source).await?;
-    let page = url_of(&broker, paths::OAUTH_LINK);
+    let (request_id, page) = broker.start_page_link(&caller, request.provider, source).await?;
     let started = LinkOauthStarted {
-        authorize_url: format!("{page}?request={}", broker.page_of(&request_id).expose()),
+        authorize_url: format!("{}?request={}", url_of(&broker, paths::OAUTH_LINK), page.expose()),
         request_id,
         expires_in: FLOW_LIFE.as_secs(),
         interval: POLL_INTERVAL.as_secs(),

@@ -35,6 +35,7 @@ pub(in crate::routes) async fn show(
     let answer = ProviderAnswer {
         code: parameters.find("code"),
         error: parameters.find("error"),
+        error_description: parameters.find("error_description"),
         iss: parameters.find("iss"),
         state: parameters.find("state"),
     };

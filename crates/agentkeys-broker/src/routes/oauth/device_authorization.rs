@@ -33,7 +33,7 @@ pub(in crate::routes) async fn create(
     Ok(Json(DeviceAuthorization {
         device_code: started.device_code.expose(),
         user_code: started.user_code,
-        verification_uri: url_of(&broker, paths::DEVICE),
+        verification_uri: url_of(&broker, paths::DEVICE).into(),
         expires_in: started.expires_in.as_secs(),
         interval: started.interval.as_secs(),
     }))
