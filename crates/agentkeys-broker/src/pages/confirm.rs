@@ -30,7 +30,7 @@ impl Confirm {
 
     fn question(&self) -> String {
         match (&self.errand, &self.asking.machine) {
-            (ConfirmErrand::Link { .. }, _) => "Link this to your account?".to_owned(),
+            (ConfirmErrand::Link { .. }, _) => "Link this identity to your account?".to_owned(),
             (_, Some(machine)) => format!("Sign in on {machine}?"),
             (ConfirmErrand::Command { .. }, None) => "Sign in on this computer?".to_owned(),
             (ConfirmErrand::Device, None) => "Sign in on that machine?".to_owned(),

@@ -105,7 +105,9 @@ impl Page {
             fixed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
         let policy = HeaderValue::from_str(&format!("{POLICY}{}", self.form_action));
         headers.insert(header::CONTENT_SECURITY_POLICY, policy.unwrap_or_else(|_| HeaderValue::from_static(POLICY)));
-        if let Some(wait) = self.retry_after {
+        // Every 429 and 503 says when to come back; where nothing better is known, soon.
+        let soon = matches!(self.status.as_u16(), 429 | 503).then_some(Duration::from_secs(1));
+        if let Some(wait) = self.retry_after.or(soon) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         headers
@@ -207,6 +209,16 @@ mod tests {
 
             assert!(policy(&page).ends_with("form-action 'self'"), "{url}: {}", policy(&page));
         }
+    }
+
+    #[test]
+    fn a_page_that_asks_for_patience_says_for_how_long() {
+        let retry_after = |page: Page| page.headers().get(header::RETRY_AFTER).cloned();
+        let too_often = || page().with_status(StatusCode::TOO_MANY_REQUESTS);
+
+        assert_eq!(retry_after(page()), None);
+        assert_eq!(retry_after(too_often()).unwrap(), "1");
+        assert_eq!(retry_after(too_often().retry_after(Duration::from_secs(90))).unwrap(), "90");
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Words<'_> {
         pages.extend(Failure::ALL.iter().map(|failure| {
             let has_detail = matches!(failure, Failure::ProviderError | Failure::InvalidRequest);
             let detail = has_detail.then(|| Shown::detail(self.detail)).flatten();
-            let request_id = (*failure == Failure::Internal).then(|| Shown::name(self.detail)).flatten();
+            let request_id = (*failure == Failure::Internal).then(|| Shown::name(self.code)).flatten();
             let page = ErrorPage { failure: *failure, detail, request_id }.page();
             (format!("error-{}", failure.as_str()), page)
         }));

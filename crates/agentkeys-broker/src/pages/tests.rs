@@ -83,11 +83,11 @@ fn elements(html: &str) -> Vec<Element> {
                 closed.push(element);
             }
             Event::Text(text) => {
-                open.iter_mut().for_each(|element| element.text.push_str(&text));
+                append(&mut open, &text);
             }
             Event::GeneralRef(reference) => {
                 let text = unescaped(&format!("&{};", &*reference));
-                open.iter_mut().for_each(|element| element.text.push_str(&text));
+                append(&mut open, &text);
             }
             Event::DocType(_) => {}
             Event::Eof => break,
@@ -96,6 +96,12 @@ fn elements(html: &str) -> Vec<Element> {
     }
     assert!(open.is_empty());
     closed
+}
+
+fn append(open: &mut [Element], text: &str) {
+    for element in open {
+        element.text.push_str(text);
+    }
 }
 
 fn named<'a>(elements: &'a [Element], name: &str) -> Vec<&'a Element> {
