@@ -78,7 +78,7 @@ error_codes! {
     /// The identity opens another account.
     IdentityTaken = 409 "identity_taken",
     /// What the identity provider says of the person cannot be believed.
-    IdTokenInvalid = 401 "id_token_invalid",
+    IdTokenInvalid = 502 "id_token_invalid",
     /// A fault of the server, logged there under the request id.
     Internal = 500 "internal",
     /// The address is malformed, or its EIP-55 checksum wrong.

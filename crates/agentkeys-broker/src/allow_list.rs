@@ -97,8 +97,7 @@ impl FromStr for Allowed {
             return text.parse().map(Self::Address).map_err(invalid);
         }
         let (provider, rest) = text.split_once(':').unwrap_or((text, ""));
-        let provider: ProviderName =
-            provider.strip_prefix("oauth2_").unwrap_or_default().parse().map_err(invalid)?;
+        let provider: ProviderName = provider.strip_prefix("oauth2_").unwrap_or_default().parse().map_err(invalid)?;
         match rest {
             "" => Ok(Self::Provider(provider)),
             rest if rest.starts_with('@') => Ok(Self::ProviderDomain(provider, domain(rest)?)),

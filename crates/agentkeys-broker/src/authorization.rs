@@ -45,9 +45,9 @@ impl AuthorizationRequest {
         if find("client_id") != Some(OAUTH_CLIENT) {
             return Err(AuthorizationError::Page("the client is not known here"));
         }
-        let redirect_uri: RedirectUri = find("redirect_uri")
-            .and_then(RedirectUri::parse)
-            .ok_or(AuthorizationError::Page("the redirect URI must be on loopback, such as http://127.0.0.1:8080/callback"))?;
+        let redirect_uri: RedirectUri = find("redirect_uri").and_then(RedirectUri::parse).ok_or(
+            AuthorizationError::Page("the redirect URI must be on loopback, such as http://127.0.0.1:8080/callback"),
+        )?;
         let state = find("state").unwrap_or_default();
         let is_state = state.len() <= LONGEST_STATE && state.bytes().all(|byte| (0x20..0x7f).contains(&byte));
         let refuse = |error: OauthError, why: &str| {
@@ -247,7 +247,8 @@ mod tests {
             ("client_name", Some("a\nb"), "invalid_request"),
         ] {
             let Err(AuthorizationError::Redirect { to }) = read(&[(name, value)]) else { panic!("{name}") };
-            let answer = |name: &str| to.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
+            let answer =
+                |name: &str| to.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
             assert_eq!(answer("error").as_deref(), Some(error), "{name}");
             assert_eq!(answer("state").as_deref(), Some("xyz"));
             assert_eq!(answer("iss").as_deref(), Some(ISSUER));

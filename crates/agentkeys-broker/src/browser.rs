@@ -1,13 +1,13 @@
 use std::{net::IpAddr, time::Duration};
 
+use agentkeys_crypto::random;
 use agentkeys_provider::{ProviderError, RoundTrip};
 use agentkeys_store::{
     Action, Beginning, Begun, BrowserSignIn, BrowserState, CodeAnswer, CodeOutcome, Decided, Decision, DeviceLookup,
-    EmailSignIn, Entry, FoundBrowser, Grant, GrantKind, GrantState, IdentityLink, Limit, Opening, Outcome, Proved,
-    Purpose, StoreError,
+    EmailSignIn, Entry, FoundBrowser, Grant, GrantKind, GrantState, IdentityLink, Opening, Outcome, Proved, Purpose,
+    StoreError,
 };
 use agentkeys_types::{EmailAddress, Identity, IdentityType, ProviderName, RequestId};
-use agentkeys_crypto::random;
 use url::Url;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     code::TypedCode,
     grants::FLOW_LIFE,
     mail::{CodeMail, CodePurpose},
-    sign_in::{CODE_LIFE, SignInError},
+    sign_in::{CODE_LIFE, PendingCode, SignInError},
 };
 
 /// What a person is in a browser for.
@@ -129,7 +129,11 @@ impl Broker {
     pub async fn asking(&self, errand: &Errand, source: IpAddr) -> Result<Asking, BrowserError> {
         let now = self.clock.now();
         match errand {
-            Errand::Command(request) => Ok(Asking { grant: self.code_grant(request, &RequestId::from_bytes(random()), source), owner: None, way: request.way.clone() }),
+            Errand::Command(request) => Ok(Asking {
+                grant: self.code_grant(request, &RequestId::from_bytes(random()), source),
+                owner: None,
+                way: request.way.clone(),
+            }),
             Errand::Device(user_code) => {
                 let user_code = TypedCode::typed(user_code).hash_alone(&self.code_key);
                 match self.store.find_device_grant(user_code, now, self.code_limits(source)).await? {
@@ -201,11 +205,7 @@ impl Broker {
         };
         let mut limits = self.mail_limits(&email, source);
         limits.extend(self.flow_limits(source));
-        let begin = async |letter| {
-            let beginning = Beginning { email: Some((sign_in.clone(), letter)), ..beginning.clone() };
-            self.store.begin_browser_sign_in(beginning, limits.clone()).await
-        };
-        self.begin_by_mail(request.digest(), email, mail, begin).await?;
+        self.begin_by_mail(PendingCode { sign_in, browser: Some(beginning), limits }, mail).await?;
         Ok(request)
     }
 
@@ -417,8 +417,7 @@ impl Broker {
     /// Made of the browser's secret, which comes back as the state: so nothing of it is stored.
     fn round_trip(&self, request: &RequestId) -> Result<RoundTrip, BrowserError> {
         let derived = |label: &[u8]| hex::encode(self.code_key.hash(&[label, request.expose_bytes()])).into();
-        let round_trip =
-            RoundTrip::new(request.expose().into(), derived(b"openid nonce"), derived(b"pkce verifier"));
+        let round_trip = RoundTrip::new(request.expose().into(), derived(b"openid nonce"), derived(b"pkce verifier"));
         round_trip.map_err(|_| BrowserError::State)
     }
 

@@ -342,7 +342,11 @@ const SETTINGS: &[(&str, &str, &str)] = &[
         "Who may sign in: addresses (`ada@example.com`), domains (`@example.com`), providers (`oauth2_google`), their \
          people with a verified address in a domain (`oauth2_google:@example.com`), single subjects (`oauth2_google:1234`).",
     ),
-    ("providers.NAME.issuer", "must be set", "An OpenID Provider, such as `https://accounts.google.com`: exactly its `issuer`."),
+    (
+        "providers.NAME.issuer",
+        "must be set",
+        "An OpenID Provider, such as `https://accounts.google.com`: exactly its `issuer`.",
+    ),
     ("providers.NAME.client_id", "must be set", "The name that this broker has at the provider."),
     ("providers.NAME.client_secret_file", "none: a public client", "The file that holds the client secret, mode 600."),
     ("providers.NAME.label", "NAME", "What the button says."),
@@ -364,11 +368,7 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("limits.mails_per_address_and_hour", "5", "Sign-in mails to one address in an hour."),
     ("limits.mails_per_source_and_hour", "20", "Sign-in mails asked for from one network address in an hour."),
     ("limits.mails_per_hour", "1000", "Sign-in mails in an hour, all together."),
-    (
-        "limits.codes_per_source_and_hour",
-        "100",
-        "Codes typed from one network address in an hour, right or wrong.",
-    ),
+    ("limits.codes_per_source_and_hour", "100", "Codes typed from one network address in an hour, right or wrong."),
     ("limits.codes_per_hour", "10000", "Codes typed in an hour, all together."),
     (
         "limits.sign_ins_per_source_and_hour",

@@ -177,7 +177,9 @@ impl Broker {
     /// Ends the session of a token, if it is one of this broker's (RFC 7009). Whoever has a token may end it.
     pub async fn revoke_token(&self, unverified_token: &str, source: IpAddr) -> Result<(), RevocationError> {
         match self.verifier.verify(unverified_token, self.clock.now()) {
-            Ok(VerifiedToken::Session(claims)) => self.revoke_named(claims.sub, claims.sid, Action::RevokeSession, source).await.map_err(Into::into),
+            Ok(VerifiedToken::Session(claims)) => {
+                self.revoke_named(claims.sub, claims.sid, Action::RevokeSession, source).await.map_err(Into::into)
+            }
             Ok(VerifiedToken::Wallet(_)) => Err(RevocationError::Unsupported),
             Err(TokenError::Expired | TokenError::Invalid) => Ok(()),
         }

@@ -2,8 +2,8 @@ use std::{net::IpAddr, time::Duration};
 
 use agentkeys_crypto::random;
 use agentkeys_store::{
-    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Grant, GrantKind, GrantState, IdentityLink, Limit,
-    Linking, Opening, Outcome, Proved, Purpose, StoreError, Unlinking,
+    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Grant, GrantKind, GrantState, IdentityLink, Limit, Linking,
+    Opening, Proved, Purpose, StoreError, Unlinking,
 };
 use agentkeys_types::{EmailAddress, Identity, IdentityType, OmniAccount, ProviderName, RequestId};
 
@@ -12,7 +12,7 @@ use crate::{
     code::TypedCode,
     grants::FLOW_LIFE,
     mail::{CodeMail, CodePurpose, NoticeKind},
-    sign_in::{CODE_LIFE, HOUR, SignInError},
+    sign_in::{CODE_LIFE, HOUR, PendingCode, SignInError},
 };
 
 /// How long ago a person may have signed in who changes what opens the account.
@@ -123,9 +123,7 @@ impl Broker {
         };
         let mut limits = self.mail_limits(&email, source);
         limits.push(self.link_limit(session.account));
-        let begin =
-            async |letter| self.store.begin_email_sign_in(sign_in.clone(), limits.clone(), letter).await;
-        self.begin_by_mail(request.digest(), email, mail, begin).await?;
+        self.begin_by_mail(PendingCode { sign_in, browser: None, limits }, mail).await?;
         Ok(request)
     }
 
@@ -214,7 +212,8 @@ impl Broker {
         }
         let link = IdentityLink { identity, email, account, linked_at: now };
         let entry = self.entry(caller, Action::LinkIdentity, link.identity.to_string(), source);
-        let notice = self.notice(NoticeKind::IdentityAdded, &link.identity, link.email.as_ref(), grant.client_name, source);
+        let notice =
+            self.notice(NoticeKind::IdentityAdded, &link.identity, link.email.as_ref(), grant.client_name, source);
         let linking = self.store.redeem_link(grant.secret, link.clone(), entry, notice).await?;
         self.linked(linking.ok_or(LinkError::LinkExpired)?, link).map(PageLink::Linked)
     }

@@ -73,8 +73,9 @@ impl Choice {
 
 impl ProviderConfig {
     fn open(&self) -> Result<ProviderSettings, ConfigError> {
-        let issuer = IssuerUrl::new(self.issuer.clone())
-            .map_err(|_| ConfigError::Value("`issuer` of a provider must be a URL, exactly as the provider writes it"))?;
+        let issuer = IssuerUrl::new(self.issuer.clone()).map_err(|_| {
+            ConfigError::Value("`issuer` of a provider must be a URL, exactly as the provider writes it")
+        })?;
         let unreadable =
             |_| ConfigError::Value("`client_secret_file` of a provider cannot be read, or others may read it");
         let client_secret = match &self.client_secret_file {

@@ -2,11 +2,11 @@ use std::{net::IpAddr, time::Duration};
 
 use agentkeys_crypto::{AUDIENCE, Confirmation, KeyError, SessionTokenClaims, VerifiedToken, random};
 use agentkeys_store::{
-    Action, Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Letter, Limit, Opening, Outcome, Purpose,
-    SessionOpening, SessionRecord, StoreError,
+    Action, Beginning, Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Letter, Limit, Opening,
+    Outcome, Purpose, SessionOpening, SessionRecord, Store, StoreError,
 };
 use agentkeys_types::{
-    EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestId, RequestIdDigest, SessionId, SessionToken, Timestamp,
+    EmailAddress, Identity, KeyThumbprint, OmniAccount, RequestId, SessionId, SessionToken, Timestamp,
 };
 
 use crate::{
@@ -111,23 +111,16 @@ impl Broker {
             asked_at: now,
         };
         let limits = self.mail_limits(&email, source);
-        let begin = async |letter| self.store.begin_email_sign_in(sign_in.clone(), limits.clone(), letter).await;
-        self.begin_by_mail(request.digest(), email, mail, begin).await?;
+        self.begin_by_mail(PendingCode { sign_in, browser: None, limits }, mail).await?;
         Ok(request)
     }
 
-    /// Lets a code wait, by `begin`, whose mail is on its way then, or will be as soon as it can.
+    /// Lets a code wait whose mail is on its way then, or will be as soon as it can.
     ///
     /// A mail that cannot be queued is sent at once; where that fails too, no code is left pending.
-    pub(crate) async fn begin_by_mail(
-        &self,
-        request: RequestIdDigest,
-        email: EmailAddress,
-        mail: CodeMail,
-        begin: impl AsyncFn(Option<BoundedLetter>) -> Result<Begun, StoreError>,
-    ) -> Result<(), SignInError> {
+    pub(crate) async fn begin_by_mail(&self, code: PendingCode, mail: CodeMail) -> Result<(), SignInError> {
         let message = Message::Code(mail);
-        match begin(Some(self.outbox.seal_bounded(&message))).await? {
+        match code.begin(&*self.store, Some(self.outbox.seal_bounded(&message))).await? {
             Begun::Begun => {
                 self.outbox.wake();
                 return Ok(());
@@ -135,12 +128,12 @@ impl Broker {
             Begun::Limited { retry_after } => return Err(SignInError::RateLimited { retry_after }),
             Begun::QueueFull => tracing::warn!("the queue of mails is full"),
         }
-        if let Begun::Limited { retry_after } = begin(None).await? {
+        if let Begun::Limited { retry_after } = code.begin(&*self.store, None).await? {
             return Err(SignInError::RateLimited { retry_after });
         }
-        if let Err(error) = self.outbox.send_now(&message, email).await {
+        if let Err(error) = self.outbox.send_now(&message, code.sign_in.email).await {
             tracing::warn!(%error, "a mail with a code could neither be queued nor leave");
-            self.store.cancel_email_sign_in(request).await?;
+            self.store.cancel_email_sign_in(code.sign_in.request).await?;
             return Err(SignInError::Mail);
         }
         Ok(())
@@ -266,6 +259,29 @@ impl Broker {
             limit(format!("code-from:{source}"), self.limits.codes_per_source_and_hour),
             limit("code".to_owned(), self.limits.codes_per_hour),
         ]
+    }
+}
+
+/// A code that is about to wait for its answer.
+pub(crate) struct PendingCode {
+    /// The code.
+    pub(crate) sign_in: EmailSignIn,
+    /// The browser that asks for it, if it is one.
+    pub(crate) browser: Option<Beginning>,
+    /// What it counts against.
+    pub(crate) limits: Vec<Limit>,
+}
+
+impl PendingCode {
+    async fn begin(&self, store: &dyn Store, letter: Option<BoundedLetter>) -> Result<Begun, StoreError> {
+        let (sign_in, limits) = (self.sign_in.clone(), self.limits.clone());
+        match &self.browser {
+            None => store.begin_email_sign_in(sign_in, limits, letter).await,
+            Some(browser) => {
+                let beginning = Beginning { email: Some((sign_in, letter)), ..browser.clone() };
+                store.begin_browser_sign_in(beginning, limits).await
+            }
+        }
     }
 }
 

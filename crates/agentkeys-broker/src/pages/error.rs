@@ -77,7 +77,7 @@ failures! {
         "If you want to go on after all, go back to the terminal and start again.",
     ),
     /// Another browser began this.
-    BrowserMismatch = BAD_REQUEST "browser_mismatch" (
+    BrowserMismatch = FORBIDDEN "browser_mismatch" (
         "Go on in the browser where you began",
         "This sign-in was started in another browser or a private window, and only that one can finish it.",
         "Return to that browser. If it is closed, go back to the terminal and start again.",

@@ -72,7 +72,7 @@ impl Words<'_> {
         let confirm = |errand, asking| Confirm { errand, identity: self.identity(), asking, hidden: self.hidden() };
         let command = || ConfirmErrand::Command { returns_to: returns_to() };
         let nameless = Asking { machine: None, ..self.asking() };
-        let device = ConfirmErrand::Device { user_code: Shown::value(self.code) };
+        let device = ConfirmErrand::Device;
         let link = ConfirmErrand::Link { account: self.identity() };
         vec![
             ("confirm-command".to_owned(), confirm(command(), self.asking()).page()),

@@ -2,7 +2,6 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use agentkeys_api::paths;
 use agentkeys_http::{Parameters, Refusal, Source, Target, form};
 use agentkeys_provider::ProviderError;
 use agentkeys_store::IdentityLink;
@@ -37,7 +36,8 @@ impl Browser {
     pub(super) fn remember(&self, broker: &Broker, page: impl IntoResponse) -> Response {
         let mut response = page.into_response();
         if self.is_new {
-            let (name, secure) = if is_https(broker) { ("__Host-agentkeys-browser", "; Secure") } else { ("agentkeys-browser", "") };
+            let (name, secure) =
+                if is_https(broker) { ("__Host-agentkeys-browser", "; Secure") } else { ("agentkeys-browser", "") };
             // Lax: a provider sends the browser back by a link from its own site.
             let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", self.id.expose());
             if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
@@ -276,7 +276,8 @@ pub(super) fn confirm_page(broker: &Broker, browser: &RequestId, question: &Ques
         GrantKind::Link { .. } => ConfirmErrand::Link { account: account(broker, asking.owner.as_ref()) },
     };
     let hidden = form_of(broker, browser).with("request", question.request.expose());
-    let identity = identity(broker, &question.proved.identity, question.proved.email.as_ref().map(|email| email.as_str()));
+    let identity =
+        identity(broker, &question.proved.identity, question.proved.email.as_ref().map(|email| email.as_str()));
     Ok(Confirm { errand, identity, asking: shown(broker, asking), hidden }.page())
 }
 

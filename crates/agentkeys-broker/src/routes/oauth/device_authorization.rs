@@ -27,8 +27,8 @@ pub(in crate::routes) async fn create(
     if parameters.find("client_id") != Some(OAUTH_CLIENT) {
         return Err(OauthRefusal::new(OauthError::InvalidClient, "the client is not known here"));
     }
-    let client_name = read_name(parameters.find("client_name"))
-        .map_err(|why| OauthRefusal::new(OauthError::InvalidRequest, why))?;
+    let client_name =
+        read_name(parameters.find("client_name")).map_err(|why| OauthRefusal::new(OauthError::InvalidRequest, why))?;
     let started = broker.start_device(client_name, key, source).await?;
     Ok(Json(DeviceAuthorization {
         device_code: started.device_code.expose(),

@@ -69,11 +69,7 @@ impl From<GrantError> for OauthRefusal {
             GrantError::SlowDown => OauthError::SlowDown,
             GrantError::RateLimited { retry_after } => {
                 let refusal = Self::new(OauthError::TemporarilyUnavailable, error.to_string());
-                return Self {
-                    status: StatusCode::TOO_MANY_REQUESTS,
-                    retry_after: Some(*retry_after),
-                    ..refusal
-                };
+                return Self { status: StatusCode::TOO_MANY_REQUESTS, retry_after: Some(*retry_after), ..refusal };
             }
             GrantError::Signing(error) => {
                 tracing::error!(%error, "a token could not be signed");

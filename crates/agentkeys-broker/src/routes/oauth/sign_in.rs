@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use agentkeys_api::paths;
 use agentkeys_types::{EmailAddress, RequestId};
-use axum::{extract::State, response::{IntoResponse, Response}};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 
 use crate::{
     Broker, BrowserError,
