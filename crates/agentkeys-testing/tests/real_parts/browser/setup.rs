@@ -20,6 +20,8 @@ const FLAGS: [&str; 11] = [
     "--remote-debugging-pipe",
 ];
 const DARK: &str = "--blink-settings=preferredColorScheme=0";
+/// How long the driver may take for one command.
+const PATIENCE: Duration = Duration::from_mins(1);
 const BLOCKED: u8 = 2;
 
 /// The browser that a person has.
@@ -57,7 +59,8 @@ impl Setup {
     /// Starts it, with a profile in which nothing has happened yet.
     pub(crate) async fn start(self) -> Browser {
         let driver = Driver::start().await;
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
+        // Dropping the window closes it from another thread, where a connection of this runtime would be stuck.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
         let window = WebDriver::builder(driver.url(), self.capabilities(&driver)).client(http).await.unwrap();
         Browser::new(window, driver)
     }

@@ -140,6 +140,8 @@ impl Browser {
     }
 
     /// What in the page shuts people out, seriously or worse, by WCAG 2.2 AA as far as a program can tell.
+    ///
+    /// The program is a script, and does not come to its end where JavaScript is off.
     pub(crate) async fn accessibility_faults(&self) -> Vec<String> {
         let axe = fs::read_to_string(parts::at("AGENTKEYS_TEST_AXE")).unwrap();
         let script = format!("{axe};\n{}", include_str!("accessibility_faults.js"));
