@@ -4,11 +4,15 @@
 //! They end with it, or with this process, however that ends: see [`Lifeline`].
 
 mod apt;
+mod axe;
 mod ceph;
+mod chromium;
 pub(crate) mod gdb;
 pub(crate) mod keyring;
 mod lifeline;
 mod maildev;
+mod npm;
+mod oidc_provider;
 mod ports;
 mod python;
 pub(crate) mod vectors;
@@ -73,9 +77,12 @@ impl Parts {
     /// Gets every part that this machine can have.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
         let mut parts = Self::none(workspace)?;
-        let all: [Box<dyn Part>; 5] = [
+        let all: [Box<dyn Part>; 8] = [
             Box::new(python::Python),
             Box::new(maildev::Maildev),
+            Box::new(oidc_provider::OidcProvider),
+            Box::new(axe::Axe),
+            Box::new(chromium::Chromium),
             Box::new(ceph::Ceph),
             Box::new(keyring::Keyring),
             Box::new(gdb::Gdb),

@@ -1,4 +1,5 @@
-//! Held against what others made: the AWS CLI, boto3, Ceph, gdb, maildev, and independent implementations.
+//! Held against what others made: the AWS CLI, boto3, Ceph, Chromium, gdb, maildev,
+//! oidc-provider, and independent implementations.
 //!
 //! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
 //! are, and runs these tests too. The binaries must have been built: `cargo build --workspace --bins`.
@@ -8,6 +9,7 @@
 
 mod aws_cli;
 mod boto3;
+mod browser;
 mod ceph;
 mod jwcrypto;
 mod keychain;

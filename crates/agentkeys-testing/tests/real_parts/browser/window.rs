@@ -1,0 +1,185 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use thirtyfour::{By, Key, WebDriver, WebElement, extensions::query::ElementQueryable};
+
+use super::{driver::Driver, setup::Setup};
+use crate::parts;
+
+/// How long a page may take to become what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A real browser with one window, used as a person uses it: by what can be seen. Ends when dropped.
+///
+/// What does not go as the test says fails it, with what is on the page instead.
+pub(crate) struct Browser {
+    window: WebDriver,
+    /// After the window, which is closed through it.
+    driver: Driver,
+}
+
+impl Browser {
+    /// 1280 × 900.
+    pub(crate) fn on_a_desk() -> Setup {
+        Setup::on_a_desk()
+    }
+
+    /// 390 × 844, with fingers and a dense screen.
+    pub(crate) fn on_a_phone() -> Setup {
+        Setup::on_a_phone()
+    }
+
+    pub(super) fn new(window: WebDriver, driver: Driver) -> Self {
+        Self { window, driver }
+    }
+
+    /// The folder of its profile.
+    pub(super) fn profile(&self) -> PathBuf {
+        self.driver.profile()
+    }
+
+    /// Goes to a page and waits until it is there.
+    pub(crate) async fn open(&self, url: &str) {
+        self.window.goto(url).await.unwrap_or_else(|error| panic!("{url} does not open: {error}"));
+    }
+
+    /// Presses the browser's own button.
+    pub(crate) async fn back(&self) {
+        self.window.back().await.unwrap();
+    }
+
+    /// Presses the browser's own button.
+    pub(crate) async fn reload(&self) {
+        self.window.refresh().await.unwrap();
+    }
+
+    /// Where it is.
+    pub(crate) async fn url(&self) -> String {
+        self.window.current_url().await.unwrap().into()
+    }
+
+    /// What the tab says.
+    pub(crate) async fn title(&self) -> String {
+        self.window.title().await.unwrap()
+    }
+
+    /// All that can be read on the page, also further down.
+    pub(crate) async fn text(&self) -> String {
+        let text = self.evaluate("return document.body ? document.body.innerText : ''").await;
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// Whether a text can be read on the page now.
+    pub(crate) async fn is_shown(&self, text: &str) -> bool {
+        self.text().await.contains(text)
+    }
+
+    /// Waits until a text can be read on the page.
+    pub(crate) async fn shows(&self, text: &str) {
+        let search = async { while !self.is_shown(text).await {} };
+        let found = tokio::time::timeout(PATIENCE, search).await;
+        assert!(found.is_ok(), "`{text}` is not shown\n{}", self.state().await);
+    }
+
+    /// Types into the field with this label or name, instead of what it contains.
+    pub(crate) async fn type_into(&self, field: &str, text: &str) {
+        let field = self.one(&fields(field), field).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Presses the button or follows the link with this name, and waits for the page to which it leads.
+    pub(crate) async fn press(&self, name: &str) {
+        self.one(&buttons(name), name).await.click().await.unwrap();
+    }
+
+    /// Hits a key, wherever the focus is.
+    pub(crate) async fn hit(&self, key: Key) {
+        self.window.active_element().await.unwrap().send_keys(key).await.unwrap();
+    }
+
+    /// Signs in at oidc-provider's own pages and agrees to what the client asks for.
+    pub(crate) async fn sign_in_at_provider(&self, login: &str) {
+        self.type_into("login", login).await;
+        self.type_into("password", "any will do").await;
+        self.press("Sign-in").await;
+        self.press("Continue").await;
+    }
+
+    /// Every cookie it holds, of every site, as Chromium describes them: `name`, `value`, `path`, `httpOnly`, `sameSite`, …
+    pub(crate) async fn cookies(&self) -> Vec<Value> {
+        let all = self.window.cdp().send_raw("Storage.getCookies", json!({})).await.unwrap();
+        all["cookies"].as_array().unwrap().clone()
+    }
+
+    /// What it has complained of since it was last asked: faults of scripts, and what a policy forbids.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let log = self.window.browser_log().await.unwrap();
+        log.into_iter().map(|entry| format!("{}: {}", entry.level, entry.message)).collect()
+    }
+
+    /// Whether there is more to the right than the screen has room for.
+    pub(crate) async fn scrolls_sideways(&self) -> bool {
+        let script = "const root = document.scrollingElement; return root.scrollWidth > root.clientWidth";
+        self.evaluate(script).await.as_bool().unwrap()
+    }
+
+    /// What a script returns, which runs beside the page: also where the page's own may not.
+    pub(crate) async fn evaluate(&self, script: &str) -> Value {
+        self.window.execute(script, []).await.unwrap().json().clone()
+    }
+
+    /// Takes a picture of what is on the screen, as PNG.
+    pub(crate) async fn screenshot(&self, path: &Path) {
+        fs::write(path, self.window.screenshot_as_png().await.unwrap()).unwrap();
+    }
+
+    /// What in the page shuts people out, seriously or worse, by WCAG 2.2 AA as far as a program can tell.
+    ///
+    /// The program is a script, and does not come to its end where JavaScript is off.
+    pub(crate) async fn accessibility_faults(&self) -> Vec<String> {
+        let axe = fs::read_to_string(parts::at("AGENTKEYS_TEST_AXE")).unwrap();
+        let script = format!("{axe};\n{}", include_str!("accessibility_faults.js"));
+        let faults = self.window.execute_async(script, []).await.unwrap();
+        faults.convert().unwrap_or_else(|_| panic!("axe has failed: {}", faults.json()))
+    }
+
+    /// The one thing on the screen that is found by `xpath`, as soon as there is one.
+    async fn one(&self, xpath: &str, name: &str) -> WebElement {
+        let query = self.window.query(By::XPath(xpath)).and_displayed().wait(PATIENCE, PAUSE);
+        match query.single().await {
+            Ok(found) => found,
+            Err(error) => panic!("no `{name}` to use: {error}\n{}", self.state().await),
+        }
+    }
+
+    async fn state(&self) -> String {
+        format!("at {}\n{}", self.url().await, self.text().await)
+    }
+}
+
+fn fields(name: &str) -> String {
+    let name = quoted(name);
+    let labelled =
+        format!("@id = //label[normalize-space() = {name}]/@for or ancestor::label[normalize-space() = {name}]");
+    format!("//*[self::input or self::select or self::textarea][@name = {name} or {labelled}]")
+}
+
+fn buttons(name: &str) -> String {
+    let name = quoted(name);
+    let is_button = "self::button or self::a[@href] or self::summary or @role = 'button'";
+    let is_input = "self::input[@type = 'submit' or @type = 'button']";
+    format!("//*[{is_button}][normalize-space() = {name} or @aria-label = {name}] | //*[{is_input}][@value = {name}]")
+}
+
+/// A text as a path has it, which knows no escapes.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') { '"' } else { '\'' };
+    assert!(!text.contains(quote), "a name with both kinds of quotes: {text}");
+    format!("{quote}{text}{quote}")
+}
