@@ -1,6 +1,7 @@
 //! One file for each command, named after it.
 
 pub(crate) mod aws;
+mod code;
 pub(crate) mod completion;
 pub(crate) mod daemon;
 pub(crate) mod docs;
@@ -10,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod revoke;
+mod screen;
 #[cfg(feature = "dev")]
 pub(crate) mod serve;
 pub(crate) mod sessions;

@@ -23,6 +23,16 @@ pub(crate) fn display(duration: Duration) -> String {
     }
 }
 
+/// Writes seconds for people: `10 minutes`, `90 seconds`.
+pub(crate) fn in_words(seconds: u64) -> String {
+    match seconds {
+        60 => "1 minute".to_owned(),
+        1.. if seconds.is_multiple_of(60) => format!("{} minutes", seconds / 60),
+        1 => "1 second".to_owned(),
+        _ => format!("{seconds} seconds"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +52,13 @@ mod tests {
     fn durations_are_written_in_their_two_largest_units() {
         for (seconds, text) in [(5, "5s"), (899, "14m 59s"), (3600, "1h 0m"), (2_588_400, "29d 23h")] {
             assert_eq!(display(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn seconds_are_told_to_people_in_whole_minutes_or_as_they_are() {
+        for (seconds, text) in [(600, "10 minutes"), (60, "1 minute"), (90, "90 seconds"), (1, "1 second")] {
+            assert_eq!(in_words(seconds), text);
         }
     }
 }

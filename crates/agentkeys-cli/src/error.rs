@@ -23,6 +23,12 @@ pub(crate) enum CliError {
         #[source]
         source: io::Error,
     },
+    #[error("it was interrupted")]
+    Interrupted,
+    #[error("{0}")]
+    NoIdentity(String),
+    #[error("a person must sign in on a page in a browser, and `--no-input` forbids to ask for one")]
+    NoPerson,
     #[error("no role is set")]
     NoRole { config: PathBuf },
     #[error("the session is revoked, and the {0} does not act on it yet")]
@@ -50,8 +56,10 @@ impl CliError {
             #[cfg(feature = "dev")]
             Self::Dev(error) => return error.exit(),
             Self::EndsSoon(_) => Exit::SignInNeeded,
+            Self::Interrupted => Exit::Interrupted,
+            Self::NoIdentity(_) => Exit::NotFound,
             Self::NotReached(_) => Exit::Unreachable,
-            Self::Config(_) | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
+            Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
             Self::File { .. } | Self::SignedInAsOther(_) | Self::System(_) => Exit::Other,
             #[cfg(feature = "dev")]
             Self::Server(_) => Exit::Other,
@@ -70,7 +78,9 @@ impl CliError {
             Self::Dev(error) => error.code(),
             Self::EndsSoon(_) => "session_ends_soon",
             Self::File { .. } => "file_unavailable",
-            Self::NoTerminal => "input_needed",
+            Self::Interrupted => "interrupted",
+            Self::NoIdentity(_) => "not_found",
+            Self::NoPerson | Self::NoTerminal => "input_needed",
             Self::NotReached(_) => "not_reached",
             #[cfg(feature = "dev")]
             Self::Server(_) => "server_failed",

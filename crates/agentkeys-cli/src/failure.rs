@@ -1,4 +1,6 @@
-use agentkeys_api::ErrorCode;
+use std::time::Duration;
+
+use agentkeys_api::{ErrorCode, OauthError};
 use agentkeys_client::{ClientError, Exit, StorageError};
 use agentkeys_daemon::{RunError, SocketError};
 use serde::Serialize;
@@ -109,6 +111,11 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
             format!("name it in `{file}`: section [{section}], role_arn = \"arn:aws:iam::123456789012:role/agents\"")
         }
         CliError::EndsSoon(_) => format!("{command} init --force"),
+        CliError::NoIdentity(_) => format!("`{command} identities list` shows them"),
+        CliError::NoPerson => {
+            "leave `--no-input` out; where a program reads the mail, `--email ADDRESS` takes the code from stdin"
+                .to_owned()
+        }
         CliError::NoTerminal => "pipe the code in, or leave `--no-input` out".to_owned(),
         CliError::SignedInAsOther(_) => {
             format!("`{command} init --force` signs in anew; another `--profile` keeps both")
@@ -143,6 +150,10 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
             "where you trust the network and the machine, spell out `--allow-unattested-signer`".to_owned()
         }
         ClientError::NoCode => format!("`{command} init` sends a new code"),
+        ClientError::NotApproved => "do it again, and open the page in time".to_owned(),
+        ClientError::Loopback(_) => format!("`{command} init --device` needs no browser on this machine"),
+        ClientError::OtherIssuer { issuer, .. } => format!("if that is your broker: `--broker-url {issuer}`"),
+        ClientError::Oauth { problem, retry_after } => oauth_hint(problem.error, *retry_after, command),
         ClientError::Problem { problem, retry_after } => match (problem.error, retry_after) {
             (ErrorCode::SignerDisabled, _) => {
                 "the development signer needs DEV_KEY_SERVICE_MASTER_SECRET (64 hex digits)".to_owned()
@@ -153,8 +164,19 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
             (ErrorCode::DpopRequired, _) => {
                 "leave `--no-bind` out: this broker takes only sessions that are bound to a device key".to_owned()
             }
-            (ErrorCode::CodeExpired, _) => format!("`{command} init` sends a new code"),
-            (ErrorCode::SignInNotAllowed, _) => "ask the broker's operator to allow you in".to_owned(),
+            (ErrorCode::CodeExpired, _) => "do it again: that sends a new code".to_owned(),
+            (ErrorCode::SignInNotAllowed, _) => "ask the broker's operator to allow it".to_owned(),
+            (ErrorCode::ReauthRequired, _) => format!("{command} init --force"),
+            (ErrorCode::IdentityTaken, _) => {
+                "it opens an account of its own, and accounts do not merge: sign in with it there, and remove it first"
+                    .to_owned()
+            }
+            (ErrorCode::IdentityRetired, _) => {
+                format!("sign in with another identity of the account; `{command} identities add` links this one again")
+            }
+            (ErrorCode::LastIdentity, _) => format!("link another one first: `{command} identities add`"),
+            (ErrorCode::LinkExpired, _) => "do it again, and open the page in time".to_owned(),
+            (ErrorCode::MailUnavailable, None) => "the broker cannot send mail now: try again later".to_owned(),
             (_, Some(wait)) if error.exit() == Exit::Unreachable => {
                 format!("try again in {}", crate::duration::display(*wait))
             }
@@ -163,6 +185,21 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         _ => return None,
     };
     Some(text)
+}
+
+fn oauth_hint(error: OauthError, retry_after: Option<Duration>, command: &str) -> String {
+    match (error, retry_after) {
+        (OauthError::AccessDenied, _) => {
+            "where you did not refuse it yourself, ask the broker's operator to allow you in".to_owned()
+        }
+        (OauthError::ExpiredToken | OauthError::InvalidGrant, _) => format!("`{command} init` begins anew"),
+        (OauthError::InvalidDpopProof, _) => {
+            format!("see that this machine's clock is right: `{command} doctor` compares it with the broker's")
+        }
+        (_, Some(wait)) => format!("try again in {}", crate::duration::display(wait)),
+        (OauthError::ServerError | OauthError::TemporarilyUnavailable, None) => "try again later".to_owned(),
+        _ => format!("sign in with a code from a mail: `{command} init --email ADDRESS`"),
+    }
 }
 
 /// The ways out where the session cannot be kept or read.

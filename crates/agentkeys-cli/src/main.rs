@@ -4,6 +4,7 @@
 //! in one process. A command gets a [`Context`](context::Context) and prints by its [`Output`] only;
 //! what goes wrong is a [`CliError`](error::CliError), which [`Failure`] puts into words.
 
+mod browser;
 mod cli;
 mod commands;
 mod context;
@@ -12,8 +13,10 @@ mod dev;
 mod duration;
 mod error;
 mod failure;
+mod interruption;
 mod logging;
 mod output;
+mod surroundings;
 
 use std::{io, process::ExitCode};
 

@@ -99,6 +99,11 @@ impl Output {
         }
     }
 
+    /// What a person must do, so that it is told whatever the flags.
+    pub(crate) fn instruct(&self, text: impl Display) {
+        self.notes.line(text);
+    }
+
     /// Asks for something on the same line.
     pub(crate) fn prompt(&self, text: &str) {
         self.notes.write(|writer| write!(writer, "{text} "));

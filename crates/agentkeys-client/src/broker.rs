@@ -1,14 +1,18 @@
+mod identities;
+mod oauth;
+
 use std::time::Duration;
 
 use agentkeys_api::{
-    EmailStart, EmailStarted, EmailVerify, Health, Identities, MintOidcJwt, MintedOidcJwt, SessionList, SessionView,
-    SignedIn, Standing, StandingRequest, WalletChallenge, WalletLink, WalletLinked, WalletLinks, WalletProved,
-    WalletStart, WalletVerify, paths,
+    EmailStart, EmailStarted, EmailVerify, Health, MintOidcJwt, MintedOidcJwt, SessionList, SessionView, SignedIn,
+    Standing, StandingRequest, WalletChallenge, WalletLink, WalletLinked, WalletLinks, WalletProved, WalletStart,
+    WalletVerify, paths,
 };
 use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{EvmAddress, SessionId, Timestamp};
 use serde_json::Value;
 
+pub(crate) use self::oauth::CodeExchange;
 use crate::{
     ClientError, Http, PlainAnswer, ServerUrl, Session, WalletProof,
     http::{Credential, Server},
@@ -77,11 +81,6 @@ impl BrokerClient {
     /// Ends every session of the account, this one last.
     pub async fn revoke_all_sessions(&self, session: &Session) -> Result<(), ClientError> {
         self.0.delete(paths::SESSIONS, session.credential()).await
-    }
-
-    /// The identities that open the account, oldest first.
-    pub async fn identities(&self, session: &Session) -> Result<Identities, ClientError> {
-        self.0.show(paths::IDENTITIES, session.credential()).await
     }
 
     /// Links a wallet to the account; again and again gives today's status.

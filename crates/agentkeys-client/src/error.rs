@@ -1,6 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use agentkeys_api::{ErrorCode, Problem};
+use agentkeys_api::{ErrorCode, OauthError, OauthProblem, Problem};
+use agentkeys_types::ProviderName;
 
 use crate::{ChallengeFault, Exit, StorageError, StsError};
 
@@ -33,6 +34,9 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Nothing can listen on this machine for the browser to come back.
+    #[error("nothing can listen at 127.0.0.1 for the browser to come back")]
+    Loopback(#[source] Arc<std::io::Error>),
     /// The person did not give the code.
     #[error("no code was entered")]
     NoCode,
@@ -42,9 +46,23 @@ pub enum ClientError {
         /// Where it was looked for.
         socket: PathBuf,
     },
+    /// The system gives no random numbers.
+    #[error("this machine gives no random numbers")]
+    NoRandomness,
+    /// Nobody has approved on the page, for as long as that was possible.
+    #[error("nobody approved it in the browser in time")]
+    NotApproved,
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     NotSignedIn,
+    /// The authorization server gives nothing.
+    #[error("{}", in_words(problem))]
+    Oauth {
+        /// Its answer.
+        problem: OauthProblem,
+        /// How long it asks to be left alone.
+        retry_after: Option<Duration>,
+    },
     /// The session was opened at another broker: its token goes nowhere else.
     #[error("the session belongs to the broker `{expected}`, not to `{url}`")]
     OtherBroker {
@@ -52,6 +70,14 @@ pub enum ClientError {
         url: String,
         /// The broker that issued the session.
         expected: String,
+    },
+    /// The broker has another name than the one by which it was called (RFC 8414 section 3.3).
+    #[error("the broker at `{url}` calls itself `{issuer}`")]
+    OtherIssuer {
+        /// The broker that was asked.
+        url: String,
+        /// What it says that it is.
+        issuer: String,
     },
     /// A server answered that it will not or cannot do it.
     #[error("{problem}")]
@@ -84,6 +110,14 @@ pub enum ClientError {
         /// What is wrong with the answer.
         reason: &'static str,
     },
+    /// The broker knows no identity provider of that name.
+    #[error("the broker has no identity provider `{provider}`, only: {}", known.join(", "))]
+    UnknownProvider {
+        /// What was asked for.
+        provider: ProviderName,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// No server answered.
     #[error("nobody answered at `{url}`")]
     Unreachable {
@@ -100,6 +134,9 @@ impl ClientError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::NoDaemon { .. } => true,
+            Self::Oauth { problem, .. } => {
+                matches!(problem.error, OauthError::ServerError | OauthError::TemporarilyUnavailable)
+            }
             Self::Problem { problem, .. } => matches!(problem.status, 429 | 500..),
             Self::Sts(error) => error.retryable(),
             _ => false,
@@ -122,10 +159,18 @@ impl ClientError {
     pub fn exit(&self) -> Exit {
         match self {
             _ if self.needs_sign_in() => Exit::SignInNeeded,
-            Self::InsecureUrl { .. } | Self::InvalidUrl { .. } => Exit::Usage,
-            Self::NoCode => Exit::TimedOut,
+            Self::InsecureUrl { .. } | Self::InvalidUrl { .. } | Self::UnknownProvider { .. } => Exit::Usage,
+            Self::NoCode | Self::NotApproved => Exit::TimedOut,
             Self::NoDaemon { .. } | Self::Unreachable { .. } => Exit::Unreachable,
-            Self::ChallengeRefused(_) | Self::UnattestedSigner { .. } => Exit::Denied,
+            Self::ChallengeRefused(_) | Self::OtherIssuer { .. } | Self::UnattestedSigner { .. } => Exit::Denied,
+            Self::Oauth { problem, .. } => match problem.error {
+                OauthError::ExpiredToken => Exit::TimedOut,
+                OauthError::AccessDenied | OauthError::InvalidDpopProof | OauthError::InvalidGrant => Exit::Denied,
+                _ if self.retryable() => Exit::Unreachable,
+                _ => Exit::Other,
+            },
+            Self::Problem { problem, .. } if problem.error == ErrorCode::LinkExpired => Exit::TimedOut,
+            Self::Problem { problem, .. } if problem.error == ErrorCode::ReauthRequired => Exit::SignInNeeded,
             Self::Problem { problem, .. } => match problem.status {
                 401 | 403 | 410 => Exit::Denied,
                 404 => Exit::NotFound,
@@ -147,19 +192,38 @@ impl ClientError {
             Self::Http(_) => "http_unavailable",
             Self::InsecureUrl { .. } => "insecure_url",
             Self::InvalidUrl { .. } => "invalid_url",
+            Self::Loopback(_) => "loopback_unavailable",
             Self::NoCode => "no_code",
             Self::NoDaemon { .. } => "no_daemon",
+            Self::NoRandomness => "no_randomness",
+            Self::NotApproved => "not_approved",
             Self::NotSignedIn => "not_signed_in",
+            Self::Oauth { problem, .. } => problem.error.as_str(),
             Self::OtherBroker { .. } => "other_broker",
+            Self::OtherIssuer { .. } => "other_issuer",
             Self::Problem { problem, .. } => problem.error.as_str(),
             Self::SessionExpired => "token_expired",
             Self::Storage(error) => error.code(),
             Self::Sts(error) => &error.code,
             Self::UnattestedSigner { .. } => "unattested_signer",
             Self::UnexpectedAnswer { .. } => "unexpected_answer",
+            Self::UnknownProvider { .. } => "unknown_provider",
             Self::Unreachable { .. } => "unreachable",
         }
     }
+}
+
+/// In the server's own words, where it has some that a terminal can show.
+fn in_words(problem: &OauthProblem) -> String {
+    let description = &problem.error_description;
+    let is_plain = description.chars().all(|character| !character.is_control()) && description.len() <= 500;
+    let words = match problem.error {
+        _ if is_plain && !description.is_empty() => description,
+        OauthError::AccessDenied => "it was refused in the browser",
+        OauthError::ExpiredToken => "nobody approved it in the browser in time",
+        _ => "the broker does not sign anybody in this way",
+    };
+    format!("{words} ({})", problem.error.as_str())
 }
 
 #[cfg(test)]
@@ -168,6 +232,23 @@ mod tests {
 
     fn problem(error: ErrorCode) -> ClientError {
         ClientError::Problem { problem: Problem::new(error, "…"), retry_after: None }
+    }
+
+    fn oauth(error: OauthError) -> ClientError {
+        ClientError::Oauth { problem: OauthProblem { error, error_description: "".into() }, retry_after: None }
+    }
+
+    #[test]
+    fn what_an_authorization_server_says_is_shown_where_a_terminal_can_show_it() {
+        for (said, shown) in [
+            ("Ada said no.", "Ada said no. (access_denied)"),
+            ("", "it was refused in the browser (access_denied)"),
+            ("\u{1b}[2J", "it was refused in the browser (access_denied)"),
+        ] {
+            let problem = OauthProblem { error: OauthError::AccessDenied, error_description: said.into() };
+
+            assert_eq!(ClientError::Oauth { problem, retry_after: None }.to_string(), shown);
+        }
     }
 
     #[test]
@@ -181,6 +262,14 @@ mod tests {
             (problem(ErrorCode::RateLimited), Exit::Unreachable),
             (problem(ErrorCode::AuditUnavailable), Exit::Unreachable),
             (problem(ErrorCode::InvalidField), Exit::Other),
+            (problem(ErrorCode::ReauthRequired), Exit::SignInNeeded),
+            (problem(ErrorCode::LinkExpired), Exit::TimedOut),
+            (problem(ErrorCode::IdentityTaken), Exit::Other),
+            (oauth(OauthError::AccessDenied), Exit::Denied),
+            (oauth(OauthError::ExpiredToken), Exit::TimedOut),
+            (oauth(OauthError::TemporarilyUnavailable), Exit::Unreachable),
+            (oauth(OauthError::InvalidClient), Exit::Other),
+            (ClientError::NotApproved, Exit::TimedOut),
             (ClientError::NotSignedIn, Exit::SignInNeeded),
             (ClientError::InsecureUrl { url: String::new() }, Exit::Usage),
             (ClientError::Storage(StorageError::Locked), Exit::StoreUnavailable),

@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{ErrorCode, Problem};
+use agentkeys_api::{ErrorCode, OauthError, OauthProblem, Problem};
 use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{Clock, SystemClock, Timestamp, TokenDigest};
 use reqwest::{
@@ -144,6 +144,12 @@ impl<'s> Credential<'s> {
     }
 }
 
+/// An answer that says that it went well.
+struct Done {
+    status: u16,
+    body: Zeroizing<Vec<u8>>,
+}
+
 /// One server and the way to it: what the broker's and the signer's client have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
@@ -163,7 +169,7 @@ impl Server {
         path: &str,
         credential: Credential<'_>,
     ) -> Result<A, ClientError> {
-        self.parse(&self.send(Method::GET, path, credential, Ok).await?)
+        self.parse(&self.send(Method::GET, path, credential, Ok).await?.body)
     }
 
     /// Whatever the server answers, also that it cannot or will not.
@@ -180,7 +186,7 @@ impl Server {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<A, ClientError> {
-        self.parse(&self.send(Method::GET, path, Credential::NONE, |request| Ok(request.query(query))).await?)
+        self.parse(&self.send(Method::GET, path, Credential::NONE, |request| Ok(request.query(query))).await?.body)
     }
 
     pub(crate) async fn create<B: Serialize + Sync, A: DeserializeOwned>(
@@ -189,7 +195,29 @@ impl Server {
         credential: Credential<'_>,
         body: &B,
     ) -> Result<A, ClientError> {
-        self.parse(&self.send(Method::POST, path, credential, |request| Ok(request.json(body))).await?)
+        self.create_as(path, credential, body).await.map(|(_, answer)| answer)
+    }
+
+    /// As [`Server::create`], with the status of the answer, where it says something too.
+    pub(crate) async fn create_as<B: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        credential: Credential<'_>,
+        body: &B,
+    ) -> Result<(u16, A), ClientError> {
+        let done = self.send(Method::POST, path, credential, |request| Ok(request.json(body))).await?;
+        Ok((done.status, self.parse(&done.body)?))
+    }
+
+    /// As [`Server::create`], with a form, as OAuth has it, and a proof by `key`.
+    pub(crate) async fn submit<F: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        key: Option<&DeviceKey>,
+        form: &F,
+    ) -> Result<A, ClientError> {
+        let credential = Credential { token: None, key };
+        self.parse(&self.send(Method::POST, path, credential, |request| Ok(request.form(form))).await?.body)
     }
 
     /// As [`Server::create`], without a body.
@@ -198,7 +226,7 @@ impl Server {
         path: &str,
         credential: Credential<'_>,
     ) -> Result<A, ClientError> {
-        self.parse(&self.send(Method::POST, path, credential, Ok).await?)
+        self.parse(&self.send(Method::POST, path, credential, Ok).await?.body)
     }
 
     /// As [`Server::create`], for an answer that the server holds back for up to `wait`.
@@ -209,14 +237,14 @@ impl Server {
         body: &B,
     ) -> Result<A, ClientError> {
         let request = self.http.request_of_news(&self.url, path)?.query(&[("wait", wait.as_secs())]);
-        self.parse(&self.exchange(request.json(body)).await?)
+        self.parse(&self.exchange(request.json(body)).await?.body)
     }
 
     pub(crate) async fn delete(&self, path: &str, credential: Credential<'_>) -> Result<(), ClientError> {
         self.send(Method::DELETE, path, credential, Ok).await.map(drop)
     }
 
-    /// Sends a request and returns the body of a successful answer.
+    /// Sends a request and returns the answer, if it is a successful one.
     ///
     /// A server that asks for a proof with a nonce of its own gets one.
     async fn send(
@@ -225,11 +253,12 @@ impl Server {
         path: &str,
         credential: Credential<'_>,
         complete: impl Fn(RequestBuilder) -> Result<RequestBuilder, ClientError>,
-    ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    ) -> Result<Done, ClientError> {
         for _ in 1..MOST_PROOFS {
             let request = complete(self.request(&method, path, credential)?)?;
             match self.exchange(request).await {
                 Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::UseDpopNonce => {}
+                Err(ClientError::Oauth { problem, .. }) if problem.error == OauthError::UseDpopNonce => {}
                 answer => return answer,
             }
         }
@@ -264,19 +293,26 @@ impl Server {
         self.nonce.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn exchange(&self, request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    async fn exchange(&self, request: RequestBuilder) -> Result<Done, ClientError> {
         let response = request.send().await.map_err(|error| unreachable(&self.url, error))?;
         if let Some(nonce) = response.headers().get(DPOP_NONCE).and_then(|nonce| nonce.to_str().ok()) {
             *self.nonce() = Some(nonce.to_owned());
         }
         let (status, retry_after) = (response.status(), retry_after(&response));
         let is_problem = content_type_is(&response, "application/problem+json");
+        let is_json = content_type_is(&response, "application/json");
         let body = read_limited(&self.url, response).await?;
         if status.is_success() {
-            return Ok(body);
+            return Ok(Done { status: status.as_u16(), body });
         }
         if status.is_redirection() {
             return Err(self.unexpected("it is a redirect, and a token follows none"));
+        }
+        if is_json
+            && let Ok(problem) = serde_json::from_slice::<OauthProblem>(&body)
+            && problem.error != OauthError::Unknown
+        {
+            return Err(ClientError::Oauth { problem, retry_after });
         }
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) if is_problem && problem.status == status.as_u16() => {

@@ -1,9 +1,11 @@
 //! Typed clients for broker, signer and STS, the eight-step flow, and session storage.
 //!
 //! [`Flow`] walks from a sign-in to AWS credentials over a [`BrokerClient`], a [`SignerClient`] and an
-//! [`StsClient`], which share one [`Http`]. [`SessionTokenKeyStore`] keeps the [`Session`] between runs
-//! ([`SessionStorage`] says which one), [`Config`] holds the settings, [`Places`] says where things lie, and [`DaemonClient`] asks the daemon of this
-//! machine instead. Whatever fails is a [`ClientError`], which knows its [`Exit`] code.
+//! [`StsClient`], which share one [`Http`]. A person signs in by [`request_session_token`] with a code from a mail, by
+//! [`sign_in_by_browser`] on the same machine, or by [`sign_in_by_device`] on any other. [`SessionTokenKeyStore`] keeps
+//! the [`Session`] between runs ([`SessionStorage`] says which one), [`Config`] holds the settings, [`Places`] says
+//! where things lie, and [`DaemonClient`] asks the daemon of this machine instead. Whatever fails is a [`ClientError`],
+//! which knows its [`Exit`] code.
 
 mod aws_names;
 mod broker;
@@ -14,6 +16,8 @@ mod error;
 mod exit;
 mod flow;
 mod http;
+mod linking;
+mod patience;
 mod places;
 mod plain_answer;
 mod profile;
@@ -35,6 +39,7 @@ pub use error::ClientError;
 pub use exit::Exit;
 pub use flow::{Flow, Observer, Role, Step, Walked, WalletProof};
 pub use http::Http;
+pub use linking::{Linked, link_email, link_oauth};
 pub use places::Places;
 pub use plain_answer::PlainAnswer;
 pub use profile::ProfileName;
@@ -45,7 +50,10 @@ pub use session_token_key_store::{
     AskedStorage, FileStore, KeychainStore, MemoryStore, PassphrasePrompt, SessionStorage, SessionTokenKeyStore,
     StorageError, StoreChoice, StoreKey, TerminalPrompt,
 };
-pub use sign_in::{Binding, CodePrompt, EmailSignIn, request_session_token};
+pub use sign_in::{
+    Binding, BrowserScreen, CodePrompt, DevicePage, DeviceScreen, EmailSignIn, OauthSignIn, request_session_token,
+    sign_in_by_browser, sign_in_by_device,
+};
 pub use signer::{Attestation, SignerClient, SignerTrust};
 pub use siwe::ChallengeFault;
 pub use sts::{StsClient, StsError};

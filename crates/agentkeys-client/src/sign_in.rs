@@ -1,8 +1,17 @@
-use agentkeys_api::{EmailStart, EmailStarted, EmailVerify, ErrorCode};
+mod browser;
+mod device;
+mod loopback;
+
+use agentkeys_api::{AuthorizationServer, EmailStart, EmailStarted, EmailVerify, ErrorCode};
 use agentkeys_crypto::DeviceKey;
-use agentkeys_types::EmailAddress;
+use agentkeys_types::{EmailAddress, ProviderName};
 use async_trait::async_trait;
 
+pub(crate) use self::browser::while_shown;
+pub use self::{
+    browser::{BrowserScreen, sign_in_by_browser},
+    device::{DevicePage, DeviceScreen, sign_in_by_device},
+};
 use crate::{BrokerClient, ClientError, Session};
 
 /// Gets the code of a mail from whoever can read it: a prompt for a person, a mailbox in development.
@@ -27,6 +36,17 @@ pub struct EmailSignIn {
     pub binding: Binding,
 }
 
+/// How a person signs in on a page of the broker, and on which machine.
+#[derive(Clone, Debug)]
+pub struct OauthSignIn {
+    /// Where: one of the broker's identity providers, or `email`; the person chooses unless given.
+    pub provider: Option<ProviderName>,
+    /// This machine's name, for the page and the list of sessions.
+    pub client_name: Option<String>,
+    /// Whether the session is bound to a key of this device, made for it.
+    pub binding: Binding,
+}
+
 /// Whether a session is bound to a device key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Binding {
@@ -35,6 +55,16 @@ pub enum Binding {
     DeviceKey,
     /// It is not: whoever has the token is the person, for the few hours that the broker gives it.
     None,
+}
+
+impl Binding {
+    /// A key of this device for one session, if that is to be bound.
+    pub(crate) fn key(self) -> Result<Option<DeviceKey>, ClientError> {
+        match self {
+            Self::DeviceKey => DeviceKey::generate().map(Some).map_err(|_| ClientError::DeviceKey),
+            Self::None => Ok(None),
+        }
+    }
 }
 
 /// Signs in by e-mail: asks for a code, has it typed, and answers with it.
@@ -46,10 +76,7 @@ pub async fn request_session_token(
     prompt: &mut dyn CodePrompt,
 ) -> Result<Session, ClientError> {
     let EmailSignIn { email, client_name, binding } = sign_in.clone();
-    let key = match binding {
-        Binding::DeviceKey => Some(DeviceKey::generate().map_err(|_| ClientError::DeviceKey)?),
-        Binding::None => None,
-    };
+    let key = binding.key()?;
     let started = broker.start_email(&EmailStart { email, client_name }, key.as_ref()).await?;
     let mut attempt = 1;
     loop {
@@ -61,4 +88,16 @@ pub async fn request_session_token(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Nothing that the broker does not have can be asked for.
+pub(crate) fn check_provider(server: &AuthorizationServer, asked: Option<&ProviderName>) -> Result<(), ClientError> {
+    let Some(provider) = asked else { return Ok(()) };
+    let known = &server.agentkeys_identity_providers;
+    if known.iter().any(|name| name == provider.as_str()) {
+        return Ok(());
+    }
+    // Of the answer only what is a name: nothing else belongs on a screen.
+    let known = known.iter().filter(|name| name.parse::<ProviderName>().is_ok()).cloned().collect();
+    Err(ClientError::UnknownProvider { provider: provider.clone(), known })
 }

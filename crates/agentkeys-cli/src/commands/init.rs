@@ -1,22 +1,41 @@
-mod code;
 mod storage;
+mod way;
 
 use agentkeys_api::{ErrorCode, LinkStatus};
-use agentkeys_client::{Binding, ClientError, EmailSignIn, Role, Session, StorageError};
-use agentkeys_types::{EmailAddress, EvmAddress, OmniAccount, Timestamp};
+use agentkeys_client::{
+    Binding, BrokerClient, ClientError, EmailSignIn, OauthSignIn, Role, Session, StorageError, request_session_token,
+    sign_in_by_browser, sign_in_by_device,
+};
+use agentkeys_types::{EmailAddress, EvmAddress, IdentityType, OmniAccount, ProviderName, Timestamp};
 use clap::Args;
 use serde::Serialize;
 
-use self::code::Prompt;
-use super::whoami::SignerKind;
-use crate::{context::Context, error::CliError, output::Output};
+use self::way::Way;
+use super::{code::Prompt, screen::Screen, whoami::SignerKind};
+use crate::{context::Context, error::CliError, interruption, output::Output, surroundings::Surroundings};
 
 /// The flags of `agentkeys init`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct InitArgs {
-    /// Sign in with a code sent to this address; asked for unless given
-    #[arg(long, value_name = "ADDRESS")]
+    /// Sign in with a code sent to this address, typed in here
+    ///
+    /// Without it a browser is opened; where there is none before the person (SSH, no display, a container), a code
+    /// is shown that is typed on a page, on any machine.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["oauth2", "device", "no_browser"])]
     email: Option<EmailAddress>,
+
+    /// Sign in with this identity provider of the broker
+    #[arg(long, value_name = "NAME")]
+    oauth2: Option<ProviderName>,
+
+    /// Show a code to type on a page, on any machine
+    #[arg(long, conflicts_with = "no_browser")]
+    device: bool,
+
+    /// Show the page's address instead of opening a browser; the browser must be on this machine
+    #[arg(long)]
+    no_browser: bool,
 
     /// Bind the session to no key of this machine: for CI, with a token that counts for hours only
     #[arg(long)]
@@ -43,14 +62,7 @@ impl InitArgs {
             return Err(CliError::NoRole { config: context.places.config_file() });
         }
         context.store.check().await?;
-        let (session, is_new) = match self.standing_session(context).await? {
-            Some(session) => (session, false),
-            None => (self.sign_in(context, output).await?, true),
-        };
-        let wallet = match proved_wallet(context, &session).await? {
-            Some(wallet) => wallet,
-            None => prove_wallet(context, &session, output).await?,
-        };
+        let (session, is_new, wallet) = interruption::or(self.connect(context, output)).await?;
         let (account, session_expires_at) = (session.omni_account, session.expires_at);
         let document = Outcome { signed_in: is_new, account, wallet, session_expires_at };
         output.result(&document, |output| {
@@ -70,6 +82,19 @@ impl InitArgs {
         Ok(())
     }
 
+    /// The session that is kept or opened, whether it is opened, and the wallet that is proved for it.
+    async fn connect(&self, context: &Context, output: &Output) -> Result<(Session, bool, EvmAddress), CliError> {
+        let (session, is_new) = match self.standing_session(context).await? {
+            Some(session) => (session, false),
+            None => (self.sign_in(context, output).await?, true),
+        };
+        let wallet = match proved_wallet(context, &session).await? {
+            Some(wallet) => wallet,
+            None => prove_wallet(context, &session, output).await?,
+        };
+        Ok((session, is_new, wallet))
+    }
+
     /// The session that is kept, if it still stands and there is no reason for another.
     async fn standing_session(&self, context: &Context) -> Result<Option<Session>, CliError> {
         if self.force {
@@ -84,7 +109,7 @@ impl InitArgs {
             ) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if self.email.as_ref().is_some_and(|email| email.to_string() != session.identity.value) {
+        if self.is_of_other(&session) {
             return Err(CliError::SignedInAsOther(session.identity.value));
         }
         match context.broker().session(&session).await {
@@ -98,22 +123,62 @@ impl InitArgs {
         if self.no_bind { Binding::None } else { Binding::DeviceKey }
     }
 
-    async fn sign_in(&self, context: &Context, output: &Output) -> Result<Session, CliError> {
-        let mut prompt = Prompt::new(self.email.clone(), context.no_input, output).await?;
-        let broker = context.broker();
-        broker.health().await?;
-        let how = if broker.url().is_loopback() { "on this machine" } else { "TLS ok" };
-        output.note(format_args!("  Broker   {} ({how})", broker.url()));
-        output.note(format_args!("  Storage  {} (tested: write, read, delete)", context.store.name()));
+    /// Whether the session was opened by another identity than the one that was asked for.
+    fn is_of_other(&self, session: &Session) -> bool {
+        let identity = &session.identity;
+        let other_email = self.email.as_ref().is_some_and(|email| email.as_str() != identity.value);
+        let other_type = self.oauth2.as_ref().is_some_and(|provider| type_at(provider) != identity.identity_type);
+        other_email || other_type
+    }
 
-        let sign_in =
-            EmailSignIn { email: prompt.email().clone(), client_name: machine_name(), binding: self.binding() };
-        let session = context.flow()?.sign_in(&sign_in, &mut prompt, &mut ()).await?;
+    async fn sign_in(&self, context: &Context, output: &Output) -> Result<Session, CliError> {
+        let session = match Way::choose(self, Surroundings::of_this_process()) {
+            Way::Email(email) => {
+                let mut prompt = Prompt::new(email.clone(), context.no_input, output)?;
+                let broker = reached_broker(context, output).await?;
+                let (client_name, binding) = (machine_name(), self.binding());
+                request_session_token(&broker, &EmailSignIn { email, client_name, binding }, &mut prompt).await?
+            }
+            Way::Browser { .. } | Way::Device if context.no_input => return Err(CliError::NoPerson),
+            Way::Browser { opens } => {
+                let broker = reached_broker(context, output).await?;
+                let mut screen = Screen::new(output, opens, "Sign in");
+                sign_in_by_browser(&broker, &self.on_a_page(), &mut screen).await?
+            }
+            Way::Device => {
+                let broker = reached_broker(context, output).await?;
+                let mut screen = Screen::new(output, false, "Sign in").with_provider(self.oauth2.clone());
+                sign_in_by_device(&broker, &self.on_a_page(), &mut screen).await?
+            }
+        };
         context.store.save(&context.profile, &session).await?;
         storage::settle(context, output).await;
-        output.done("Signed in");
+        let identity = &session.identity;
+        output.done(format_args!("Signed in as {} ({})", identity.value, identity.identity_type));
         Ok(session)
     }
+
+    fn on_a_page(&self) -> OauthSignIn {
+        OauthSignIn { provider: self.oauth2.clone(), client_name: machine_name(), binding: self.binding() }
+    }
+}
+
+/// The type of the identities at a provider; `email` is not one, but can be asked for like one.
+fn type_at(provider: &ProviderName) -> IdentityType {
+    match provider.as_str() {
+        "email" => IdentityType::Email,
+        _ => IdentityType::Oauth2(provider.clone()),
+    }
+}
+
+/// The broker, which is there.
+async fn reached_broker(context: &Context, output: &Output) -> Result<BrokerClient, CliError> {
+    let broker = context.broker();
+    broker.health().await?;
+    let how = if broker.url().is_loopback() { "on this machine" } else { "TLS ok" };
+    output.note(format_args!("  Broker   {} ({how})", broker.url()));
+    output.note(format_args!("  Storage  {} (tested: write, read, delete)", context.store.name()));
+    Ok(broker)
 }
 
 /// The account's wallet, if one has been proved already.

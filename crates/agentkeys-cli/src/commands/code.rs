@@ -19,31 +19,17 @@ pub(super) struct Prompt<'o> {
 }
 
 impl<'o> Prompt<'o> {
-    /// For the mail to `email`, which a person is asked for where it is not given.
+    /// For the mail to `email`.
     ///
     /// # Errors
     ///
     /// When a person would have to be asked, and may not be.
-    pub(super) async fn new(email: Option<EmailAddress>, no_input: bool, output: &'o Output) -> Result<Self, CliError> {
+    pub(super) fn new(email: EmailAddress, no_input: bool, output: &'o Output) -> Result<Self, CliError> {
         let is_terminal = io::stdin().is_terminal();
         if is_terminal && no_input {
             return Err(CliError::NoTerminal);
         }
-        let email = match email {
-            Some(email) => email,
-            None if is_terminal => {
-                output.prompt("  E-mail:");
-                let line = read_line().await.ok_or(ClientError::NoCode)?;
-                line.trim().parse().map_err(|error: agentkeys_types::Invalid| CliError::Usage(error.to_string()))?
-            }
-            None => return Err(CliError::Usage("who is to sign in? `--email` names an address".to_owned())),
-        };
         Ok(Self { email, is_terminal, output })
-    }
-
-    /// Whose mail it is.
-    pub(super) fn email(&self) -> &EmailAddress {
-        &self.email
     }
 }
 
@@ -67,6 +53,16 @@ impl CodePrompt for Prompt<'_> {
         let code = line.trim();
         if code.is_empty() { Err(ClientError::NoCode) } else { Ok(code.to_owned()) }
     }
+}
+
+/// Whether a person at this terminal agrees; none where nobody can be asked.
+pub(super) async fn confirm(question: &str, no_input: bool, output: &Output) -> Option<bool> {
+    if no_input || !io::stdin().is_terminal() {
+        return None;
+    }
+    output.prompt(&format!("{question} [y/N]"));
+    let answer = read_line().await.unwrap_or_default();
+    Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// On a thread of its own: a runtime would wait at its end for a person who has gone away.
