@@ -276,8 +276,11 @@ pub(super) fn confirm_page(broker: &Broker, browser: &RequestId, question: &Ques
         GrantKind::Link { .. } => ConfirmErrand::Link { account: account(broker, asking.owner.as_ref()) },
     };
     let hidden = form_of(broker, browser).with("request", question.request.expose());
-    let identity =
-        identity(broker, &question.proved.identity, question.proved.email.as_ref().map(|email| email.as_str()));
+    let identity = identity(
+        broker,
+        &question.proved.identity,
+        question.proved.email.as_ref().map(agentkeys_types::EmailAddress::as_str),
+    );
     Ok(Confirm { errand, identity, asking: shown(broker, asking), hidden }.page())
 }
 
@@ -311,7 +314,9 @@ pub(super) fn identity(broker: &Broker, identity: &Identity, email: Option<&str>
 
 pub(super) fn account(broker: &Broker, owner: Option<&IdentityLink>) -> ShownIdentity {
     match owner {
-        Some(owner) => identity(broker, &owner.identity, owner.email.as_ref().map(|email| email.as_str())),
+        Some(owner) => {
+            identity(broker, &owner.identity, owner.email.as_ref().map(agentkeys_types::EmailAddress::as_str))
+        }
         None => ShownIdentity::new("Account", "unknown"),
     }
 }

@@ -12,6 +12,7 @@ async fn a_linked_identity_opens_the_account_that_it_was_linked_to() {
     let link = IdentityLink {
         identity: Identity::email("countess@example.com".parse().unwrap()),
         account: ada.account(),
+        email: None,
         linked_at: now,
     };
     let entry = Entry {
@@ -24,7 +25,7 @@ async fn a_linked_identity_opens_the_account_that_it_was_linked_to() {
         source: None,
     };
     let store = SqliteStore::open(&broker.state().join("agentkeys.db")).unwrap();
-    assert_eq!(store.link_identity(link, entry).await.unwrap(), Linking::Linked);
+    assert_eq!(store.link_identity(link, entry, None).await.unwrap(), Linking::Linked);
 
     let countess = broker.sign_in("countess").await;
 
