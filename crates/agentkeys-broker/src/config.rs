@@ -393,6 +393,8 @@ const SETTINGS: &[(&str, &str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
+    use agentkeys_types::Identity;
+
     use super::*;
 
     fn refusal(text: &str) -> String {
@@ -453,6 +455,8 @@ mod tests {
         assert!(refusal(&format!("{listen}issuer = \"http://127.0.0.1:8470\"")).contains("issuer"));
         assert!(refusal(&issuer).contains("sign_in.allow"));
         assert!(refusal(&allow).contains("mail.smtp"));
-        assert!(Config::parse(&mail).unwrap().sign_in.allows(&"ada@example.com".parse().unwrap()));
+        assert!(
+            Config::parse(&mail).unwrap().sign_in.allows(&Identity::email("ada@example.com".parse().unwrap()), None)
+        );
     }
 }

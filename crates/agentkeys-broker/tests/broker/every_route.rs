@@ -18,22 +18,42 @@ enum Takes {
 }
 
 const ROUTES: &[(&str, &str, Takes)] = &[
+    ("delete", "/v1/identities/{identity_type}/{identity_value}", Takes::Session),
     ("delete", "/v1/sessions", Takes::Session),
     ("delete", "/v1/sessions/{session_id}", Takes::Session),
     ("delete", "/v1/wallet/link/{address}", Takes::Session),
     ("get", "/.well-known/jwks.json", Takes::Nothing),
+    ("get", "/.well-known/oauth-authorization-server", Takes::Nothing),
     ("get", "/.well-known/openid-configuration", Takes::Nothing),
+    ("get", "/assets/style.css", Takes::Nothing),
+    ("get", "/device", Takes::Nothing),
     ("get", "/healthz", Takes::Nothing),
+    ("get", "/oauth/authorize", Takes::Nothing),
+    ("get", "/oauth/callback/{provider}", Takes::Nothing),
+    ("get", "/oauth/done", Takes::Nothing),
+    ("get", "/oauth/link", Takes::Nothing),
     ("get", "/readyz", Takes::Nothing),
     ("get", "/v1/identities", Takes::Session),
     ("get", "/v1/session", Takes::Any),
     ("get", "/v1/session-keys", Takes::Nothing),
     ("get", "/v1/sessions", Takes::Session),
     ("get", "/v1/wallet/links", Takes::Session),
+    ("post", "/device", Takes::Nothing),
+    ("post", "/oauth/confirm", Takes::Nothing),
+    ("post", "/oauth/device_authorization", Takes::Nothing),
+    ("post", "/oauth/revoke", Takes::Nothing),
+    ("post", "/oauth/sign-in/code", Takes::Nothing),
+    ("post", "/oauth/sign-in/email", Takes::Nothing),
+    ("post", "/oauth/sign-in/provider", Takes::Nothing),
+    ("post", "/oauth/token", Takes::Nothing),
     ("post", "/v1/auth/email/start", Takes::Nothing),
     ("post", "/v1/auth/email/verify", Takes::Nothing),
     ("post", "/v1/auth/wallet/start", Takes::Session),
     ("post", "/v1/auth/wallet/verify", Takes::Session),
+    ("post", "/v1/identities/email/start", Takes::Session),
+    ("post", "/v1/identities/email/verify", Takes::Session),
+    ("post", "/v1/identities/oauth/start", Takes::Session),
+    ("post", "/v1/identities/oauth/verify", Takes::Session),
     ("post", "/v1/mint-oidc-jwt", Takes::Wallet),
     ("post", "/v1/session/renew", Takes::Session),
     ("post", "/v1/sessions/standing", Takes::Nothing),
@@ -44,7 +64,12 @@ const ROUTES: &[(&str, &str, Takes)] = &[
 fn body(path: &str, address: &str) -> Value {
     match path {
         "/v1/auth/email/start" => json!({"email": "ada@example.com"}),
-        "/v1/auth/email/verify" => json!({"request_id": "ab".repeat(32), "code": "0000-0000"}),
+        "/v1/identities/email/start" => json!({"email": "ada@example.org"}),
+        "/v1/identities/oauth/start" => json!({"provider": "acme"}),
+        "/v1/identities/oauth/verify" => json!({"request_id": "ab".repeat(32)}),
+        "/v1/auth/email/verify" | "/v1/identities/email/verify" => {
+            json!({"request_id": "ab".repeat(32), "code": "0000-0000"})
+        }
         "/v1/auth/wallet/verify" => {
             json!({"request_id": "ab".repeat(32), "signature": format!("0x{}1b", "11".repeat(64))})
         }
@@ -56,6 +81,7 @@ fn body(path: &str, address: &str) -> Value {
 
 async fn call(broker: &TestBroker, method: &str, path: &str, address: &str, token: Option<&str>) -> Answer {
     let target = path.replace("{session_id}", &"0".repeat(32)).replace("{address}", address);
+    let target = target.replace("{identity_type}", "email").replace("{identity_value}", "ada@example.com");
     let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
     let mut request = broker.http().request(method.clone(), broker.url(&target));
     if method == reqwest::Method::POST {
