@@ -112,7 +112,7 @@ impl Broker {
     /// Lets a sign-in wait for the code of `mail`, which is on its way then, or will be as soon as it can.
     ///
     /// A mail that cannot be queued is sent at once; where that fails too, nothing is left pending.
-    async fn begin_by_mail(&self, sign_in: EmailSignIn, mail: CodeMail) -> Result<(), SignInError> {
+    pub(crate) async fn begin_by_mail(&self, sign_in: EmailSignIn, mail: CodeMail) -> Result<(), SignInError> {
         let (request, email) = (sign_in.request, sign_in.email.clone());
         let limits = self.mail_limits(&email, mail.source);
         let message = Message::Code(mail);
