@@ -1,6 +1,6 @@
 use std::fmt;
 
-use agentkeys_types::EmailAddress;
+use agentkeys_types::{EmailAddress, Timestamp};
 use askama::Template;
 use zeroize::Zeroizing;
 
@@ -79,7 +79,7 @@ impl<'m> CodeWords<'m> {
             owner,
             code: &mail.code,
             source: mail.source.to_string(),
-            asked_at: mail.asked_at.to_string(),
+            asked_at: time(mail.asked_at),
         }
     }
 
@@ -113,7 +113,7 @@ impl NoticeWords {
             machine: machine(notice.client_name.as_deref()),
             identity: identity(&notice.identity),
             source: notice.source.to_string(),
-            at: notice.at.to_string(),
+            at: time(notice.at),
         }
     }
 
@@ -148,6 +148,11 @@ impl NoticeWords {
             }
         }
     }
+}
+
+/// A time as people read it: `2026-12-22 10:00:00 UTC`.
+fn time(at: Timestamp) -> String {
+    at.to_string().replace('T', " ").replace('Z', " UTC")
 }
 
 /// A machine as it calls itself, which anybody chooses.
@@ -194,7 +199,6 @@ fn is_hidden(character: char) -> bool {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use agentkeys_types::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
@@ -258,7 +262,7 @@ mod tests {
             }));
 
             for words in [&mail.text, &mail.html] {
-                for said in [what, "127.0.0.1", "2026-12-22T10:00:00Z", "If it was not you"] {
+                for said in [what, "127.0.0.1", "2026-12-22 10:00:00 UTC", "If it was not you"] {
                     assert!(words.contains(said), "{said}: {}", words.as_str());
                 }
             }

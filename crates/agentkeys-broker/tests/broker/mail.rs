@@ -232,7 +232,7 @@ async fn a_sign_in_to_an_account_that_was_there_is_told_to_its_owner() {
     assert_eq!(notice.subject, "A new sign-in to your AgentKeys account");
     for words in [&notice.text, notice.html.as_ref().unwrap()] {
         assert!(words.contains("“test bench” signed in to your AgentKeys account as ada@example.com."), "{words}");
-        assert!(words.contains("127.0.0.1") && words.contains("2026-12-22T10:00:00Z"), "{words}");
+        assert!(words.contains("127.0.0.1") && words.contains("2026-12-22 10:00:00 UTC"), "{words}");
         assert!(!words.contains("http") && !words.contains("href"), "{words}");
     }
 }
