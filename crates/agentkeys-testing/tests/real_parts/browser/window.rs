@@ -95,7 +95,16 @@ impl Browser {
 
     /// Presses the button or follows the link with this name, and waits for the page to which it leads.
     pub(crate) async fn press(&self, name: &str) {
-        self.one(&buttons(name), name).await.click().await.unwrap();
+        let button = self.one(&buttons(name), name).await;
+        self.evaluate("window.isOfBefore = true").await;
+        button.click().await.unwrap();
+        let arrival = async {
+            let script = "return !window.isOfBefore && document.readyState === 'complete'";
+            // A page that is just going has no answer.
+            while !self.window.execute(script, []).await.is_ok_and(|is_there| is_there.json() == true) {}
+        };
+        let arrived = tokio::time::timeout(PATIENCE, arrival).await;
+        assert!(arrived.is_ok(), "`{name}` leads nowhere\n{}", self.state().await);
     }
 
     /// Hits a key, wherever the focus is.
