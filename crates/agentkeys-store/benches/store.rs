@@ -71,7 +71,16 @@ async fn open_session(store: &SqliteStore, id: SessionId) {
     let email: agentkeys_types::EmailAddress = "ada@example.com".parse().expect("an address");
     let identity = Identity::email(email.clone());
     let expires_at = NOW.after(Duration::from_hours(24));
-    let sign_in = EmailSignIn { request, email, code_hash, client_name: None, created_at: NOW, expires_at, key: None };
+    let sign_in = EmailSignIn {
+        request,
+        email,
+        code_hash,
+        client_name: None,
+        created_at: NOW,
+        expires_at,
+        key: None,
+        purpose: Purpose::Session,
+    };
     store.begin_email_sign_in(sign_in, vec![], None).await.expect("a sign-in");
     let anchor = OmniAccount::anchored_by(&ClientId::default(), &identity);
     let opening = Opening::Session(SessionOpening { identity, email: None, anchor, id, expires_at });
