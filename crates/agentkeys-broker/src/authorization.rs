@@ -191,9 +191,9 @@ mod tests {
             ("state", "xyz"),
         ];
         let find = |name: &str| {
-            let changed = changes.iter().find(|(changed, _)| *changed == name);
+            let other = changes.iter().find(|(other, _)| *other == name);
             let right = || right.iter().find(|(right, _)| *right == name).map(|(_, value)| *value);
-            changed.map_or_else(right, |(_, value)| *value)
+            other.map_or_else(right, |(_, value)| *value)
         };
         AuthorizationRequest::read(find, ISSUER)
     }
