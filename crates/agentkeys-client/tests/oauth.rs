@@ -17,7 +17,7 @@ use agentkeys_types::{Clock, SessionId, SessionToken, SystemClock};
 use async_trait::async_trait;
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{Path, RawForm, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -32,9 +32,6 @@ use url::{Url, form_urlencoded};
 const ACCOUNT: &str = "7308dcc96d7caa45764fe8f0062b49383fe63608ac14f5e47067c41682cac6e6";
 const DEVICE_CODE: &str = "0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d";
 
-/// One answer of the stand-in; none closes the connection without one.
-type Answer = Option<Response>;
-
 /// A form and the proof that came with it.
 type Submitted = (HashMap<String, String>, Option<String>);
 
@@ -47,7 +44,7 @@ struct Inner {
     issuer: String,
     check: HolderCheck,
     /// What `/oauth/token` and `/v1/identities/oauth/verify` say, one after another.
-    answers: Mutex<VecDeque<Answer>>,
+    answers: Mutex<VecDeque<Response>>,
     /// The forms and proofs that came to `/oauth/token`.
     forms: Mutex<Vec<Submitted>>,
     unlinked: Mutex<Vec<String>>,
@@ -55,12 +52,12 @@ struct Inner {
 }
 
 impl StandIn {
-    async fn start(answers: Vec<Answer>) -> Self {
+    async fn start(answers: Vec<Response>) -> Self {
         Self::with(answers, |url| (url.to_owned(), format!("{url}/device"))).await
     }
 
     /// With the issuer and the verification URI that `said` makes of its URL.
-    async fn with(answers: Vec<Answer>, said: impl FnOnce(&str) -> (String, String)) -> Self {
+    async fn with(answers: Vec<Response>, said: impl FnOnce(&str) -> (String, String)) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (issuer, verification_uri) = said(&url);
@@ -112,14 +109,7 @@ impl StandIn {
     }
 
     fn next(&self) -> Response {
-        match self.0.answers.lock().unwrap().pop_front().flatten() {
-            Some(answer) => answer,
-            // A body that breaks off is what the network leaves of an answer.
-            None => {
-                let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
-                axum::body::Body::from_stream(broken).into_response()
-            }
-        }
+        self.0.answers.lock().unwrap().pop_front().expect("it is not asked again")
     }
 }
 
@@ -180,24 +170,27 @@ fn read(form: &[u8]) -> HashMap<String, String> {
     form_urlencoded::parse(form).into_owned().collect()
 }
 
-fn json_answer(status: StatusCode, document: &Value) -> Answer {
-    Some((status, axum::Json(document.clone())).into_response())
+fn json_answer(status: StatusCode, document: &Value) -> Response {
+    (status, axum::Json(document.clone())).into_response()
 }
 
-fn refusal(error: &str) -> Answer {
+fn refusal(error: &str) -> Response {
     json_answer(StatusCode::BAD_REQUEST, &json!({"error": error, "error_description": "No."}))
 }
 
-fn problem(error: ErrorCode) -> Answer {
-    let status = StatusCode::from_u16(error.status()).unwrap();
-    let body = serde_json::to_vec(&Problem::new(error, "no")).unwrap();
-    Some(
-        (status, [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "0")], body)
-            .into_response(),
-    )
+/// What the network leaves of an answer when it fails.
+fn cut() -> Response {
+    let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
+    Body::from_stream(broken).into_response()
 }
 
-fn signed_in(token_type: &str) -> Answer {
+fn problem(error: ErrorCode) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap();
+    let body = serde_json::to_vec(&Problem::new(error, "no")).unwrap();
+    (status, [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "0")], body).into_response()
+}
+
+fn signed_in(token_type: &str) -> Response {
     json_answer(
         StatusCode::OK,
         &json!({
@@ -230,10 +223,10 @@ async fn by_device(stand_in: &StandIn, binding: Binding) -> (Result<Session, Cli
 
 #[tokio::test]
 async fn a_device_waits_through_every_delay_until_a_person_has_approved() {
-    let away = Some((StatusCode::BAD_GATEWAY, "<html>").into_response());
+    let away = (StatusCode::BAD_GATEWAY, "<html>").into_response();
     let answers = vec![
         refusal("authorization_pending"),
-        None,
+        cut(),
         away,
         problem(ErrorCode::RateLimited),
         refusal("authorization_pending"),
@@ -261,9 +254,9 @@ async fn every_question_has_a_proof_by_the_key_that_the_session_is_bound_to() {
     let stand_in = StandIn::start(vec![]).await;
     let now = SystemClock.now();
     let nonce = stand_in.0.check.nonce(now);
-    let mut use_nonce = refusal("use_dpop_nonce").unwrap();
+    let mut use_nonce = refusal("use_dpop_nonce");
     use_nonce.headers_mut().insert("dpop-nonce", nonce.parse().unwrap());
-    let answers = [Some(use_nonce), refusal("authorization_pending"), signed_in("DPoP")];
+    let answers = [use_nonce, refusal("authorization_pending"), signed_in("DPoP")];
     stand_in.0.answers.lock().unwrap().extend(answers);
 
     let (session, _) = by_device(&stand_in, Binding::DeviceKey).await;

@@ -5,7 +5,10 @@ use serde_json::json;
 
 use super::in_words;
 use crate::{
-    commands::{code::Prompt, screen::Screen},
+    commands::{
+        code::Prompt,
+        screen::{Purpose, Screen},
+    },
     context::Context,
     error::CliError,
     output::Output,
@@ -41,7 +44,7 @@ impl AddArgs {
             (None, Some(_)) if context.no_input => return Err(CliError::NoPerson),
             (None, Some(provider)) => {
                 let opens = !self.no_browser && Surroundings::of_this_process().have_a_browser();
-                let mut screen = Screen::new(output, opens, "Link it");
+                let mut screen = Screen::new(output, opens, Purpose::Link);
                 link_oauth(&broker, &session, provider.clone(), &mut screen).await?
             }
             (None, None) => return Err(CliError::Usage("name an identity: `--email` or `--oauth2`".to_owned())),
