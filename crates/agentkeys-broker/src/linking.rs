@@ -204,7 +204,7 @@ impl Broker {
         let Proved { identity, email } = match state {
             GrantState::Approved(proved) => proved,
             GrantState::Refused => return Err(LinkError::Refused),
-            GrantState::Used { .. } => return Err(LinkError::LinkExpired),
+            GrantState::Expired | GrantState::Used { .. } => return Err(LinkError::LinkExpired),
             GrantState::Waiting => return Ok(PageLink::Pending),
         };
         if !self.allow.allows(&identity, email.as_ref()) {
