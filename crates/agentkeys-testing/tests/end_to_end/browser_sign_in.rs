@@ -48,7 +48,7 @@ async fn with_an_address_and_a_code_on_the_page_the_same_account_is_opened_as_in
 
     let mut init = Waiting::start(system.used_by(by_page.init(&["--no-browser", "--json"])));
     let mut browser = Visitor::default();
-    let page = browser.open(&init.told("  Sign in in a browser: open  ").await).await;
+    let page = browser.open(&init.told("  Sign in in a browser on this machine: open  ").await).await;
     let page = browser.post(&page, "/oauth/sign-in/email", &[("email", ADA)]).await;
     let code = system.mailed_code(ADA).await;
     let question = browser.post(&page, "/oauth/sign-in/code", &[("code", &code)]).await;

@@ -147,8 +147,8 @@ impl Story {
         assert_eq!(removed, json!({"removed": identity, "revoked_sessions": [], "signed_out": false}));
 
         for notice in [
-            "signed in to your AgentKeys account as ada@acme.example (Acme).",
-            "ada@acme.example (Acme) opens your AgentKeys account from now on.",
+            "signed in to your AgentKeys account as Acme: ada@acme.example.",
+            "Acme: ada@acme.example opens your AgentKeys account from now on.",
             "ada@example.com no longer opens your AgentKeys account.",
         ] {
             self.notice(notice).await;
@@ -170,7 +170,7 @@ impl Story {
 
     async fn sign_in_by_browser(&self, later: &Machine) -> Value {
         let mut init = self.start(later.init(&["--oauth2", "acme", "--no-browser", "--json"]));
-        let url = init.told("  Sign in in a browser: open  ").await;
+        let url = init.told("  Sign in in a browser on this machine: open  ").await;
         let mut browser = Visitor::default();
         let page = browser.open(&url).await;
         assert_eq!(browser.approve_at_acme(&page).await.heading(), "You are signed in");
