@@ -17,6 +17,8 @@ use crate::{
     sign_in::{CODE_LIFE, PendingCode},
 };
 
+const STATE_CONTEXT: &[u8] = b"client state";
+
 impl Broker {
     /// Who waits for the person that comes with this errand.
     pub async fn asking(&self, errand: &Errand, source: IpAddr) -> Result<Asking, BrowserError> {
@@ -153,7 +155,7 @@ impl Broker {
             secret: self.code_of(request).digest(),
             kind: GrantKind::Code {
                 redirect_uri: asked.redirect_uri.as_str().to_owned(),
-                state: asked.state.clone(),
+                state: hex::encode(self.client_states.seal(asked.state.as_bytes(), STATE_CONTEXT)),
                 challenge: asked.challenge,
             },
             client_name: asked.client_name.clone(),
@@ -172,6 +174,12 @@ impl Broker {
             GrantKind::Code { .. } | GrantKind::Device { .. } => (None, None),
         };
         Ok(Asking { grant, owner, way })
+    }
+
+    /// What the client gave, as it gave it: the store has it sealed.
+    pub(super) fn client_state(&self, sealed: &str) -> Option<String> {
+        let plain = self.client_states.open(&hex::decode(sealed).ok()?, STATE_CONTEXT)?;
+        str::from_utf8(&plain).map(str::to_owned).ok()
     }
 
     pub(super) fn code_of(&self, request: &RequestId) -> RequestId {
