@@ -87,7 +87,17 @@ impl AuthorizationRequest {
         ];
         parameters.extend(self.key.map(|key| ("dpop_jkt", key.to_string())));
         parameters.extend(self.client_name.clone().map(|name| ("client_name", name)));
+        // The button of a provider says so itself.
+        parameters.extend((self.way == Some(IdentityType::Email)).then(|| ("provider", "email".to_owned())));
         parameters
+    }
+
+    /// Tells the client that the way of signing in which it asks for is not offered.
+    pub(crate) fn without_way(&self, issuer: &str) -> AuthorizationError {
+        let why = "there is no such provider";
+        AuthorizationError::Redirect {
+            to: self.redirect_uri.refused(OauthError::InvalidRequest, why, &self.state, issuer),
+        }
     }
 }
 

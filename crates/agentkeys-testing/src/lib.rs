@@ -2,6 +2,7 @@
 //!
 //! [`TestBroker`] is a real broker on a free port, with a real mailbox behind real SMTP and a [`ManualClock`].
 //! A [`Person`] is signed in there with a [`Device`]; everything they do goes over HTTP and comes back as an [`Answer`].
+//! A [`TestBrowser`] shows a [`Page`] after the other, for a [`CommandSignIn`] or a device.
 //! A [`Process`] is one of the real binaries, a [`System`] the servers among them; the command runs in a
 //! [`Home`]. A [`TestProvider`] is an OpenID Provider, which misbehaves as it is told.
 
@@ -9,7 +10,9 @@
 
 mod answer;
 mod broker;
+mod browser;
 mod clock;
+mod command_sign_in;
 mod device;
 mod home;
 mod person;
@@ -19,7 +22,9 @@ mod system;
 
 pub use answer::Answer;
 pub use broker::{CodesRead, TestBroker, code_in, find_code};
+pub use browser::{Form, Page, TestBrowser};
 pub use clock::ManualClock;
+pub use command_sign_in::CommandSignIn;
 pub use device::Device;
 pub use home::Home;
 pub use person::Person;
