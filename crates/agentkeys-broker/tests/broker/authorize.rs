@@ -17,7 +17,8 @@ async fn written(state: &Path) -> (usize, Vec<u64>) {
     let store = SqliteStore::open(&state.join("agentkeys.db")).unwrap();
     let entries = store.entries_after(0, 1000).await.unwrap().len();
     drop(store);
-    let sizes = ["agentkeys.db", "agentkeys.db-wal"].map(|name| fs::metadata(state.join(name)).map_or(0, |file| file.len()));
+    let sizes =
+        ["agentkeys.db", "agentkeys.db-wal"].map(|name| fs::metadata(state.join(name)).map_or(0, |file| file.len()));
     (entries, sizes.to_vec())
 }
 
@@ -217,7 +218,8 @@ async fn behind_https_the_cookie_is_secure_and_of_this_host_alone() {
         config.mail.smtp = "smtps://mail.example.com".parse().unwrap();
     })
     .await;
-    let request = |method, path: &str| broker.http().request(method, broker.url(path)).header("host", "keys.example.com");
+    let request =
+        |method, path: &str| broker.http().request(method, broker.url(path)).header("host", "keys.example.com");
     let shown = request(reqwest::Method::GET, "/device").send().await.unwrap();
 
     let cookie = shown.headers()["set-cookie"].to_str().unwrap().to_owned();
@@ -361,7 +363,8 @@ async fn one_way_alone_is_offered_to_a_client_that_asks_for_it_also_after_a_typi
     let by_acme = browser.open(&sign_in.path_with(&[("provider", Some("acme"))])).await.expect(200);
     let again = browser.submit(&by_email.form("/oauth/sign-in/email"), &[("email", "ada")]).await.expect(400);
 
-    let ways = |page: &Page| ["provider", "email"].map(|way| page.find_form(&format!("/oauth/sign-in/{way}")).is_some());
+    let ways =
+        |page: &Page| ["provider", "email"].map(|way| page.find_form(&format!("/oauth/sign-in/{way}")).is_some());
     assert_eq!(ways(&all), [true, true]);
     assert_eq!(ways(&by_email), [false, true]);
     assert_eq!(ways(&by_acme), [true, false]);
