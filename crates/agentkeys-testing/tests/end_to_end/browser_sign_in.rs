@@ -23,17 +23,17 @@ async fn at_a_desktop_a_browser_is_opened_and_comes_back() {
     let mut init = Waiting::start(system.used_by(machine.init_at_desktop(&["--oauth2", "acme"])));
     let shown = init.told("  Sign in in the browser window that has just opened, or open  ").await;
     let opened = fs::read_to_string(machine.opened()).unwrap();
-    let mut browser = Visitor::default();
+    let mut browser = Visitor::of(&system);
     let page = browser.open(&opened).await;
     let done = browser.approve_at_acme(&page).await;
     let ended = init.end().await;
 
     assert_eq!(opened, shown);
-    assert_eq!(page.heading(), "Sign in to AgentKeys");
-    assert!(!page.shows("name=\"email\""), "`--oauth2` leaves one choice: {page:?}");
+    assert_eq!(page.title(), "Sign in to AgentKeys");
+    assert!(page.find_form("/oauth/sign-in/email").is_none(), "`--oauth2` leaves one choice: {page:?}");
     // The code stays in nobody's address bar.
-    assert_eq!(done.url.as_str(), format!("{}/oauth/done", system.broker_url()));
-    assert_eq!(done.heading(), "You are signed in");
+    assert_eq!(browser.address(), format!("{}/oauth/done", system.broker_url()));
+    assert_eq!(done.title(), "You are signed in");
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stdout.starts_with("✓ Signed in as g-1001 (oauth2_acme)\n✓ Wallet 0x"), "{ended:?}");
     assert!(ended.stdout.contains("\n✓ Wallet proved; session until "), "{ended:?}");
@@ -47,11 +47,11 @@ async fn with_an_address_and_a_code_on_the_page_the_same_account_is_opened_as_in
     let (by_page, by_terminal) = (Machine::with_credential(), Machine::with_credential());
 
     let mut init = Waiting::start(system.used_by(by_page.init(&["--no-browser", "--json"])));
-    let mut browser = Visitor::default();
+    let mut browser = Visitor::of(&system);
     let page = browser.open(&init.told("  Sign in in a browser on this machine: open  ").await).await;
-    let page = browser.post(&page, "/oauth/sign-in/email", &[("email", ADA)]).await;
+    let page = browser.submit(&page, "/oauth/sign-in/email", &[("email", ADA)]).await;
     let code = system.mailed_code(ADA).await;
-    let question = browser.post(&page, "/oauth/sign-in/code", &[("code", &code)]).await;
+    let question = browser.submit(&page, "/oauth/sign-in/code", &[("code", &code)]).await;
     browser.decide(&question, "approve").await;
     let by_page = init.end().await.document();
     let mut init = Waiting::start(system.used_by(by_terminal.init(&["--email", ADA, "--json"])));
@@ -71,15 +71,15 @@ async fn over_ssh_a_code_is_shown_and_who_refuses_signs_nobody_in() {
     let mut init = Waiting::start(system.used_by(command));
     let (url, code) = (init.told("  Open     ").await, init.told("  Code     ").await);
     let provider = init.told("  Choose   ").await;
-    let mut browser = Visitor::default();
+    let mut browser = Visitor::of(&system);
     let page = browser.type_user_code(&url, &code).await;
     let question = browser.prove_at_acme(&page).await;
     let done = browser.decide(&question, "refuse").await;
     let ended = init.end().await;
 
     assert_eq!((url, provider.as_str()), (format!("{}/device", system.broker_url()), "acme"));
-    assert!(question.shows("ada@acme.example"), "it does not name the person: {question:?}");
-    assert_eq!(done.heading(), "Nothing was changed");
+    assert!(question.text().contains("ada@acme.example"), "it does not name the person: {question:?}");
+    assert_eq!(done.title(), "Nothing was changed");
     assert_eq!(ended.code(), Some(4), "{ended:?}");
     assert!(ended.stderr.contains("error: the person refused (access_denied)\nhint: "), "{ended:?}");
     assert!(!machine.opened().exists(), "a browser was opened where nobody sees it");
@@ -92,13 +92,13 @@ async fn who_refuses_in_the_browser_of_this_machine_signs_nobody_in() {
     let machine = Machine::with_credential();
 
     let mut init = Waiting::start(system.used_by(machine.init(&["--no-browser", "--json"])));
-    let mut browser = Visitor::default();
+    let mut browser = Visitor::of(&system);
     let page = browser.open(&init.told("open  ").await).await;
     let question = browser.prove_at_acme(&page).await;
     let done = browser.decide(&question, "refuse").await;
     let failure = init.end().await.failure();
 
-    assert_eq!(done.heading(), "Nothing was changed");
+    assert_eq!(done.title(), "Nothing was changed");
     assert_eq!((failure.0, failure.1.as_str()), (4, "access_denied"));
     assert_eq!(kept(&machine), 0);
 }
@@ -160,7 +160,7 @@ async fn ctrl_c_while_it_waits_leaves_nothing_behind() {
 async fn no_secret_of_a_sign_in_is_in_a_log_a_file_an_argument_or_on_a_screen() {
     let (system, _provider) = acme().await;
     let machine = Machine::with_credential();
-    let mut browser = Visitor::default();
+    let mut browser = Visitor::of(&system);
 
     let mut init = Waiting::start(system.used_by(machine.init(&["--no-browser"])));
     let url = init.told("open  ").await;

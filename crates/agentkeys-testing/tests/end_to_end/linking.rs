@@ -50,7 +50,7 @@ async fn an_identity_that_opens_an_account_is_linked_to_no_other_one() {
     let (system, provider) = acme().await;
     let (ada, grace) = (Machine::with_credential(), Machine::with_credential());
     let mut init = Waiting::start(system.used_by(ada.init(&["--no-browser", "--json"])));
-    let mut browser = Visitor::default();
+    let mut browser = Visitor::of(&system);
     let page = browser.open(&init.told("open  ").await).await;
     browser.approve_at_acme(&page).await;
     init.end().await.document();

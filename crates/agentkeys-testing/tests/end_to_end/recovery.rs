@@ -98,10 +98,10 @@ impl Story {
         let mut add =
             self.start(laptop.agentkeys(&["identities", "add", "--oauth2", "acme", "--no-browser", "--json"]));
         let url = add.told("  Link it in a browser: open  ").await;
-        let mut browser = Visitor::default();
+        let mut browser = Visitor::of(&self.system);
         let page = browser.open(&url).await;
-        assert!(page.shows(ADA), "it does not name the account: {page:?}");
-        assert_eq!(browser.approve_at_acme(&page).await.heading(), "Identity confirmed");
+        assert!(page.text().contains(ADA), "it does not name the account: {page:?}");
+        assert_eq!(browser.approve_at_acme(&page).await.title(), "Identity confirmed");
         let added = add.end().await.document();
         let after = self.run(laptop, &list).await.document();
 
@@ -116,9 +116,9 @@ impl Story {
     async fn sign_in_by_device(&self, fresh: &Machine) -> Value {
         let mut init = self.start(fresh.init(&["--device", "--json"]));
         let (url, code) = (init.told("  Open     ").await, init.told("  Code     ").await);
-        let mut browser = Visitor::default();
+        let mut browser = Visitor::of(&self.system);
         let page = browser.type_user_code(&url, &code).await;
-        assert_eq!(browser.approve_at_acme(&page).await.heading(), "The machine is signed in");
+        assert_eq!(browser.approve_at_acme(&page).await.title(), "The machine is signed in");
         let signed_in = init.end().await.document();
 
         assert_eq!(signed_in["signed_in"], true);
@@ -171,9 +171,9 @@ impl Story {
     async fn sign_in_by_browser(&self, later: &Machine) -> Value {
         let mut init = self.start(later.init(&["--oauth2", "acme", "--no-browser", "--json"]));
         let url = init.told("  Sign in in a browser on this machine: open  ").await;
-        let mut browser = Visitor::default();
+        let mut browser = Visitor::of(&self.system);
         let page = browser.open(&url).await;
-        assert_eq!(browser.approve_at_acme(&page).await.heading(), "You are signed in");
+        assert_eq!(browser.approve_at_acme(&page).await.title(), "You are signed in");
         init.end().await.document();
         self.working(later).await
     }
