@@ -35,7 +35,7 @@ pub enum GrantKind {
     Code {
         /// Where the browser takes the code.
         redirect_uri: String,
-        /// What the client told the browser to bring back.
+        /// What the client told the browser to bring back, sealed.
         state: String,
         /// SHA-256 of the verifier that redeems it (RFC 7636).
         challenge: [u8; 32],

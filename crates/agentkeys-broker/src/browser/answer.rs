@@ -94,11 +94,12 @@ impl Broker {
         Ok(match &grant.kind {
             GrantKind::Code { redirect_uri, state, .. } => {
                 let place = RedirectUri::parse(redirect_uri).ok_or(BrowserError::State)?;
+                let state = self.client_state(state).ok_or(BrowserError::State)?;
                 let issuer = self.issuer.as_str();
                 Ending::Command(if is_approved {
-                    place.approved(&self.code_of(request).expose(), state, issuer)
+                    place.approved(&self.code_of(request).expose(), &state, issuer)
                 } else {
-                    place.refused(OauthError::AccessDenied, "the person refused", state, issuer)
+                    place.refused(OauthError::AccessDenied, "the person refused", &state, issuer)
                 })
             }
             _ if !is_approved => Ending::Refused,

@@ -17,6 +17,8 @@ use crate::{
     sign_in::{CODE_LIFE, PendingCode},
 };
 
+const STATE_CONTEXT: &[u8] = b"client state";
+
 impl Broker {
     /// Who waits for the person that comes with this errand.
     pub async fn asking(&self, errand: &Errand, source: IpAddr) -> Result<Asking, BrowserError> {
@@ -25,7 +27,7 @@ impl Broker {
             Errand::Command(request) => Ok(Asking {
                 grant: self.code_grant(request, &RequestId::from_bytes(random()), source),
                 owner: None,
-                way: request.way.clone(),
+                way: self.offered(request.way.as_ref()),
             }),
             Errand::Device(user_code) => {
                 let user_code = TypedCode::typed(user_code).hash_alone(&self.code_key);
@@ -153,7 +155,7 @@ impl Broker {
             secret: self.code_of(request).digest(),
             kind: GrantKind::Code {
                 redirect_uri: asked.redirect_uri.as_str().to_owned(),
-                state: asked.state.clone(),
+                state: hex::encode(self.client_states.seal(asked.state.as_bytes(), STATE_CONTEXT)),
                 challenge: asked.challenge,
             },
             client_name: asked.client_name.clone(),
@@ -164,6 +166,16 @@ impl Broker {
         }
     }
 
+    /// A way that was asked for, where it is one of this broker's: a page without any would be a dead end.
+    fn offered(&self, way: Option<&IdentityType>) -> Option<IdentityType> {
+        let is_offered = |way: &&IdentityType| match way {
+            IdentityType::Email => true,
+            IdentityType::Oauth2(provider) => self.providers.find(provider).is_some(),
+            IdentityType::Evm => false,
+        };
+        way.filter(is_offered).cloned()
+    }
+
     pub(super) async fn asked_by(&self, grant: Grant) -> Result<Asking, StoreError> {
         let (owner, way) = match &grant.kind {
             GrantKind::Link { account, way, .. } => {
@@ -172,6 +184,12 @@ impl Broker {
             GrantKind::Code { .. } | GrantKind::Device { .. } => (None, None),
         };
         Ok(Asking { grant, owner, way })
+    }
+
+    /// What the client gave, as it gave it: the store has it sealed.
+    pub(super) fn client_state(&self, sealed: &str) -> Option<String> {
+        let plain = self.client_states.open(&hex::decode(sealed).ok()?, STATE_CONTEXT)?;
+        str::from_utf8(&plain).map(str::to_owned).ok()
     }
 
     pub(super) fn code_of(&self, request: &RequestId) -> RequestId {

@@ -86,7 +86,7 @@ async fn authorize(State(shared): State<Arc<Shared>>, Query(mut query): Query<Pa
     if let Some(error) = &state.refusal {
         answer.push(("error", error.clone()));
     } else {
-        let code = format!("code-{}", state.grants.len());
+        let code = hex::encode(agentkeys_crypto::random::<16>());
         answer.push(("code", code.clone()));
         let grant = Grant { redirect_uri: redirect_uri.clone(), challenge, nonce: query.remove("nonce") };
         state.grants.insert(code, grant);
@@ -122,7 +122,7 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Stri
         return refusal(StatusCode::UNAUTHORIZED, "invalid_client");
     }
     let grant = form.get("code").and_then(|code| state.grants.get_mut(code));
-    // A code is good for once; its place is kept, so that no two are the same.
+    // A code is good for once.
     let challenge = grant.as_deref().map(|grant| grant.challenge.clone());
     let Some(grant) = grant.filter(|grant| form.get("redirect_uri") == Some(&grant.redirect_uri)) else {
         return refusal(StatusCode::BAD_REQUEST, "invalid_grant");
