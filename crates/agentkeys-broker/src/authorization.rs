@@ -91,14 +91,6 @@ impl AuthorizationRequest {
         parameters.extend((self.way == Some(IdentityType::Email)).then(|| ("provider", "email".to_owned())));
         parameters
     }
-
-    /// Tells the client that the way of signing in which it asks for is not offered.
-    pub(crate) fn without_way(&self, issuer: &str) -> AuthorizationError {
-        let why = "there is no such provider";
-        AuthorizationError::Redirect {
-            to: self.redirect_uri.refused(OauthError::InvalidRequest, why, &self.state, issuer),
-        }
-    }
 }
 
 /// A name for a machine: a short text without control characters.

@@ -40,15 +40,6 @@ impl Providers {
         self.0.get(name)
     }
 
-    /// Whether people can sign in with identities of this type.
-    pub(crate) fn offer(&self, way: &IdentityType) -> bool {
-        match way {
-            IdentityType::Email => true,
-            IdentityType::Evm => false,
-            IdentityType::Oauth2(provider) => self.find(provider).is_some(),
-        }
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ProviderName, &Choice)> {
         self.0.iter()
     }

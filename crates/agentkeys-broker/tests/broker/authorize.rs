@@ -4,8 +4,8 @@ use std::{fs, path::Path, time::Duration};
 
 use agentkeys_broker::AllowList;
 use agentkeys_store::{AuditStore, SqliteStore};
-use agentkeys_testing::{Answer, CommandSignIn, Page, TestBroker, TestBrowser};
-use serde_json::Value;
+use agentkeys_testing::{CommandSignIn, Page, TestBroker, TestBrowser};
+use serde_json::{Value, json};
 
 use crate::email::futures;
 
@@ -119,7 +119,6 @@ async fn a_client_that_asks_wrongly_hears_it_by_the_browser() {
         ("dpop_jkt", Some("x"), "invalid_request"),
         ("client_name", Some("a\nb"), "invalid_request"),
         ("provider", Some("Ev!l"), "invalid_request"),
-        ("provider", Some("unknown"), "invalid_request"),
     ] {
         let page = browser.open(&sign_in.path_with(&[(name, value)])).await.expect(303);
 
@@ -145,6 +144,40 @@ async fn looking_at_pages_writes_nothing_however_often() {
     }
 
     assert_eq!(written(broker.state()).await, before);
+}
+
+/// Everything in the files of the store.
+fn stored(broker: &TestBroker) -> Vec<u8> {
+    let read = |name: &str| fs::read(broker.state().join(name)).unwrap();
+    [read("agentkeys.db"), read("agentkeys.db-wal")].concat()
+}
+
+#[tokio::test]
+async fn the_store_holds_no_secret_of_a_sign_in_under_way() {
+    let broker = TestBroker::start().await;
+    let (browser, device) = (broker.browser(), broker.device());
+    let sign_in = CommandSignIn::new(Some(device));
+    let page = browser.open(&sign_in.path()).await.expect(200);
+    let (_, cookie) = page.header("set-cookie").split(';').next().unwrap().split_once('=').unwrap();
+    let question = broker.prove_by_email(&browser, &page, "ada@example.com").await.expect(200);
+    let request = question.form("/oauth/confirm").field("request").unwrap().to_owned();
+    let proof = question.form("/oauth/confirm").field("form_proof").unwrap().to_owned();
+    let code = approve(&browser, &question).await.brought("code").unwrap();
+    let (device_code, user_code) = broker.start_device(None).await;
+    let ada = broker.sign_in_unbound("grace").await;
+    let link = ada.post("/v1/identities/email/start", &json!({"email": "ada@example.org"})).await.expect(202);
+    let link = link.text("request_id");
+
+    let bytes = stored(&broker);
+
+    let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle));
+    assert!(holds(b"ada@example.com") && holds(sign_in.redirect_uri.as_bytes()), "the search finds what is there");
+    let CommandSignIn { state, verifier, .. } = &sign_in;
+    for secret in [state, verifier, cookie, &request, &proof, &code, &device_code, link, ada.token()] {
+        assert!(!holds(secret.as_bytes()), "{secret}");
+        assert!(hex::decode(secret).is_ok_and(|raw| !holds(&raw)) || secret.starts_with("aks_"), "{secret}");
+    }
+    assert!(!holds(user_code.as_bytes()) && !holds(user_code.replace('-', "").as_bytes()));
 }
 
 #[tokio::test]
@@ -361,6 +394,7 @@ async fn one_way_alone_is_offered_to_a_client_that_asks_for_it_also_after_a_typi
     let all = browser.open(&sign_in.path()).await.expect(200);
     let by_email = browser.open(&sign_in.path_with(&[("provider", Some("email"))])).await.expect(200);
     let by_acme = browser.open(&sign_in.path_with(&[("provider", Some("acme"))])).await.expect(200);
+    let by_other = browser.open(&sign_in.path_with(&[("provider", Some("other"))])).await.expect(200);
     let again = browser.submit(&by_email.form("/oauth/sign-in/email"), &[("email", "ada")]).await.expect(400);
 
     let ways =
@@ -369,13 +403,14 @@ async fn one_way_alone_is_offered_to_a_client_that_asks_for_it_also_after_a_typi
     assert_eq!(ways(&by_email), [false, true]);
     assert_eq!(ways(&by_acme), [true, false]);
     assert_eq!(ways(&again), [false, true]);
+    assert_eq!(ways(&by_other), [true, true], "what is not there is no dead end");
 }
 
 #[tokio::test]
 async fn the_metadata_names_what_is_there() {
     let broker = TestBroker::start().await;
 
-    let metadata: Answer = broker.get("/.well-known/oauth-authorization-server").await.expect(200);
+    let metadata = broker.get("/.well-known/oauth-authorization-server").await.expect(200);
 
     assert_eq!(metadata.text("issuer"), broker.url(""));
     assert_eq!(metadata.text("authorization_endpoint"), broker.url("/oauth/authorize"));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agentkeys_broker::AllowList;
 use agentkeys_testing::{Answer, Person, TestBroker, TestProvider, code_in};
 use serde_json::{Value, json};
 
@@ -420,5 +421,38 @@ async fn a_page_for_a_provider_that_is_not_there_is_refused() {
     for provider in ["other", "", "Acme", "acme "] {
         let answer = ada.post("/v1/identities/oauth/start", &json!({"provider": provider})).await;
         assert_eq!(answer.refusal(), (400, "invalid_field"), "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_that_may_not_sign_in_is_not_linked() {
+    let (broker, acme) = TestBroker::start_with_acme(|config| {
+        config.sign_in = AllowList::of(["@example.com", "oauth2_acme:@example.com"]).unwrap();
+    })
+    .await;
+    let ada = broker.sign_in("ada").await;
+
+    assert_eq!(link_email(&broker, &ada, "ada@example.net").await.refusal(), (403, "sign_in_not_allowed"));
+
+    assert_eq!(link_at_acme(&broker, &ada).await.status, 201);
+    acme.sign_in_as("a-2", None);
+    let browser = broker.browser();
+    let page = browser.open(&start_page(&ada).await.1).await.expect(200);
+    let refused = broker.prove_at(&browser, &page, "acme").await;
+    assert_eq!(refused.failure(), (403, "sign_in_not_allowed".to_owned()));
+    assert_eq!(identities(&ada).await, ["email:ada@example.com", "oauth2_acme:ada"]);
+}
+
+#[tokio::test]
+async fn a_subject_is_named_in_a_path_whatever_stands_in_it() {
+    let (broker, acme, ada) = start().await;
+
+    for subject in ["auth0|7", "a/b", "a b+c%2F", "../x", "?x=#y"] {
+        acme.sign_in_as(subject, None);
+        link_at_acme(&broker, &ada).await.expect(201);
+        assert_eq!(identities(&ada).await[1], format!("oauth2_acme:{subject}"));
+        let mut url: reqwest::Url = "http://broker/v1/identities/oauth2_acme".parse().unwrap();
+        url.path_segments_mut().unwrap().push(subject);
+        ada.delete(url.path()).await.expect(204);
     }
 }
