@@ -34,7 +34,12 @@ impl TestBroker {
 
     /// Starts a broker with settings of the test's own.
     pub async fn start_with(settings: impl FnOnce(&mut Config)) -> Self {
-        let clock = Arc::new(ManualClock::default());
+        Self::start_at(ManualClock::default(), settings).await
+    }
+
+    /// As [`TestBroker::start_with`], with this clock.
+    pub async fn start_at(clock: ManualClock, settings: impl FnOnce(&mut Config)) -> Self {
+        let clock = Arc::new(clock);
         let mailbox = Mailbox::new(clock.clone());
         let smtp = SmtpListener::start(mailbox.clone(), loopback()).await.expect("the mailbox listens");
         let state = tempfile::tempdir().expect("a temporary folder");
