@@ -139,6 +139,8 @@ async fn an_answer_of_another_provider_is_not_taken_for_that_of_this_one() {
 
     let other_path = back.as_str().replace("/callback/acme", "/callback/mallory");
     assert_eq!(browser.open(&other_path).await.failure(), mismatch);
+    let mixed_up = with(&other_path.parse().unwrap(), "iss", Some(mallory.issuer()));
+    assert_eq!(browser.open(&mixed_up).await.failure(), mismatch);
     assert_eq!(browser.open(&with(&back, "iss", Some(mallory.issuer()))).await.failure(), mismatch);
     assert_eq!(browser.open(&with(&back, "iss", Some(&format!("{}/", acme.issuer())))).await.failure(), mismatch);
     assert_eq!(browser.open(&with(&back, "iss", None)).await.failure(), mismatch, "it was promised");

@@ -456,3 +456,15 @@ async fn a_subject_is_named_in_a_path_whatever_stands_in_it() {
         ada.delete(url.path()).await.expect(204);
     }
 }
+
+#[tokio::test]
+async fn whoever_is_taken_off_the_list_before_the_session_links_is_not_linked() {
+    let (broker, _acme, mut ada) = start().await;
+    let (request_id, url) = start_page(&ada).await;
+    decide_on_page(&broker, &url, "approve").await;
+
+    let broker = broker.restart_with(|config| config.sign_in = AllowList::of(["@example.com"]).unwrap()).await;
+    ada.visit(broker.url(""));
+
+    assert_eq!(verify_page(&ada, &request_id).await.refusal(), (403, "sign_in_not_allowed"));
+}
