@@ -5,8 +5,8 @@ use agentkeys_store::Store;
 use agentkeys_types::{ClientId, Clock};
 
 use crate::{
-    AllowList, Config, ConfigError, Issuer, Limits, Mailer, Sessions, mail::Outbox, providers::Providers,
-    signing::Rotating, standing::Standing, witness::Witness,
+    AllowList, Config, Issuer, Limits, Mailer, Sessions, mail::Outbox, providers::Providers, signing::Rotating,
+    standing::Standing, witness::Witness,
 };
 
 /// Signs people in, links their wallets and mints web-identity JWTs. Knows nothing of HTTP.
@@ -53,12 +53,13 @@ impl Broker {
         (store, witness): (Arc<dyn Store>, Witness),
         mailer: Arc<dyn Mailer>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, ConfigError> {
+        providers: Providers,
+    ) -> Self {
         let most_waiting = config.mail.queue;
         let letters = keys.codes.sealing_key("letters");
         let outbox = Outbox::new(Arc::clone(&store), Arc::clone(&mailer), Arc::clone(&clock), letters, most_waiting);
-        Ok(Self {
-            providers: Providers::open(config, &issuer, &clock)?,
+        Self {
+            providers,
             verifier: TokenVerifier::new(issuer.as_str().to_owned(), &keys.session.keys()),
             issuer,
             client_id: config.client_id.clone(),
@@ -78,7 +79,7 @@ impl Broker {
             standing: Standing::new(),
             witness,
             holders: HolderCheck::default(),
-        })
+        }
     }
 
     /// The URL of this broker, as clouds and clients know it.

@@ -14,6 +14,7 @@ use crate::{
     Broker, Config, ConfigError, Issuer, Mailer, SmtpMailer,
     broker::Keys,
     key_watch::{KeyFolder, KeyWatch, Seen},
+    providers::Providers,
     routes,
     witness::{Witness, WitnessError},
 };
@@ -131,6 +132,8 @@ pub async fn start_with_mailer(
     server.allow_url(issuer.as_str());
     server.trust_proxies(TrustedProxies(config.trusted_proxies.clone()));
 
+    // First, because what is refused here must not be pinned.
+    let providers = Providers::open(&config, &issuer, &clock)?;
     let store = Arc::new(SqliteStore::open(&config.state.join("agentkeys.db"))?);
     pin_deployment(&*store, &config).await?;
     let folder = KeyFolder::new(&config, Arc::clone(&clock));
@@ -138,7 +141,7 @@ pub async fn start_with_mailer(
     // This thread may only wait from here on, and would keep what reading the keys has left on its stack.
     agentkeys_memory::clear_residue();
     let witness = Witness::open(&config.keys_folder(), &*store, clock.now()).await?;
-    let broker = Arc::new(Broker::new(&config, issuer, keys, (store, witness), mailer, clock)?);
+    let broker = Arc::new(Broker::new(&config, issuer, keys, (store, witness), mailer, clock, providers));
     tracing::info!(issuer = broker.issuer().as_str(), address = %server.address(), "the broker answers");
 
     let nonces = Arc::clone(&broker);

@@ -7,10 +7,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agentkeys_api::{ErrorCode, OauthError, Problem};
+use agentkeys_api::{EmailStarted, ErrorCode, OauthError, Problem};
 use agentkeys_client::{
-    Binding, BrokerClient, BrowserScreen, ClientError, DevicePage, DeviceScreen, Exit, Http, Linked, OauthSignIn,
-    ServerUrl, Session, link_oauth, sign_in_by_browser, sign_in_by_device,
+    Binding, BrokerClient, BrowserScreen, ClientError, CodePrompt, DevicePage, DeviceScreen, Exit, Http, Linked,
+    OauthSignIn, ServerUrl, Session, link_email, link_oauth, sign_in_by_browser, sign_in_by_device,
 };
 use agentkeys_crypto::{HolderCheck, HolderError};
 use agentkeys_types::{Clock, SessionId, SessionToken, SystemClock};
@@ -75,6 +75,8 @@ impl StandIn {
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/oauth/device_authorization", post(device_authorization))
             .route("/oauth/token", post(token))
+            .route("/v1/identities/email/start", post(start_email_link))
+            .route("/v1/identities/email/verify", post(verify_link))
             .route("/v1/identities/oauth/start", post(start_link))
             .route("/v1/identities/oauth/verify", post(verify_link))
             .route("/v1/identities/{identity_type}/{identity_value}", delete(unlink))
@@ -159,6 +161,11 @@ async fn start_link(State(stand_in): State<StandIn>) -> Response {
 
 async fn verify_link(State(stand_in): State<StandIn>) -> Response {
     stand_in.next()
+}
+
+async fn start_email_link() -> Response {
+    let started = json!({"request_id": "0b".repeat(32), "expires_in": 600, "resend_after": 30});
+    (StatusCode::ACCEPTED, axum::Json(started)).into_response()
 }
 
 async fn unlink(State(stand_in): State<StandIn>, Path((kind, value)): Path<(String, String)>) -> StatusCode {
@@ -490,4 +497,33 @@ async fn an_identity_is_removed_whatever_its_subject_is_made_of() {
     stand_in.broker().unlink_identity(&stand_in.session(), &identity).await.unwrap();
 
     assert_eq!(*stand_in.0.unlinked.lock().unwrap(), ["oauth2_acme auth0|a/b?c#d%2Fe f"]);
+}
+
+/// Types these codes, one after another.
+struct Typist(Vec<&'static str>);
+
+#[async_trait]
+impl CodePrompt for Typist {
+    async fn code(&mut self, _: &EmailStarted, attempt: u32) -> Result<String, ClientError> {
+        let code = self.0.get(attempt as usize - 1).ok_or(ClientError::NoCode)?;
+        Ok((*code).to_owned())
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_linked_once_the_right_code_is_typed() {
+    let identity = json!({"type": "email", "value": "ada@example.org", "linked_at": "2026-12-22T10:00:00Z"});
+    let answers = || vec![problem(ErrorCode::InvalidCode), json_answer(StatusCode::CREATED, &identity)];
+    let (stand_in, over) =
+        (StandIn::start(answers()).await, StandIn::start(vec![problem(ErrorCode::CodeExpired)]).await);
+    let link = async |stand_in: &StandIn| {
+        let address = "ada@example.org".parse().unwrap();
+        link_email(&stand_in.broker(), &stand_in.session(), address, &mut Typist(vec!["AAAA", "BBBB"])).await
+    };
+
+    let linked = link(&stand_in).await.unwrap();
+    let expired = link(&over).await;
+
+    assert_eq!((linked.is_new, &*linked.identity.identity.value), (true, "ada@example.org"));
+    assert!(matches!(expired, Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::CodeExpired));
 }

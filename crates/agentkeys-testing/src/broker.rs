@@ -78,6 +78,13 @@ impl TestBroker {
         .await
     }
 
+    /// As [`TestBroker::restart`], with other settings.
+    #[must_use]
+    pub async fn restart_with(mut self, settings: impl FnOnce(&mut Config)) -> Self {
+        settings(&mut self.config);
+        self.restart().await
+    }
+
     async fn restart_after(self, act: impl AsyncFnOnce(&Path)) -> Self {
         let issuer = self.running.broker().issuer().clone();
         self.running.stop().await;
@@ -102,6 +109,11 @@ impl TestBroker {
             running,
             http: self.http.clone(),
         }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The clock of everything here.

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use agentkeys_broker::ProviderConfig;
 use agentkeys_crypto::private_file;
 use agentkeys_types::Clock;
 use axum::Router;
@@ -129,6 +130,17 @@ impl TestProvider {
             Self::CLIENT_ID,
             secret.display()
         )
+    }
+
+    /// What a broker is told of it, once its client is public.
+    pub fn as_settings(&self) -> ProviderConfig {
+        ProviderConfig {
+            issuer: self.issuer().to_owned(),
+            client_id: Self::CLIENT_ID.to_owned(),
+            client_secret_file: None,
+            label: None,
+            prompt: None,
+        }
     }
 
     /// From now on, signs this subject in, with what it knows of their e-mail address and whether it is verified.

@@ -38,7 +38,7 @@ impl Broker {
         };
         let subject = relying_party.exchange(code, answer.iss, &self.round_trip(&request)?).await?;
         let proved = Proved { identity: subject.identity, email: subject.email };
-        self.admit(&proved, source).await?;
+        self.admit(&proved, &found.grant.kind, source).await?;
         if !self.store.prove_browser_sign_in(request.digest(), proved.clone()).await? {
             return Err(BrowserError::State);
         }
@@ -112,11 +112,14 @@ impl Broker {
     }
 
     /// Refuses an identity that may not sign in, and records that.
-    async fn admit(&self, proved: &Proved, source: IpAddr) -> Result<(), BrowserError> {
+    ///
+    /// One that was retired may be linked again by its own account, which is checked when that is redeemed.
+    async fn admit(&self, proved: &Proved, kind: &GrantKind, source: IpAddr) -> Result<(), BrowserError> {
+        let opens = !matches!(kind, GrantKind::Link { .. });
         let is_allowed = self.allow.allows(&proved.identity, proved.email.as_ref());
         let (outcome, error) = if !is_allowed {
             (Outcome::NotAllowed, BrowserError::NotAllowed)
-        } else if self.store.is_retired(&proved.identity).await? {
+        } else if opens && self.store.is_retired(&proved.identity).await? {
             (Outcome::Retired, BrowserError::Retired)
         } else {
             return Ok(());

@@ -27,7 +27,7 @@ impl Broker {
             Errand::Command(request) => Ok(Asking {
                 grant: self.code_grant(request, &RequestId::from_bytes(random()), source),
                 owner: None,
-                way: request.way.clone(),
+                way: self.offered(request.way.as_ref()),
             }),
             Errand::Device(user_code) => {
                 let user_code = TypedCode::typed(user_code).hash_alone(&self.code_key);
@@ -164,6 +164,16 @@ impl Broker {
             created_at: now,
             expires_at: now.after(FLOW_LIFE),
         }
+    }
+
+    /// A way that was asked for, where it is one of this broker's: a page without any would be a dead end.
+    fn offered(&self, way: Option<&IdentityType>) -> Option<IdentityType> {
+        let is_offered = |way: &&IdentityType| match way {
+            IdentityType::Email => true,
+            IdentityType::Oauth2(provider) => self.providers.find(provider).is_some(),
+            IdentityType::Evm => false,
+        };
+        way.filter(is_offered).cloned()
     }
 
     pub(super) async fn asked_by(&self, grant: Grant) -> Result<Asking, StoreError> {

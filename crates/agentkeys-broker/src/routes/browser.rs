@@ -211,7 +211,7 @@ fn failure(error: &BrowserError) -> Failure {
             tracing::error!(%error, "the store failed");
             Failure::StorageUnavailable
         }
-        BrowserError::UnknownDevice => Failure::NotFound,
+        BrowserError::UnknownDevice => Failure::CodeExpired,
         BrowserError::Way => Failure::InvalidRequest,
     }
 }

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+mod any_text;
 mod authorize;
 mod bad_requests;
+mod callback;
 mod device;
 mod discovery;
 mod dpop;
 mod email;
 mod every_route;
+mod identities;
 mod key_rotation;
 mod keys_command;
 mod linking;
@@ -20,6 +23,7 @@ mod restore;
 mod revoke;
 mod sessions;
 mod smtp_server;
+mod start;
 mod token;
 mod tokens;
 mod wallet;

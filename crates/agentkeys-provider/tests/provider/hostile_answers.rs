@@ -80,7 +80,7 @@ const CASES: &[Case] = &[
     ("the metadata are huge", |p| p.answer(Endpoint::Metadata, Canned::Huge), DISCOVERED),
     ("the metadata stop in the middle", |p| p.answer(Endpoint::Metadata, Canned::Silence), DISCOVERED),
     (
-        "the metadata are said to be compressed text",
+        "the metadata are compressed",
         |p| {
             p.answer(Endpoint::Metadata, Canned::Text("application/json", "\u{1f}\u{8b}\u{8}\u{0}"));
         },

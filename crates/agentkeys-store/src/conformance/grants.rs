@@ -45,10 +45,10 @@ pub async fn a_secret_and_a_user_code_name_one_grant_only(store: Arc<dyn Store>)
     assert_eq!(store.find_grant(request(2)).await.unwrap(), None);
 }
 
-/// However many at once.
+/// However many at once; and it counts against none of its limits.
 pub async fn a_limited_grant_is_not_kept(store: Arc<dyn Store>) {
     let begun = at_once(&store, |store, number| async move {
-        let limits = vec![limit("device", 5, MINUTE)];
+        let limits = vec![limit("all", 6, MINUTE), limit("device", 5, MINUTE)];
         (number, store.begin_grant(grant(number, device(number)), limits).await.unwrap())
     })
     .await;
@@ -57,6 +57,8 @@ pub async fn a_limited_grant_is_not_kept(store: Arc<dyn Store>) {
     for (number, begun) in begun {
         assert_eq!(store.find_grant(request(number)).await.unwrap().is_some(), begun == Begun::Begun);
     }
+    let begun = store.begin_grant(grant(MANY, device(MANY)), vec![limit("all", 6, MINUTE)]).await.unwrap();
+    assert_eq!(begun, Begun::Begun);
 }
 
 /// The session with the grant's own client name, device key and address, the identity's link and the entry are all there.

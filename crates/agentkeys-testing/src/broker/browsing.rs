@@ -1,12 +1,27 @@
-use reqwest::header::CONTENT_TYPE;
+use std::sync::Arc;
+
+use agentkeys_broker::Config;
+use reqwest::{Url, header::CONTENT_TYPE};
 
 use super::{TestBroker, code_in};
-use crate::{Answer, CommandSignIn, Device, Page, Person, TestBrowser};
+use crate::{Answer, CommandSignIn, Device, ManualClock, Page, Person, TestBrowser, TestProvider};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What people do in browsers, and what clients do meanwhile.
 impl TestBroker {
+    /// Starts a broker and a provider, which it calls `acme`, with one clock.
+    pub async fn start_with_acme(settings: impl FnOnce(&mut Config)) -> (Self, TestProvider) {
+        let clock = Arc::<ManualClock>::default();
+        let acme = TestProvider::start(clock.clone()).await;
+        acme.make_client_public();
+        let broker = Self::start_at(clock, |config| {
+            config.providers.insert("acme".parse().expect("a name"), acme.as_settings());
+            settings(config);
+        });
+        (broker.await, acme)
+    }
+
     /// A browser that has never been here.
     pub fn browser(&self) -> TestBrowser {
         TestBrowser::new(&self.url(""))
@@ -40,6 +55,18 @@ impl TestBroker {
         browser.submit(&asks.form("/oauth/sign-in/code"), &[("code", &code)]).await
     }
 
+    /// On a page that asks who the person is: goes to a provider; returns where that sends the browser back to.
+    pub async fn visit_provider(&self, browser: &TestBrowser, page: &Page, provider: &str) -> Url {
+        let sent = browser.submit(&page.form("/oauth/sign-in/provider"), &[("provider", provider)]).await.expect(303);
+        browser.open(sent.location().as_str()).await.location()
+    }
+
+    /// On a page that asks who the person is: proves an identity at a provider; returns what the browser shows then.
+    pub async fn prove_at(&self, browser: &TestBrowser, page: &Page, provider: &str) -> Page {
+        let back = self.visit_provider(browser, page, provider).await;
+        browser.open(back.as_str()).await
+    }
+
     /// Opens the page of a sign-in, proves an address and approves; returns where the browser goes then.
     pub async fn approve_command(&self, browser: &TestBrowser, sign_in: &CommandSignIn, email: &str) -> Page {
         let page = browser.open(&sign_in.path()).await.expect(200);
@@ -56,6 +83,16 @@ impl TestBroker {
     /// Redeems a code, as the command that began the sign-in does.
     pub async fn redeem(&self, sign_in: &CommandSignIn, code: &str) -> Answer {
         self.post_form("/oauth/token", &sign_in.exchange(code), sign_in.device.as_ref()).await
+    }
+
+    /// Signs in on a new device at a provider, as whom that says.
+    pub async fn sign_in_at(&self, provider: &str) -> Person {
+        let (browser, sign_in) = (self.browser(), CommandSignIn::new(Some(self.device())));
+        let page = browser.open(&sign_in.path()).await.expect(200);
+        let question = self.prove_at(&browser, &page, provider).await.expect(200);
+        let sent = browser.submit(&question.form("/oauth/confirm"), &[("decision", "approve")]).await.expect(303);
+        let signed_in = self.redeem(&sign_in, &sent.brought("code").expect("a code")).await.expect(200);
+        self.person(sign_in.device, &signed_in)
     }
 
     /// Signs in as `name@example.com` on a new device, in a new browser on it.

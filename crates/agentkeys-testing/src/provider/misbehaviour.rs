@@ -4,7 +4,7 @@ use axum::{
     body::{Body, Bytes},
     http::{
         StatusCode,
-        header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
+        header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
     },
     response::{IntoResponse, Response},
 };
@@ -37,8 +37,6 @@ pub enum Canned {
     Error(u16, Value),
     /// Three gigabytes, announced.
     Huge,
-    /// This JSON, said to be compressed.
-    Mislabelled(Value),
     /// A way to somewhere else.
     Redirect(String),
     /// Headers and the beginning of a body, and nothing more for ever.
@@ -79,7 +77,6 @@ impl IntoResponse for Canned {
                 (status, axum::Json(body)).into_response()
             }
             Self::Huge => ([JSON, (CONTENT_LENGTH, "3000000000")], spaces()).into_response(),
-            Self::Mislabelled(body) => ([(CONTENT_ENCODING, "gzip")], axum::Json(body)).into_response(),
             Self::Redirect(to) => (StatusCode::FOUND, [(LOCATION, to)]).into_response(),
             Self::Silence => ([JSON], silence()).into_response(),
             Self::Text(content_type, text) => ([(CONTENT_TYPE, content_type)], text).into_response(),

@@ -1,11 +1,17 @@
 //! Chromium as people have it, with npm's oidc-provider to sign in at.
 //!
-//! The tests here hold the [`Browser`] itself to what it promises.
+//! The tests here hold the [`Browser`] itself to what it promises; the modules hold the broker's pages to it.
 
+mod bench;
+mod device;
 mod driver;
+mod linking;
+mod looks;
 mod pages;
 mod provider;
+mod scanner;
 mod setup;
+mod sign_in;
 mod window;
 
 use std::{fs, time::Duration};

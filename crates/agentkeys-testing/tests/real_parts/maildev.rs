@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use agentkeys_crypto::random;
 use agentkeys_testing::{Answer, TestBroker, code_in};
 use serde_json::Value;
+use url::Url;
 
 use crate::parts;
 
@@ -85,7 +86,7 @@ async fn a_broker_with_mail_is_ready() {
 }
 
 /// The mail receiver and its pages.
-struct Maildev {
+pub(crate) struct Maildev {
     smtp: u16,
     pages: String,
     http: reqwest::Client,
@@ -94,7 +95,7 @@ struct Maildev {
 }
 
 impl Maildev {
-    fn at_hand() -> Self {
+    pub(crate) fn at_hand() -> Self {
         let place = parts::at("AGENTKEYS_TEST_MAILDEV");
         let [smtp, web, modules] = place.splitn(3, ':').collect::<Vec<_>>().try_into().unwrap();
         Self::at(smtp.parse().unwrap(), web.parse().unwrap(), modules.into())
@@ -106,12 +107,16 @@ impl Maildev {
     }
 
     async fn broker(&self) -> TestBroker {
-        TestBroker::start_with(|config| config.mail.smtp = format!("smtp://127.0.0.1:{}", self.smtp).parse().unwrap())
-            .await
+        TestBroker::start_with(|config| config.mail.smtp = self.smtp_url()).await
+    }
+
+    /// Where it takes mail.
+    pub(crate) fn smtp_url(&self) -> Url {
+        format!("smtp://127.0.0.1:{}", self.smtp).parse().unwrap()
     }
 
     /// The mail to `address`, which maildev shows a moment after it has taken it.
-    async fn mail_to(&self, address: &str) -> Value {
+    pub(crate) async fn mail_to(&self, address: &str) -> Value {
         let search = async {
             loop {
                 let mails = Answer::read(self.http.get(&self.pages).send().await.unwrap()).await.expect(200);
@@ -132,7 +137,7 @@ impl Maildev {
 }
 
 /// An address that no other test has.
-fn fresh_address() -> String {
+pub(crate) fn fresh_address() -> String {
     format!("ada-{}@example.com", hex::encode(random::<8>()))
 }
 

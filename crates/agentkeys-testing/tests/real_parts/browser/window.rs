@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use thirtyfour::{By, Key, WebDriver, WebElement, extensions::query::ElementQueryable};
 
@@ -12,6 +13,14 @@ use crate::parts;
 
 /// How long a page may take to become what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Of the screen, and further down where there is more; a dense screen has more dots than that.
+const WHOLE_PAGE: &str = "
+    const {clientWidth: width, clientHeight, scrollHeight} = document.documentElement;
+    return {x: 0, y: 0, width, height: Math.max(clientHeight, scrollHeight), scale: 1 / devicePixelRatio};";
+const SHOWN_FOCUS: &str = "
+    const focused = document.activeElement;
+    const {outlineStyle, outlineWidth} = getComputedStyle(focused);
+    return focused.matches(':focus-visible') && outlineStyle === 'solid' && parseFloat(outlineWidth) >= 2;";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A real browser with one window, used as a person uses it: by what can be seen. Ends when dropped.
@@ -98,6 +107,22 @@ impl Browser {
         let button = self.one(&buttons(name), name).await;
         self.evaluate("window.isOfBefore = true").await;
         button.click().await.unwrap();
+        self.arrives(name).await;
+    }
+
+    /// Has a script fill every field with the value of its name, and press the button at this place, counted around.
+    ///
+    /// Returns what it pressed, once the page to which it leads is there; none where there is nothing to press.
+    pub(crate) async fn press_one(&self, values: &Value, choice: usize) -> Option<String> {
+        let arguments = vec![values.clone(), choice.into()];
+        let pressed = self.window.execute(include_str!("press_one.js"), arguments).await.unwrap();
+        let name = pressed.json().as_str()?.to_owned();
+        self.arrives(&name).await;
+        Some(name)
+    }
+
+    /// Waits until the page is gone on which `name` was pressed, and the next one there.
+    async fn arrives(&self, name: &str) {
         let arrival = async {
             let script = "return !window.isOfBefore && document.readyState === 'complete'";
             // A page that is just going has no answer.
@@ -110,6 +135,16 @@ impl Browser {
     /// Hits a key, wherever the focus is.
     pub(crate) async fn hit(&self, key: Key) {
         self.window.active_element().await.unwrap().send_keys(key).await.unwrap();
+    }
+
+    /// Types wherever the focus is.
+    pub(crate) async fn type_on(&self, text: &str) {
+        self.window.active_element().await.unwrap().send_keys(text).await.unwrap();
+    }
+
+    /// Whether a person who has no mouse sees where they are.
+    pub(crate) async fn shows_focus(&self) -> bool {
+        self.evaluate(SHOWN_FOCUS).await.as_bool().unwrap()
     }
 
     /// Signs in at oidc-provider's own pages and agrees to what the client asks for.
@@ -143,9 +178,12 @@ impl Browser {
         self.window.execute(script, []).await.unwrap().json().clone()
     }
 
-    /// Takes a picture of what is on the screen, as PNG.
+    /// Takes a picture of the whole page as PNG, which is as many dots wide as the page says.
     pub(crate) async fn screenshot(&self, path: &Path) {
-        fs::write(path, self.window.screenshot_as_png().await.unwrap()).unwrap();
+        let clip = self.evaluate(WHOLE_PAGE).await;
+        let request = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
+        let picture = self.window.cdp().send_raw("Page.captureScreenshot", request).await.unwrap();
+        fs::write(path, STANDARD.decode(picture["data"].as_str().unwrap()).unwrap()).unwrap();
     }
 
     /// What in the page shuts people out, seriously or worse, by WCAG 2.2 AA as far as a program can tell.

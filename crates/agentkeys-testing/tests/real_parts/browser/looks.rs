@@ -1,0 +1,143 @@
+//! Every page, as people have their browsers, and pictures of them.
+
+use std::path::PathBuf;
+
+use agentkeys_broker::Config;
+use agentkeys_testing::code_in;
+
+use super::{
+    Browser,
+    bench::{Bench, Link, MACHINE, Machine, Terminal},
+};
+use crate::parts;
+
+const ADA: &str = "ada@example.com";
+/// What would be another in each picture.
+const STEADY: &str =
+    "for (const time of document.querySelectorAll('time')) time.textContent = '22 December 2026, 10:00 UTC'";
+
+#[tokio::test]
+#[ignore = "needs axe-core, Chromium and oidc-provider: cargo xtask test"]
+async fn every_page_is_sound_at_a_desk() {
+    let browser = Browser::on_a_desk().start().await;
+    Look::new(&browser, "desk").walk().await;
+}
+
+#[tokio::test]
+#[ignore = "needs axe-core, Chromium and oidc-provider: cargo xtask test"]
+async fn every_page_is_sound_at_a_desk_in_the_dark() {
+    let browser = Browser::on_a_desk().in_the_dark().start().await;
+    Look { pictures: None, ..Look::new(&browser, "") }.walk().await;
+}
+
+#[tokio::test]
+#[ignore = "needs axe-core, Chromium and oidc-provider: cargo xtask test"]
+async fn every_page_is_sound_on_a_phone_in_the_dark() {
+    let browser = Browser::on_a_phone().in_the_dark().start().await;
+    Look::new(&browser, "dark").walk().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and oidc-provider: cargo xtask test"]
+async fn every_page_is_sound_on_a_phone_without_javascript() {
+    let browser = Browser::on_a_phone().without_javascript().start().await;
+    Look { has_javascript: false, ..Look::new(&browser, "phone") }.walk().await;
+}
+
+/// A look at every page.
+struct Look<'b> {
+    browser: &'b Browser,
+    has_javascript: bool,
+    /// The folder of the pictures, and how the names of these end.
+    pictures: Option<(PathBuf, &'static str)>,
+}
+
+impl<'b> Look<'b> {
+    fn new(browser: &'b Browser, name: &'static str) -> Self {
+        let folder = parts::look_up("AGENTKEYS_TEST_SCREENSHOTS");
+        Self { browser, has_javascript: true, pictures: folder.map(|folder| (folder.into(), name)) }
+    }
+
+    async fn walk(&self) {
+        let bench = Bench::start_with(&["acme"], named).await;
+        self.the_pages_of_the_command(&bench).await;
+        self.the_pages_of_another_machine(&bench).await;
+        self.the_pages_of_a_link(&bench).await;
+        self.browser.open(&bench.broker.url("/oauth/callback/acme?error=access_denied")).await;
+        self.at("error").await;
+    }
+
+    async fn the_pages_of_the_command(&self, bench: &Bench) {
+        let (browser, terminal) = (self.browser, Terminal::start(&bench.broker).await);
+        browser.open(&terminal.url).await;
+        self.at("sign-in").await;
+        browser.type_into("E-mail address", "ada@example").await;
+        browser.press("Send me a code").await;
+        self.at("sign-in-again").await;
+        browser.type_into("E-mail address", ADA).await;
+        let mail = bench.broker.next_code_mail(ADA);
+        browser.press("Send me a code").await;
+        self.at("code").await;
+        browser.type_into("Code from the mail", "AAAA-AAAA").await;
+        browser.press("Continue").await;
+        self.at("code-again").await;
+        browser.type_into("Code from the mail", &code_in(&mail.await.text)).await;
+        browser.press("Continue").await;
+        self.at("confirm-command").await;
+        browser.press(&format!("Sign in on {MACHINE}")).await;
+        browser.shows("You are signed in").await;
+        self.at("done").await;
+    }
+
+    async fn the_pages_of_another_machine(&self, bench: &Bench) {
+        let (browser, device) = (self.browser, bench.broker.url("/device"));
+        for (decision, end) in [(format!("Sign in on {MACHINE}"), "done-device"), ("Refuse".to_owned(), "refused")] {
+            let machine = Machine::start(&bench.broker).await;
+            browser.open(&device).await;
+            self.at("device").await;
+            browser.type_into("Code on the machine", "AAAA-AAAA").await;
+            browser.press("Continue").await;
+            self.at("device-again").await;
+            browser.type_into("Code on the machine", &machine.user_code).await;
+            browser.press("Continue").await;
+            self.at("sign-in-device").await;
+            bench.prove_address(browser, ADA).await;
+            self.at("confirm-device").await;
+            browser.press(&decision).await;
+            self.at(end).await;
+        }
+    }
+
+    async fn the_pages_of_a_link(&self, bench: &Bench) {
+        let (browser, ada) = (self.browser, bench.broker.sign_in("ada").await);
+        let link = Link::start(&ada).await;
+        browser.open(&link.url).await;
+        self.at("sign-in-link").await;
+        browser.press("Continue with acme").await;
+        browser.sign_in_at_provider("ada").await;
+        // What the provider's own pages are complained of is not ours.
+        browser.complaints().await;
+        self.at("confirm-link").await;
+        browser.press("Link to this account").await;
+        self.at("done-linked").await;
+    }
+
+    /// Holds the page to what a person may expect of it, and takes its picture.
+    async fn at(&self, page: &str) {
+        let browser = self.browser;
+        assert!(!browser.scrolls_sideways().await, "{page} is too wide");
+        assert_eq!(browser.complaints().await, [""; 0], "{page}");
+        if self.has_javascript {
+            assert_eq!(browser.accessibility_faults().await, [""; 0], "{page}");
+        }
+        if let Some((folder, name)) = &self.pictures {
+            browser.evaluate(STEADY).await;
+            browser.screenshot(&folder.join(format!("{page}-{name}.png"))).await;
+        }
+    }
+}
+
+/// With room for all that is typed here.
+fn named(config: &mut Config) {
+    config.limits.mails_per_address_and_hour = 100;
+}
