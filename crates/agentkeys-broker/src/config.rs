@@ -109,6 +109,10 @@ impl Config {
         if self.mail.queue == 0 {
             return Err(ConfigError::Value("`mail.queue` must be at least 1"));
         }
+        // The pages and `init --oauth2` call the code by mail so.
+        if self.providers.keys().any(|name| name.as_str() == "email") {
+            return Err(ConfigError::Value("a provider cannot be called `email`"));
+        }
         if self.is_loopback() {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use agentkeys_store::{
     Action, Begun, Entry, Grant, GrantKind, GrantState, Limit, Outcome, POLL_INTERVAL, Polled, Proved, Redeemed,
     SessionOpening, SessionRecord, StoreError,
 };
-use agentkeys_types::{KeyThumbprint, OmniAccount, RequestId, SessionId};
+use agentkeys_types::{Identity, KeyThumbprint, OmniAccount, RequestId, SessionId};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -191,19 +191,15 @@ impl Broker {
         let Proved { identity, email } = proved;
         // Asked again, because the operator may have changed it since the person approved.
         if !self.allow.allows(&identity, email.as_ref()) {
+            let entry = Entry { outcome: Outcome::NotAllowed, ..self.proof_entry(&grant, &identity, source) };
+            // Once, however often the client asks: the grant stays as it is.
+            let once = Limit { key: format!("not-allowed:{}", hex::encode(grant.secret.0)), most: 1, window: HOUR };
+            self.store.append(entry, vec![once]).await?;
             return Err(GrantError::NotAllowed);
         }
         let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(grant.key.is_some())));
         let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
-        let entry = Entry {
-            at: now,
-            action: Action::SignIn,
-            outcome: Outcome::Done,
-            account: None,
-            session: Some(id),
-            subject: identity.to_string(),
-            source: Some(source),
-        };
+        let entry = Entry { session: Some(id), ..self.proof_entry(&grant, &identity, source) };
         let machine = grant.client_name.clone();
         let notice = self.notice(NoticeKind::SignIn, &identity, email.as_ref(), machine, grant.source);
         let opening = SessionOpening { identity: identity.clone(), email, anchor, id, expires_at };
@@ -246,6 +242,16 @@ impl Broker {
         self.store.revoke_session(account, id, entry).await?;
         self.standing.changed(id);
         self.witness().await
+    }
+
+    /// The line of the audit record for an identity that was proved for a grant.
+    pub(crate) fn proof_entry(&self, grant: &Grant, identity: &Identity, source: IpAddr) -> Entry {
+        let (action, account, session) = match grant.kind {
+            GrantKind::Link { session, account, .. } => (Action::LinkIdentity, Some(account), Some(session)),
+            GrantKind::Code { .. } | GrantKind::Device { .. } => (Action::SignIn, None, None),
+        };
+        let (at, subject) = (self.clock.now(), identity.to_string());
+        Entry { at, action, outcome: Outcome::Done, account, session, subject, source: Some(source) }
     }
 
     /// What anybody can begin, and would fill the store with.

@@ -2,8 +2,8 @@ use std::{net::IpAddr, time::Duration};
 
 use agentkeys_crypto::random;
 use agentkeys_store::{
-    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Grant, GrantKind, GrantState, IdentityLink, Limit, Linking,
-    Opening, Proved, Purpose, StoreError, Unlinking,
+    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Grant, GrantKind, GrantState, IdentityLink, Limit,
+    Linking, Opening, Outcome, Proved, Purpose, StoreError, Unlinking,
 };
 use agentkeys_types::{EmailAddress, Identity, IdentityType, OmniAccount, ProviderName, RequestId};
 
@@ -209,6 +209,9 @@ impl Broker {
             GrantState::Waiting => return Ok(PageLink::Pending),
         };
         if !self.allow.allows(&identity, email.as_ref()) {
+            let entry = self.entry(caller, Action::LinkIdentity, identity.to_string(), source);
+            let entry = Entry { outcome: Outcome::NotAllowed, ..entry };
+            self.store.append(entry, vec![self.link_limit(account)]).await?;
             return Err(LinkError::NotAllowed);
         }
         let link = IdentityLink { identity, email, account, linked_at: now };

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use agentkeys_api::OauthError;
 use agentkeys_provider::ProviderError;
 use agentkeys_store::{
-    Action, BrowserState, CodeAnswer, CodeOutcome, Decided, Decision, Entry, FoundBrowser, GrantKind, GrantState,
+    BrowserState, CodeAnswer, CodeOutcome, Decided, Decision, Entry, FoundBrowser, Grant, GrantKind, GrantState,
     Opening, Outcome, Proved, Purpose,
 };
 use agentkeys_types::{Identity, IdentityType, ProviderName, RequestId};
@@ -38,7 +38,7 @@ impl Broker {
         };
         let subject = relying_party.exchange(code, answer.iss, &self.round_trip(&request)?).await?;
         let proved = Proved { identity: subject.identity, email: subject.email };
-        self.admit(&proved, &found.grant.kind, source).await?;
+        self.admit(&found.grant, &proved, source).await?;
         if !self.store.prove_browser_sign_in(request.digest(), proved.clone()).await? {
             return Err(BrowserError::State);
         }
@@ -62,7 +62,7 @@ impl Broker {
         let identity = Identity::email(waiting.email);
         let is_allowed = self.allow.allows(&identity, None);
         let opening = if is_allowed { Opening::Proof(identity.clone()) } else { Opening::Refused };
-        let entry = self.sign_in_entry(&identity, source);
+        let entry = self.proof_entry(&found.grant, &identity, source);
         match self.store.answer(answer, opening, entry, self.code_limits(source), None).await? {
             CodeOutcome::Accepted { .. } if is_allowed => {
                 let asking = self.asked_by(found.grant).await?;
@@ -86,7 +86,7 @@ impl Broker {
     ) -> Result<Ending, BrowserError> {
         let FoundBrowser { state, grant, .. } = self.find_browser(request, Some(browser)).await?;
         let BrowserState::Proved(proved) = state else { return Err(BrowserError::State) };
-        let entry = Entry { outcome: Outcome::Refused, ..self.sign_in_entry(&proved.identity, source) };
+        let entry = Entry { outcome: Outcome::Refused, ..self.proof_entry(&grant, &proved.identity, source) };
         let is_approved = matches!(decision, Decision::Approve);
         if self.store.decide(request.digest(), decision, entry).await? == Decided::Over {
             return Err(BrowserError::State);
@@ -114,8 +114,8 @@ impl Broker {
     /// Refuses an identity that may not sign in, and records that.
     ///
     /// One that was retired may be linked again by its own account, which is checked when that is redeemed.
-    async fn admit(&self, proved: &Proved, kind: &GrantKind, source: IpAddr) -> Result<(), BrowserError> {
-        let opens = !matches!(kind, GrantKind::Link { .. });
+    async fn admit(&self, grant: &Grant, proved: &Proved, source: IpAddr) -> Result<(), BrowserError> {
+        let opens = !matches!(grant.kind, GrantKind::Link { .. });
         let is_allowed = self.allow.allows(&proved.identity, proved.email.as_ref());
         let (outcome, error) = if !is_allowed {
             (Outcome::NotAllowed, BrowserError::NotAllowed)
@@ -124,7 +124,7 @@ impl Broker {
         } else {
             return Ok(());
         };
-        let entry = Entry { outcome, ..self.sign_in_entry(&proved.identity, source) };
+        let entry = Entry { outcome, ..self.proof_entry(grant, &proved.identity, source) };
         self.store.append(entry, Vec::new()).await?;
         Err(error)
     }
@@ -142,17 +142,5 @@ impl Broker {
             return Err(BrowserError::State);
         }
         Ok(found)
-    }
-
-    fn sign_in_entry(&self, identity: &Identity, source: IpAddr) -> Entry {
-        Entry {
-            at: self.clock.now(),
-            action: Action::SignIn,
-            outcome: Outcome::Done,
-            account: None,
-            session: None,
-            subject: identity.to_string(),
-            source: Some(source),
-        }
     }
 }

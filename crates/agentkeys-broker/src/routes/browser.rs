@@ -10,7 +10,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     response::{IntoResponse, Redirect, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use url::Url;
 
 use crate::{
@@ -173,7 +173,13 @@ impl IntoResponse for BrowserRefusal {
             Self::Authorization(AuthorizationError::Page(why)) | Self::Malformed(why) => {
                 (Failure::InvalidRequest, Shown::detail(why))
             }
-            Self::Request(refusal) => (Failure::InvalidRequest, Shown::detail(&refusal.problem().detail)),
+            Self::Request(refusal) => {
+                let problem = refusal.problem();
+                let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
+                let detail = Shown::detail(&problem.detail);
+                let page = ErrorPage { detail, ..ErrorPage::new(Failure::InvalidRequest) }.page();
+                return page.with_status(status).into_response();
+            }
             Self::Broker(error) => return failed(&error),
         };
         ErrorPage { detail, ..ErrorPage::new(failure) }.page().into_response()

@@ -198,6 +198,7 @@ fn accept(
         Opening::Proof(identity) => prove_to_browser(transaction, answer, identity, entry),
         Opening::Refused => {
             let account = identity_link::find(connection, &Identity::email(waited.email))?.map(|owner| owner.account);
+            let account = entry.account.or(account);
             transaction.record(&Entry { outcome: Outcome::NotAllowed, account, ..entry })?;
             Ok(CodeOutcome::Accepted { account })
         }

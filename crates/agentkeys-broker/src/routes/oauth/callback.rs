@@ -22,6 +22,7 @@ use crate::{
     (status = 400, description = "A page: `state_invalid`, `issuer_mismatch`"),
     (status = 403, description = "A page: `browser_mismatch`, `sign_in_not_allowed`, `identity_retired`, `access_denied`"),
     (status = 502, description = "A page: `provider_error`, `id_token_invalid`"),
+    (status = 503, description = "A page: `storage_unavailable`"),
 ))]
 pub(in crate::routes) async fn show(
     State(broker): State<Arc<Broker>>,

@@ -19,6 +19,10 @@ use crate::{
     (status = 303, description = "To the provider"),
     (status = 400, description = "A page"),
     (status = 403, description = "A page: the form is that of another browser"),
+    (status = 410, description = "A page: the code of the machine is over"),
+    (status = 429, description = "A page: `rate_limited`"),
+    (status = 502, description = "A page: `provider_error`"),
+    (status = 503, description = "A page: `storage_unavailable`"),
 ))]
 pub(in crate::routes) async fn provider(
     State(broker): State<Arc<Broker>>,
@@ -61,6 +65,8 @@ pub(in crate::routes) async fn email(
     (status = 400, description = "The form again, or a page"),
     (status = 403, description = "A page: the form is that of another browser, or the identity may not sign in"),
     (status = 410, description = "A page: the code is over"),
+    (status = 429, description = "A page: `rate_limited`"),
+    (status = 503, description = "A page: `storage_unavailable`"),
 ))]
 pub(in crate::routes) async fn code(
     State(broker): State<Arc<Broker>>,
