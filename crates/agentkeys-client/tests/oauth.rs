@@ -9,8 +9,8 @@ use std::{
 
 use agentkeys_api::{EmailStarted, ErrorCode, OauthError, Problem};
 use agentkeys_client::{
-    Binding, BrokerClient, BrowserScreen, ClientError, CodePrompt, DevicePage, DeviceScreen, Http, Linked, OauthSignIn,
-    ServerUrl, Session, link_email, link_oauth, sign_in_by_browser, sign_in_by_device,
+    Binding, BrokerClient, BrowserScreen, ClientError, CodePrompt, DevicePage, DeviceScreen, Exit, Http, Linked,
+    OauthSignIn, ServerUrl, Session, link_email, link_oauth, sign_in_by_browser, sign_in_by_device,
 };
 use agentkeys_crypto::{HolderCheck, HolderError};
 use agentkeys_types::{Clock, SessionId, SessionToken, SystemClock};
@@ -409,6 +409,27 @@ async fn a_browser_on_this_machine_brings_a_code_that_only_this_process_can_use(
     );
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&form["code_verifier"]));
     assert_eq!(of("code_challenge"), Some(challenge.as_str()));
+}
+
+/// A person who does not come back, before whom the hours fly by.
+struct Absent;
+
+#[async_trait]
+impl BrowserScreen for Absent {
+    async fn show(&mut self, _: &str) {
+        tokio::time::pause();
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_does_not_come_back_is_waited_for_as_long_as_a_code_works() {
+    let stand_in = StandIn::start(vec![]).await;
+    let start = tokio::time::Instant::now();
+
+    let error = sign_in_by_browser(&stand_in.broker(), &ada(Binding::DeviceKey), &mut Absent).await.unwrap_err();
+
+    assert!(matches!(error, ClientError::NotApproved), "{error}");
+    assert_eq!((error.exit(), start.elapsed().as_secs() / 60), (Exit::TimedOut, 10));
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 use std::{
     collections::HashMap,
     fmt,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use agentkeys_broker::ProviderConfig;
+use agentkeys_crypto::private_file;
 use agentkeys_types::Clock;
 use axum::Router;
 use reqwest::{header::LOCATION, redirect::Policy};
@@ -70,6 +72,7 @@ struct State {
     refusal: Option<String>,
     client_secret: Option<String>,
     authentication: Option<&'static str>,
+    verifiers: Vec<String>,
     keys: Vec<SigningKey>,
     grants: HashMap<String, Grant>,
     asked: HashMap<Endpoint, usize>,
@@ -99,6 +102,7 @@ impl TestProvider {
             refusal: None,
             client_secret: Some(Self::CLIENT_SECRET.to_owned()),
             authentication: None,
+            verifiers: Vec::new(),
             keys: vec![SigningKey::generate(KeyKind::Es256)],
             grants: HashMap::new(),
             asked: HashMap::new(),
@@ -114,6 +118,18 @@ impl TestProvider {
     /// The URL that the provider has for a name.
     pub fn issuer(&self) -> &str {
         &self.shared.issuer
+    }
+
+    /// The section of a broker's settings that makes it a client, under the name `acme`; writes the secret to `folder`.
+    pub fn settings(&self, folder: &Path) -> String {
+        let secret = folder.join("acme-secret");
+        private_file::create_new(&secret, Self::CLIENT_SECRET.as_bytes()).expect("a folder that can be written");
+        format!(
+            "[providers.acme]\nlabel = \"Acme\"\nissuer = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"{}\"\n",
+            self.issuer(),
+            Self::CLIENT_ID,
+            secret.display()
+        )
     }
 
     /// What a broker is told of it, once its client is public.
@@ -184,6 +200,11 @@ impl TestProvider {
     /// How the client showed its secret last: one of the names of `token_endpoint_auth_methods_supported`.
     pub fn authentication(&self) -> Option<&'static str> {
         self.shared.state().authentication
+    }
+
+    /// The verifiers (RFC 7636) with which codes were exchanged so far.
+    pub fn verifiers(&self) -> Vec<String> {
+        self.shared.state().verifiers.clone()
     }
 
     /// Goes where a browser is sent, and comes back without going where the provider sends it.

@@ -10,7 +10,7 @@ use agentkeys_client::{
     Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl,
     SessionDuration, SignerClient, SignerTrust, StsClient, Walked,
 };
-use agentkeys_crypto::{private_file, random};
+use agentkeys_crypto::random;
 use agentkeys_mock_server::AwsConfig;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -51,14 +51,7 @@ impl System {
     /// As [`System::start`], with an OpenID Provider that the broker calls `acme`, and a broker that logs all it can.
     pub async fn start_with_provider(provider: &TestProvider) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let secret = folder.path().join("acme-secret");
-        private_file::create_new(&secret, TestProvider::CLIENT_SECRET.as_bytes()).expect("a temporary folder");
-        let settings = format!(
-            "[providers.acme]\nlabel = \"Acme\"\nissuer = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"{}\"\n",
-            provider.issuer(),
-            TestProvider::CLIENT_ID,
-            secret.display()
-        );
+        let settings = provider.settings(folder.path());
         Self::start_in(folder, "trace", &settings).await
     }
 

@@ -118,6 +118,7 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Stri
     let (client, method) = client(&headers, &form);
     let mut state = shared.state();
     state.authentication = Some(method);
+    state.verifiers.extend(form.get("code_verifier").cloned());
     if client != (Some(TestProvider::CLIENT_ID.to_owned()), state.client_secret.clone()) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_client");
     }

@@ -127,16 +127,16 @@ impl Story {
 
     /// Whoever has the laptop now is signed out of it.
     async fn lock_out(&self, laptop: &Machine, fresh: &Machine) {
-        let lost = self.run(laptop, &["whoami", "--json"]).await.document()["session"]["session_id"].clone();
+        let stolen = self.run(laptop, &["whoami", "--json"]).await.document()["session"]["session_id"].clone();
         let list = ["sessions", "list", "--json"];
         let before = self.run(fresh, &list).await.document();
-        let revoked = self.run(fresh, &["sessions", "revoke", lost.as_str().unwrap(), "--json"]).await.document();
+        let revoked = self.run(fresh, &["sessions", "revoke", stolen.as_str().unwrap(), "--json"]).await.document();
         let after = self.run(fresh, &list).await.document();
         let export = self.run(laptop, &["aws", "export", "--json"]).await.failure();
 
         let count = |list: &Value| list["sessions"].as_array().unwrap().len();
         assert_eq!((count(&before), count(&after)), (2, 1));
-        assert_eq!(revoked, json!({"revoked": lost}));
+        assert_eq!(revoked, json!({"revoked": stolen}));
         assert_eq!((export.0, export.1.as_str()), (3, "token_revoked"));
     }
 
@@ -157,9 +157,9 @@ impl Story {
 
     /// Waits for a mail that says this.
     async fn notice(&self, text: &str) {
-        let arrives = async { while !self.system.mails_to(ADA).await.iter().any(|mail| mail.contains(text)) {} };
-        let arrived = tokio::time::timeout(Duration::from_secs(20), arrives).await;
-        assert!(arrived.is_ok(), "no mail says `{text}`: {:#?}", self.system.mails_to(ADA).await);
+        let arrival = async { while !self.system.mails_to(ADA).await.iter().any(|mail| mail.contains(text)) {} };
+        let outcome = tokio::time::timeout(Duration::from_secs(20), arrival).await;
+        assert!(outcome.is_ok(), "no mail says `{text}`: {:#?}", self.system.mails_to(ADA).await);
     }
 
     async fn try_mailbox(&self, stranger: &Machine) -> (i32, String, String) {

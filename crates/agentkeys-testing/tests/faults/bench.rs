@@ -31,13 +31,15 @@ pub(crate) struct Settings {
     pub(crate) log: &'static str,
     /// What the broker's mail server wants to hear before it takes mail.
     pub(crate) smtp_password: Option<String>,
+    /// More sections of the broker's settings.
+    pub(crate) sections: String,
     /// How a process is started whose state is in the folder.
     pub(crate) launch: fn(state: &Path, binary: PathBuf) -> Command,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log: "info", smtp_password: None, launch: |_, binary| Process::command(binary) }
+        Self { log: "info", smtp_password: None, sections: String::new(), launch: |_, binary| Process::command(binary) }
     }
 }
 
@@ -160,12 +162,12 @@ impl Bench {
             None => (mailbox, String::new()),
         };
         let issuer = self.broker_port.address();
-        let most = u32::MAX;
+        let (most, sections) = (u32::MAX, &self.settings.sections);
         let text = format!(
             "issuer = \"http://{issuer}\"\n\
              [limits]\nmails_per_address_and_hour = {most}\nmails_per_source_and_hour = {most}\nmails_per_hour = {most}\n\
              codes_per_source_and_hour = {most}\nmints_per_account_and_minute = {most}\n\
-             [mail]\nsmtp = \"smtp://{smtp}\"\n{credentials}"
+             [mail]\nsmtp = \"smtp://{smtp}\"\n{credentials}{sections}"
         );
         fs::write(self.config_file(), text).unwrap();
     }

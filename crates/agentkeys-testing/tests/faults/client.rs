@@ -55,6 +55,11 @@ impl Client {
         self.http.request(method, format!("http://{}{path}", self.servers.broker))
     }
 
+    /// The URL of the broker.
+    pub(crate) fn broker_url(&self) -> String {
+        format!("http://{}", self.servers.broker)
+    }
+
     /// A request to the signer.
     pub(crate) fn signer(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("http://{}{path}", self.servers.signer))

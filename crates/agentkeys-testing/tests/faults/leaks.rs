@@ -1,5 +1,6 @@
 //! The whole flow and its mistakes, with logs at TRACE: no secret is anywhere but where it belongs.
 
+mod browser;
 mod canary;
 mod flow;
 
@@ -7,9 +8,12 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use agentkeys_crypto::random;
+use agentkeys_testing::TestProvider;
+use agentkeys_types::SystemClock;
 
 use self::canary::{Canary, Search};
 use crate::bench::{Bench, Settings};
@@ -17,11 +21,14 @@ use crate::bench::{Bench, Settings};
 #[tokio::test]
 async fn no_secret_is_in_logs_refusals_metrics_or_files() {
     let password = format!("smtp /+&{}", hex::encode(random::<12>()));
-    let settings = Settings { log: "trace", smtp_password: Some(password.clone()), ..Settings::default() };
+    let (provider, folder) = (TestProvider::start(Arc::new(SystemClock)).await, tempfile::tempdir().unwrap());
+    let sections = provider.settings(folder.path());
+    let settings = Settings { log: "trace", smtp_password: Some(password.clone()), sections, ..Settings::default() };
     let mut bench = Bench::start_with(settings).await;
     let client = bench.client();
 
     let mut canaries = flow::walk(&client).await;
+    canaries.extend(browser::walk(&client, &provider).await);
     canaries.push(Canary::hex("master secret", bench.master_secret()));
     canaries.push(Canary::text("SMTP password", &password));
     flow::mistakes(&client, &canaries).await;

@@ -132,12 +132,52 @@ fn misplaced(client: &Client, secret: &str) -> Vec<RequestBuilder> {
         requests.push(client.broker(Method::DELETE, &path).bearer_auth(secret));
         requests.push(client.signer(Method::GET, &path).bearer_auth(secret));
     }
+    requests.extend(misplaced_in_browsers(client, secret));
     for (path, field) in [("/dev/derive-address", "address"), ("/dev/sign-message", "message_hex")] {
         let post = client.signer(Method::POST, path).bearer_auth(secret);
         requests.push(post.json(&json!({"omni_account": secret, field: secret})));
     }
     requests.push(client.signer(Method::GET, "/mail").query(&[("to", secret)]));
     requests.push(client.broker(Method::GET, "/v1/session").header("host", secret.replace(['/', ' ', '+', '='], ".")));
+    requests
+}
+
+/// The same for what browsers and OAuth clients send.
+fn misplaced_in_browsers(client: &Client, secret: &str) -> Vec<RequestBuilder> {
+    const FORMS: [(&str, &[&str]); 8] = [
+        ("/oauth/token", &["grant_type", "client_id", "code", "device_code", "redirect_uri", "code_verifier"]),
+        ("/oauth/device_authorization", &["client_id", "client_name"]),
+        ("/oauth/revoke", &["client_id", "token_type_hint"]),
+        ("/device", &["user_code", "form_proof"]),
+        ("/oauth/sign-in/provider", &["errand", "link", "provider", "form_proof"]),
+        ("/oauth/sign-in/email", &["errand", "email", "form_proof"]),
+        ("/oauth/sign-in/code", &["request", "code", "form_proof"]),
+        ("/oauth/confirm", &["request", "decision", "form_proof"]),
+    ];
+    const QUERIES: [(&str, &[&str]); 4] = [
+        ("/oauth/authorize", &["response_type", "client_id", "redirect_uri", "code_challenge", "state", "provider"]),
+        ("/oauth/callback/acme", &["code", "state", "iss", "error", "error_description"]),
+        ("/oauth/link", &["request"]),
+        ("/oauth/done", &["outcome"]),
+    ];
+    let with = |fields: &[&'static str]| fields.iter().map(|field| (*field, secret.to_owned())).collect::<Vec<_>>();
+    let mut requests = Vec::new();
+    for (path, fields) in FORMS {
+        let cookie = format!("agentkeys-browser={secret}");
+        let post = || client.broker(Method::POST, path);
+        requests.push(post().form(&with(fields)));
+        requests.push(post().form(&[(secret, secret), (secret, secret)]));
+        requests.push(post().header("cookie", cookie).header("origin", secret).form(&with(fields)));
+        requests.push(post().json(&json!({"code": secret})));
+    }
+    for (path, fields) in QUERIES {
+        requests.push(client.broker(Method::GET, path).query(&with(fields)));
+        requests.push(client.broker(Method::GET, path).query(&[(secret, secret), (secret, secret)]));
+    }
+    for path in ["/v1/identities/oauth/start", "/v1/identities/oauth/verify", "/v1/identities/email/verify"] {
+        let body = json!({"provider": secret, "request_id": secret, "code": secret});
+        requests.push(client.broker(Method::POST, path).bearer_auth(secret).json(&body));
+    }
     requests
 }
 
