@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use agentkeys_crypto::{HashKey, HolderCheck, OidcIssuer, SessionIssuer, TokenVerifier};
+use agentkeys_crypto::{HashKey, HolderCheck, OidcIssuer, SealingKey, SessionIssuer, TokenVerifier};
 use agentkeys_store::Store;
 use agentkeys_types::{ClientId, Clock};
 
@@ -31,6 +31,7 @@ pub struct Broker {
     pub(crate) verifier: TokenVerifier,
     pub(crate) oidc_issuer: Rotating<OidcIssuer>,
     pub(crate) code_key: HashKey,
+    pub(crate) client_states: SealingKey,
     pub(crate) standing: Standing,
     pub(crate) witness: Witness,
     pub(crate) holders: HolderCheck,
@@ -72,6 +73,7 @@ impl Broker {
             outbox: Arc::new(outbox),
             session_issuer: keys.session,
             oidc_issuer: keys.oidc,
+            client_states: keys.codes.sealing_key("client states"),
             code_key: keys.codes,
             standing: Standing::new(),
             witness,

@@ -1,17 +1,21 @@
+mod limits;
+mod mail;
+mod provider;
+mod reference;
+mod sessions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
-    time::Duration,
 };
 
 use agentkeys_crypto::Algorithm;
 use agentkeys_provider::SettingsError;
 use agentkeys_types::{ClientId, ProviderName};
 use serde::Deserialize;
-use url::Url;
 
+pub use self::{limits::Limits, mail::Mail, provider::ProviderConfig, reference::settings_page, sessions::Sessions};
 use crate::{AllowList, Issuer};
 
 /// The broker's settings, as read from `broker.toml`. All of them are optional on loopback.
@@ -154,248 +158,13 @@ pub enum ConfigError {
     Value(&'static str),
 }
 
-/// How mail leaves.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Mail {
-    /// The SMTP server: `smtp://` plain (loopback only), `smtp://…?tls=required` for STARTTLS, `smtps://` for TLS.
-    pub smtp: Url,
-    /// The sender.
-    pub from: String,
-    /// The user name at the SMTP server.
-    pub username: Option<String>,
-    /// The file that holds the password, readable by the broker alone.
-    pub password_file: Option<PathBuf>,
-    /// A PEM file of certificate authorities to trust beside those of the system.
-    pub ca_file: Option<PathBuf>,
-    /// How many mails may wait to leave before no more sign-in mails are taken.
-    pub queue: u32,
-}
-
-impl Default for Mail {
-    fn default() -> Self {
-        Self {
-            smtp: Url::parse("smtp://127.0.0.1:8473").expect("a right URL"),
-            from: "AgentKeys <agentkeys@localhost>".to_owned(),
-            username: None,
-            password_file: None,
-            ca_file: None,
-            queue: 1000,
-        }
-    }
-}
-
-/// An OpenID Provider with which people may sign in.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderConfig {
-    /// Its issuer, exactly as it says itself.
-    pub issuer: String,
-    /// The name that this broker has there.
-    pub client_id: String,
-    /// The file that holds the client secret, readable by the broker alone; none for a public client.
-    #[serde(default)]
-    pub client_secret_file: Option<PathBuf>,
-    /// What the button says; by default the provider's name.
-    #[serde(default)]
-    pub label: Option<String>,
-    /// The parameter `prompt` (OpenID Connect Core section 3.1.2.1).
-    #[serde(default)]
-    pub prompt: Option<String>,
-}
-
-/// How often things may happen.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Sign-in mails to one address in an hour.
-    pub mails_per_address_and_hour: u32,
-    /// Sign-in mails asked for from one network address in an hour.
-    pub mails_per_source_and_hour: u32,
-    /// Sign-in mails in an hour, all together.
-    pub mails_per_hour: u32,
-    /// Codes typed from one network address in an hour, right or wrong.
-    pub codes_per_source_and_hour: u32,
-    /// Codes typed in an hour, all together.
-    pub codes_per_hour: u32,
-    /// Sign-ins in a browser and on a device begun from one network address in an hour.
-    pub sign_ins_per_source_and_hour: u32,
-    /// Sign-ins in a browser and on a device begun in an hour, all together.
-    pub sign_ins_per_hour: u32,
-    /// Identities that one account asks to link in an hour.
-    pub links_per_account_and_hour: u32,
-    /// Web-identity JWTs of one account in a minute.
-    pub mints_per_account_and_minute: u32,
-}
-
-impl Limits {
-    fn any_zero(self) -> bool {
-        let all = [
-            self.mails_per_address_and_hour,
-            self.mails_per_source_and_hour,
-            self.mails_per_hour,
-            self.codes_per_source_and_hour,
-            self.codes_per_hour,
-            self.sign_ins_per_source_and_hour,
-            self.sign_ins_per_hour,
-            self.links_per_account_and_hour,
-            self.mints_per_account_and_minute,
-        ];
-        all.contains(&0)
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            mails_per_address_and_hour: 5,
-            mails_per_source_and_hour: 20,
-            mails_per_hour: 1000,
-            codes_per_source_and_hour: 100,
-            codes_per_hour: 10_000,
-            sign_ins_per_source_and_hour: 60,
-            sign_ins_per_hour: 5000,
-            links_per_account_and_hour: 10,
-            mints_per_account_and_minute: 600,
-        }
-    }
-}
-
-/// How long sessions stand.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sessions {
-    /// For how many days a token of a session that is bound to a device key counts.
-    pub days: u16,
-    /// After how many days a person must sign in again, however often the token was renewed.
-    pub absolute_days: u16,
-    /// For how many hours a session without a device key stands; 0 refuses to open one.
-    pub unbound_hours: u16,
-}
-
-impl Sessions {
-    fn check(self) -> Result<(), ConfigError> {
-        if !(1..=30).contains(&self.days) {
-            return Err(ConfigError::Value("`sessions.days` must be 1 to 30"));
-        }
-        if self.absolute_days < self.days || self.absolute_days > 365 {
-            return Err(ConfigError::Value(
-                "`sessions.absolute_days` must be at least `sessions.days`, and at most 365",
-            ));
-        }
-        if self.unbound_hours > 24 {
-            return Err(ConfigError::Value(
-                "`sessions.unbound_hours` must be at most 24: whoever has the token of such a session is the person",
-            ));
-        }
-        Ok(())
-    }
-
-    /// For how long a token counts, by whether it is bound to a device key.
-    pub(crate) fn life(self, is_bound: bool) -> Duration {
-        let hours = if is_bound { u64::from(self.days) * 24 } else { self.unbound_hours.into() };
-        Duration::from_hours(hours)
-    }
-
-    /// How long renewals can make it.
-    pub(crate) fn absolute_life(self) -> Duration {
-        Duration::from_hours(u64::from(self.absolute_days) * 24)
-    }
-}
-
-impl Default for Sessions {
-    fn default() -> Self {
-        Self { days: 30, absolute_days: 180, unbound_hours: 8 }
-    }
-}
-
-/// `docs/reference/settings.md`: every setting with its default and meaning.
-pub fn settings_page() -> String {
-    let mut page =
-        "# Settings of the broker\n\nOne TOML file, given by `--config`. Everything is optional on loopback; \
-                    an unknown setting is refused by name.\n\n| setting | default | meaning |\n|---|---|---|\n"
-            .to_owned();
-    for (name, default, meaning) in SETTINGS {
-        let _ = writeln!(page, "| `{name}` | {default} | {meaning} |");
-    }
-    page
-}
-
-const SETTINGS: &[(&str, &str, &str)] = &[
-    ("listen", "127.0.0.1:8470", "Where to listen."),
-    ("metrics_listen", "127.0.0.1:9470", "Where Prometheus finds the metrics."),
-    ("issuer", "that of `listen`", "The URL under which clouds find the signing keys. Off loopback: https, no port."),
-    ("client_id", "agentkeys", "The deployment's namespace. Every account depends on it: it cannot be changed later."),
-    ("state", "/var/lib/agentkeys", "The folder of the store and the signing keys."),
-    ("keys", "`keys` inside `state`", "The folder of the signing keys, made at first start."),
-    (
-        "oidc_algorithm",
-        "ES256",
-        "How web-identity JWTs are signed: `ES256`, or `RS256` for relying parties that know nothing else.",
-    ),
-    ("audiences", "[\"sts.amazonaws.com\"]", "For whom web-identity JWTs may be minted."),
-    ("chain_ids", "[1, 8453, 84532]", "The chains that a wallet challenge may name (EIP-155 ids)."),
-    ("trusted_proxies", "[]", "The proxies whose `X-Forwarded-For` is believed."),
-    (
-        "sign_in.allow",
-        "[]: anyone, on loopback only",
-        "Who may sign in: addresses (`ada@example.com`), domains (`@example.com`), providers (`oauth2_google`), their \
-         people with a verified address in a domain (`oauth2_google:@example.com`), single subjects (`oauth2_google:1234`).",
-    ),
-    (
-        "providers.NAME.issuer",
-        "must be set",
-        "An OpenID Provider, such as `https://accounts.google.com`: exactly its `issuer`.",
-    ),
-    ("providers.NAME.client_id", "must be set", "The name that this broker has at the provider."),
-    ("providers.NAME.client_secret_file", "none: a public client", "The file that holds the client secret, mode 600."),
-    ("providers.NAME.label", "NAME", "What the button says."),
-    ("providers.NAME.prompt", "none", "The parameter `prompt`, such as `select_account`."),
-    (
-        "mail.smtp",
-        "smtp://127.0.0.1:8473",
-        "The SMTP server: `smtp://` (loopback only), `smtp://…?tls=required` for STARTTLS, `smtps://` for TLS.",
-    ),
-    ("mail.from", "AgentKeys <agentkeys@localhost>", "The sender."),
-    ("mail.username", "none", "The user name at the SMTP server."),
-    ("mail.password_file", "none", "The file that holds the password, mode 600."),
-    (
-        "mail.ca_file",
-        "none",
-        "A PEM file of certificate authorities to trust beside those of the system, for a mail server of your own.",
-    ),
-    ("mail.queue", "1000", "How many mails may wait to leave before no more sign-in mails are taken."),
-    ("limits.mails_per_address_and_hour", "5", "Sign-in mails to one address in an hour."),
-    ("limits.mails_per_source_and_hour", "20", "Sign-in mails asked for from one network address in an hour."),
-    ("limits.mails_per_hour", "1000", "Sign-in mails in an hour, all together."),
-    ("limits.codes_per_source_and_hour", "100", "Codes typed from one network address in an hour, right or wrong."),
-    ("limits.codes_per_hour", "10000", "Codes typed in an hour, all together."),
-    (
-        "limits.sign_ins_per_source_and_hour",
-        "60",
-        "Sign-ins in a browser and on a device begun from one network address in an hour.",
-    ),
-    ("limits.sign_ins_per_hour", "5000", "Sign-ins in a browser and on a device begun in an hour, all together."),
-    ("limits.links_per_account_and_hour", "10", "Identities that one account asks to link in an hour."),
-    ("limits.mints_per_account_and_minute", "600", "Web-identity JWTs of one account in a minute."),
-    ("sessions.days", "30", "For how many days a token that is bound to a device key counts; 30 at most."),
-    (
-        "sessions.absolute_days",
-        "180",
-        "After how many days a person must sign in again, however often the token was renewed.",
-    ),
-    (
-        "sessions.unbound_hours",
-        "8",
-        "For how many hours a session without a device key stands (`--no-bind`); 24 at most, and 0 refuses to open one.",
-    ),
-];
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use agentkeys_types::Identity;
 
-    use super::*;
+    use super::{reference::SETTINGS, *};
 
     fn refusal(text: &str) -> String {
         Config::parse(text).unwrap_err().to_string()

@@ -132,6 +132,7 @@ impl Broker {
         match state {
             GrantState::Used { .. } => Err(GrantError::Invalid),
             GrantState::Refused => Err(GrantError::Refused),
+            GrantState::Expired => Err(GrantError::Expired),
             _ if now >= grant.expires_at => Err(GrantError::Expired),
             GrantState::Approved(proved) => self.redeem(grant, proved, source).await,
             GrantState::Waiting => match self.store.poll_grant(grant.secret, now).await? {

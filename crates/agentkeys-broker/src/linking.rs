@@ -113,10 +113,11 @@ impl Broker {
             key: None,
             purpose: Purpose::Link { session: session.id, account: session.account },
         };
+        let owner = self.owner_in_words(caller).await?;
         let mail = CodeMail {
             to: email.as_str().to_owned(),
             code: code.expose(),
-            purpose: CodePurpose::Link { owner: session.identity.value().to_owned() },
+            purpose: CodePurpose::Link { owner },
             client_name: session.client_name.clone(),
             source,
             asked_at: now,
@@ -204,7 +205,7 @@ impl Broker {
         let Proved { identity, email } = match state {
             GrantState::Approved(proved) => proved,
             GrantState::Refused => return Err(LinkError::Refused),
-            GrantState::Used { .. } => return Err(LinkError::LinkExpired),
+            GrantState::Expired | GrantState::Used { .. } => return Err(LinkError::LinkExpired),
             GrantState::Waiting => return Ok(PageLink::Pending),
         };
         if !self.allow.allows(&identity, email.as_ref()) {
@@ -252,6 +253,14 @@ impl Broker {
             }
             Linking::Taken => Err(LinkError::Taken),
         }
+    }
+
+    /// The caller's identity, so that whoever gets a code knows whose account it is for.
+    async fn owner_in_words(&self, caller: &SessionCaller) -> Result<String, StoreError> {
+        let identity = &caller.session.identity;
+        let links = self.identities(caller).await?;
+        let link = links.iter().find(|link| link.identity == *identity);
+        Ok(self.providers.in_words(identity, link.and_then(|link| link.email.as_ref())))
     }
 
     /// Whoever changes what opens an account must have shown lately that they are its person.

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use agentkeys_crypto::private_file;
 use agentkeys_memory::Secret;
 use agentkeys_provider::{IssuerUrl, Provider, ProviderSettings, Reach};
-use agentkeys_types::{Clock, Identity, IdentityType, ProviderName};
+use agentkeys_types::{Clock, EmailAddress, Identity, IdentityType, ProviderName};
 use url::{Origin, Url};
 
 use crate::{Config, ConfigError, Issuer, ProviderConfig};
@@ -40,15 +40,27 @@ impl Providers {
         self.0.get(name)
     }
 
+    /// Whether people can sign in with identities of this type.
+    pub(crate) fn offer(&self, way: &IdentityType) -> bool {
+        match way {
+            IdentityType::Email => true,
+            IdentityType::Evm => false,
+            IdentityType::Oauth2(provider) => self.find(provider).is_some(),
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ProviderName, &Choice)> {
         self.0.iter()
     }
 
-    /// What people call the provider of an identity, if it has one.
-    pub(crate) fn label_of<'i>(&'i self, identity: &'i Identity) -> Option<&'i str> {
+    /// An identity as its person knows it: by the address that its provider has, where it has one.
+    pub(crate) fn in_words(&self, identity: &Identity, email: Option<&EmailAddress>) -> String {
         match identity.identity_type() {
-            IdentityType::Oauth2(provider) => Some(self.find(provider).map_or(provider.as_str(), Choice::label)),
-            IdentityType::Email | IdentityType::Evm => None,
+            IdentityType::Oauth2(provider) => {
+                let label = self.find(provider).map_or(provider.as_str(), Choice::label);
+                format!("{label}: {}", email.map_or(identity.value(), EmailAddress::as_str))
+            }
+            IdentityType::Email | IdentityType::Evm => identity.value().to_owned(),
         }
     }
 

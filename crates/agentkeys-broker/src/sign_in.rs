@@ -236,10 +236,7 @@ impl Broker {
         client_name: Option<String>,
         source: IpAddr,
     ) -> Letter {
-        let identity = match self.providers.label_of(identity) {
-            Some(label) => format!("{label}: {}", email.map_or(identity.value(), EmailAddress::as_str)),
-            None => identity.value().to_owned(),
-        };
+        let identity = self.providers.in_words(identity, email);
         self.outbox.seal(&Message::Notice(Notice { kind, identity, client_name, source, at: self.clock.now() }))
     }
 

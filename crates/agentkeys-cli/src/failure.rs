@@ -149,7 +149,7 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         ClientError::UnattestedSigner { .. } => {
             "where you trust the network and the machine, spell out `--allow-unattested-signer`".to_owned()
         }
-        ClientError::NoCode => format!("`{command} init` sends a new code"),
+        ClientError::NoCode => "do it again: that sends a new code".to_owned(),
         ClientError::NotApproved => "do it again, and open the page in time".to_owned(),
         ClientError::Loopback(_) => format!("`{command} init --device` needs no browser on this machine"),
         ClientError::OtherIssuer { issuer, .. } => format!("if that is your broker: `--broker-url {issuer}`"),
@@ -227,5 +227,41 @@ fn storage_hint(error: &StorageError, command: &str) -> String {
             "unlock the keychain (log in to the desktop, or run `gnome-keyring-daemon --unlock`), or keep the session \
              elsewhere: `{command} init --store file` encrypts it, `{command} init --store memory` keeps it until it ends"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agentkeys_api::Problem;
+
+    use super::*;
+
+    fn failure(error: ErrorCode) -> Failure {
+        let error = ClientError::Problem { problem: Problem::new(error, "No."), retry_after: None };
+        Failure::of(&error.into(), None)
+    }
+
+    #[test]
+    fn what_keeps_an_identity_from_being_linked_or_removed_comes_with_a_way_out() {
+        for (error, exit, hint) in [
+            (ErrorCode::ReauthRequired, 3, "agentkeys init --force"),
+            (ErrorCode::LinkExpired, 7, "do it again, and open the page in time"),
+            (ErrorCode::LastIdentity, 1, "link another one first: `agentkeys identities add`"),
+            (ErrorCode::SignInNotAllowed, 4, "ask the broker's operator to allow it"),
+        ] {
+            let failure = failure(error);
+
+            assert_eq!((failure.exit, failure.hint.as_deref()), (exit, Some(hint)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_broker_of_another_name_is_named() {
+        let (url, issuer) = ("http://localhost:8470".to_owned(), "http://127.0.0.1:8470".to_owned());
+
+        let failure = Failure::of(&ClientError::OtherIssuer { url, issuer }.into(), None);
+
+        assert_eq!(failure.message, "the broker at `http://localhost:8470` calls itself `http://127.0.0.1:8470`");
+        assert_eq!(failure.hint.as_deref(), Some("if that is your broker: `--broker-url http://127.0.0.1:8470`"));
     }
 }

@@ -7,17 +7,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agentkeys_api::{ErrorCode, OauthError, Problem};
+use agentkeys_api::{EmailStarted, ErrorCode, OauthError, Problem};
 use agentkeys_client::{
-    Binding, BrokerClient, BrowserScreen, ClientError, DevicePage, DeviceScreen, Http, Linked, OauthSignIn, ServerUrl,
-    Session, link_oauth, sign_in_by_browser, sign_in_by_device,
+    Binding, BrokerClient, BrowserScreen, ClientError, CodePrompt, DevicePage, DeviceScreen, Http, Linked, OauthSignIn,
+    ServerUrl, Session, link_email, link_oauth, sign_in_by_browser, sign_in_by_device,
 };
 use agentkeys_crypto::{HolderCheck, HolderError};
 use agentkeys_types::{Clock, SessionId, SessionToken, SystemClock};
 use async_trait::async_trait;
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{Path, RawForm, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -32,9 +32,6 @@ use url::{Url, form_urlencoded};
 const ACCOUNT: &str = "7308dcc96d7caa45764fe8f0062b49383fe63608ac14f5e47067c41682cac6e6";
 const DEVICE_CODE: &str = "0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d";
 
-/// One answer of the stand-in; none closes the connection without one.
-type Answer = Option<Response>;
-
 /// A form and the proof that came with it.
 type Submitted = (HashMap<String, String>, Option<String>);
 
@@ -47,7 +44,7 @@ struct Inner {
     issuer: String,
     check: HolderCheck,
     /// What `/oauth/token` and `/v1/identities/oauth/verify` say, one after another.
-    answers: Mutex<VecDeque<Answer>>,
+    answers: Mutex<VecDeque<Response>>,
     /// The forms and proofs that came to `/oauth/token`.
     forms: Mutex<Vec<Submitted>>,
     unlinked: Mutex<Vec<String>>,
@@ -55,12 +52,12 @@ struct Inner {
 }
 
 impl StandIn {
-    async fn start(answers: Vec<Answer>) -> Self {
+    async fn start(answers: Vec<Response>) -> Self {
         Self::with(answers, |url| (url.to_owned(), format!("{url}/device"))).await
     }
 
     /// With the issuer and the verification URI that `said` makes of its URL.
-    async fn with(answers: Vec<Answer>, said: impl FnOnce(&str) -> (String, String)) -> Self {
+    async fn with(answers: Vec<Response>, said: impl FnOnce(&str) -> (String, String)) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (issuer, verification_uri) = said(&url);
@@ -78,6 +75,8 @@ impl StandIn {
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/oauth/device_authorization", post(device_authorization))
             .route("/oauth/token", post(token))
+            .route("/v1/identities/email/start", post(start_email_link))
+            .route("/v1/identities/email/verify", post(verify_link))
             .route("/v1/identities/oauth/start", post(start_link))
             .route("/v1/identities/oauth/verify", post(verify_link))
             .route("/v1/identities/{identity_type}/{identity_value}", delete(unlink))
@@ -112,14 +111,7 @@ impl StandIn {
     }
 
     fn next(&self) -> Response {
-        match self.0.answers.lock().unwrap().pop_front().flatten() {
-            Some(answer) => answer,
-            // A body that breaks off is what the network leaves of an answer.
-            None => {
-                let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
-                axum::body::Body::from_stream(broken).into_response()
-            }
-        }
+        self.0.answers.lock().unwrap().pop_front().expect("it is not asked again")
     }
 }
 
@@ -171,6 +163,11 @@ async fn verify_link(State(stand_in): State<StandIn>) -> Response {
     stand_in.next()
 }
 
+async fn start_email_link() -> Response {
+    let started = json!({"request_id": "0b".repeat(32), "expires_in": 600, "resend_after": 30});
+    (StatusCode::ACCEPTED, axum::Json(started)).into_response()
+}
+
 async fn unlink(State(stand_in): State<StandIn>, Path((kind, value)): Path<(String, String)>) -> StatusCode {
     stand_in.0.unlinked.lock().unwrap().push(format!("{kind} {value}"));
     StatusCode::NO_CONTENT
@@ -180,24 +177,27 @@ fn read(form: &[u8]) -> HashMap<String, String> {
     form_urlencoded::parse(form).into_owned().collect()
 }
 
-fn json_answer(status: StatusCode, document: &Value) -> Answer {
-    Some((status, axum::Json(document.clone())).into_response())
+fn json_answer(status: StatusCode, document: &Value) -> Response {
+    (status, axum::Json(document.clone())).into_response()
 }
 
-fn refusal(error: &str) -> Answer {
+fn refusal(error: &str) -> Response {
     json_answer(StatusCode::BAD_REQUEST, &json!({"error": error, "error_description": "No."}))
 }
 
-fn problem(error: ErrorCode) -> Answer {
-    let status = StatusCode::from_u16(error.status()).unwrap();
-    let body = serde_json::to_vec(&Problem::new(error, "no")).unwrap();
-    Some(
-        (status, [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "0")], body)
-            .into_response(),
-    )
+/// What the network leaves of an answer when it fails.
+fn cut() -> Response {
+    let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
+    Body::from_stream(broken).into_response()
 }
 
-fn signed_in(token_type: &str) -> Answer {
+fn problem(error: ErrorCode) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap();
+    let body = serde_json::to_vec(&Problem::new(error, "no")).unwrap();
+    (status, [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "0")], body).into_response()
+}
+
+fn signed_in(token_type: &str) -> Response {
     json_answer(
         StatusCode::OK,
         &json!({
@@ -230,10 +230,10 @@ async fn by_device(stand_in: &StandIn, binding: Binding) -> (Result<Session, Cli
 
 #[tokio::test]
 async fn a_device_waits_through_every_delay_until_a_person_has_approved() {
-    let away = Some((StatusCode::BAD_GATEWAY, "<html>").into_response());
+    let away = (StatusCode::BAD_GATEWAY, "<html>").into_response();
     let answers = vec![
         refusal("authorization_pending"),
-        None,
+        cut(),
         away,
         problem(ErrorCode::RateLimited),
         refusal("authorization_pending"),
@@ -261,9 +261,9 @@ async fn every_question_has_a_proof_by_the_key_that_the_session_is_bound_to() {
     let stand_in = StandIn::start(vec![]).await;
     let now = SystemClock.now();
     let nonce = stand_in.0.check.nonce(now);
-    let mut use_nonce = refusal("use_dpop_nonce").unwrap();
+    let mut use_nonce = refusal("use_dpop_nonce");
     use_nonce.headers_mut().insert("dpop-nonce", nonce.parse().unwrap());
-    let answers = [Some(use_nonce), refusal("authorization_pending"), signed_in("DPoP")];
+    let answers = [use_nonce, refusal("authorization_pending"), signed_in("DPoP")];
     stand_in.0.answers.lock().unwrap().extend(answers);
 
     let (session, _) = by_device(&stand_in, Binding::DeviceKey).await;
@@ -476,4 +476,33 @@ async fn an_identity_is_removed_whatever_its_subject_is_made_of() {
     stand_in.broker().unlink_identity(&stand_in.session(), &identity).await.unwrap();
 
     assert_eq!(*stand_in.0.unlinked.lock().unwrap(), ["oauth2_acme auth0|a/b?c#d%2Fe f"]);
+}
+
+/// Types these codes, one after another.
+struct Typist(Vec<&'static str>);
+
+#[async_trait]
+impl CodePrompt for Typist {
+    async fn code(&mut self, _: &EmailStarted, attempt: u32) -> Result<String, ClientError> {
+        let code = self.0.get(attempt as usize - 1).ok_or(ClientError::NoCode)?;
+        Ok((*code).to_owned())
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_linked_once_the_right_code_is_typed() {
+    let identity = json!({"type": "email", "value": "ada@example.org", "linked_at": "2026-12-22T10:00:00Z"});
+    let answers = || vec![problem(ErrorCode::InvalidCode), json_answer(StatusCode::CREATED, &identity)];
+    let (stand_in, over) =
+        (StandIn::start(answers()).await, StandIn::start(vec![problem(ErrorCode::CodeExpired)]).await);
+    let link = async |stand_in: &StandIn| {
+        let address = "ada@example.org".parse().unwrap();
+        link_email(&stand_in.broker(), &stand_in.session(), address, &mut Typist(vec!["AAAA", "BBBB"])).await
+    };
+
+    let linked = link(&stand_in).await.unwrap();
+    let expired = link(&over).await;
+
+    assert_eq!((linked.is_new, &*linked.identity.identity.value), (true, "ada@example.org"));
+    assert!(matches!(expired, Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::CodeExpired));
 }

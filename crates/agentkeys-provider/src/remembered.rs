@@ -93,3 +93,92 @@ impl<T: Send + Sync + 'static> Remembered<T> {
         kept.as_ref().filter(|kept| kept.since <= now && now.since(kept.since) < limit).map(|kept| kept.value.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use agentkeys_testing::ManualClock;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_secs(30);
+
+    struct Bench {
+        clock: Arc<ManualClock>,
+        remembered: Arc<Remembered<usize>>,
+        fetched: Arc<AtomicUsize>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let clock = Arc::new(ManualClock::default());
+            let remembered = Remembered::new("numbers", "acme".parse().unwrap(), clock.clone(), PAUSE);
+            Self { clock, remembered: Arc::new(remembered), fetched: Arc::default() }
+        }
+
+        /// Asks for something that is never there.
+        async fn ask_in_vain(&self) -> Result<Arc<usize>, ProviderError> {
+            let fetched = self.fetched.clone();
+            let fetch = async move {
+                tokio::task::yield_now().await;
+                Ok(fetched.fetch_add(1, Ordering::SeqCst))
+            };
+            self.remembered.obtain(|_| false, fetch).await
+        }
+
+        fn fetched(&self) -> usize {
+            self.fetched.load(Ordering::SeqCst)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn ten_thousand_who_ask_in_vain_cause_one_fetch_in_each_pause() {
+        let bench = Bench::new();
+
+        for round in 1..=3 {
+            let answers = futures_util::future::join_all((0..10_000).map(|_| bench.ask_in_vain())).await;
+
+            assert!(answers.iter().all(Result::is_ok));
+            assert_eq!(bench.fetched(), round);
+            bench.clock.advance(PAUSE);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_neither_opens_the_gate_nor_shuts_it_for_good() {
+        let bench = Bench::new();
+        bench.ask_in_vain().await.unwrap();
+
+        bench.clock.step_back(Duration::from_hours(5));
+        assert!(bench.ask_in_vain().await.is_err());
+        assert_eq!(bench.fetched(), 1);
+
+        bench.clock.advance(PAUSE);
+        assert!(bench.ask_in_vain().await.is_ok());
+        assert_eq!(bench.fetched(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_goes_on_when_whoever_asked_is_gone() {
+        let bench = Bench::new();
+        let (begun, goes_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (tell, wait) = (begun.clone(), goes_on.clone());
+        let fetch = async move {
+            tell.notify_one();
+            wait.notified().await;
+            Ok(7)
+        };
+        let remembered = bench.remembered.clone();
+        let asking = tokio::spawn(async move { remembered.obtain(|_| true, fetch).await });
+        begun.notified().await;
+
+        asking.abort();
+        assert!(asking.await.unwrap_err().is_cancelled());
+        goes_on.notify_one();
+
+        let unused = async { unreachable!("the first fetch has given the value") };
+        assert_eq!(*bench.remembered.obtain(|_| true, unused).await.unwrap(), 7);
+    }
+}

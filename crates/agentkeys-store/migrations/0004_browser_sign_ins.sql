@@ -19,7 +19,7 @@ CREATE TABLE grants (
     source         BLOB    NOT NULL,
     created_at     INTEGER NOT NULL,
     expires_at     INTEGER NOT NULL,
-    -- waiting, then approved or for good refused, then for good used
+    -- waiting, approved, or for good one of refused, used and expired
     state          TEXT    NOT NULL DEFAULT 'waiting',
     -- of a code
     redirect_uri   TEXT,
@@ -34,6 +34,8 @@ CREATE TABLE grants (
     -- how often a client may ask
     wait           INTEGER NOT NULL,
     asked_at       INTEGER,
+    -- whether it asked too soon when it asked last
+    too_soon       INTEGER NOT NULL DEFAULT 0,
     -- what was approved
     identity_type  TEXT,
     identity_value TEXT,
@@ -51,7 +53,7 @@ CREATE TABLE browser_sign_ins (
     way            TEXT    NOT NULL,
     created_at     INTEGER NOT NULL,
     expires_at     INTEGER NOT NULL,
-    -- waiting, then answered (not for an address), then proved, then for good decided
+    -- waiting, answered, proved, or for good decided or over
     state          TEXT    NOT NULL DEFAULT 'waiting',
     identity_type  TEXT,
     identity_value TEXT,

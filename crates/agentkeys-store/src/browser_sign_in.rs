@@ -25,10 +25,13 @@ pub struct BrowserSignIn {
 /// How far a browser has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrowserState {
-    /// The person has approved or refused.
-    Decided,
     /// The provider's answer came, and is being looked at.
     Answered,
+    /// The person has approved or refused.
+    Decided,
+    /// Somebody came when it was over or its grant was, and it stays so wherever the clock goes. Until then only its
+    /// [`expires_at`](BrowserSignIn::expires_at) tells.
+    Over,
     /// The identity is proved, and waits for the person's decision.
     Proved(Proved),
     /// The identity is not proved yet.
@@ -94,7 +97,8 @@ pub trait BrowserSignInStore: Send + Sync {
     async fn prove_browser_sign_in(&self, request: RequestIdDigest, proved: Proved) -> Result<bool, StoreError>;
 
     /// Takes the person's decision, for the browser and its grant: of any number at once exactly one counts, of one
-    /// browser and of all browsers about one grant, and none at or after the expiry of either.
+    /// browser and of all browsers about one grant, and none at or after the expiry of either. An authorization code that
+    /// is approved ends [`CODE_KEPT`](crate::CODE_KEPT) later, if not before.
     ///
     /// A refusal is recorded as `entry`; an approval is recorded when it is redeemed.
     async fn decide(&self, request: RequestIdDigest, decision: Decision, entry: Entry) -> Result<Decided, StoreError>;

@@ -11,10 +11,13 @@
 //! ```
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "these are tests")]
 
+mod approval;
 pub mod audit;
+pub mod browser_sign_ins;
 pub mod challenges;
 pub mod deployment;
 pub mod email_sign_ins;
+pub mod grants;
 pub mod identity_links;
 pub mod limits;
 pub mod mails;
@@ -38,6 +41,24 @@ macro_rules! conformance {
                 the_head_is_the_last_entry,
                 concurrent_appends_leave_one_unbroken_chain,
                 changes_of_every_kind_share_the_chain,
+            }
+            browser_sign_ins {
+                a_browser_is_found_as_it_was_begun,
+                a_beginning_brings_its_grant_its_code_and_its_letter,
+                a_beginning_is_kept_whole_or_not_at_all,
+                of_many_answers_one_is_taken,
+                a_provider_does_not_answer_for_an_address,
+                an_identity_is_proved_once_after_the_answer,
+                a_browser_ends_at_its_expiry_wherever_the_clock_goes,
+                nothing_is_decided_before_the_proof,
+                a_refusal_is_recorded_and_an_approval_is_not,
+                of_many_decisions_one_counts,
+                of_many_browsers_about_one_grant_one_decides,
+                a_grant_that_is_over_is_not_decided,
+                the_right_code_lets_the_browser_decide,
+                a_code_for_a_browser_that_is_over_is_over,
+                a_code_does_not_answer_for_a_provider,
+                a_retired_identity_is_not_proved,
             }
             challenges {
                 a_challenge_is_found_by_the_request_and_session_that_asked,
@@ -76,6 +97,36 @@ macro_rules! conformance {
                 a_linked_identity_opens_the_account_that_it_is_linked_to,
                 a_session_id_that_is_taken_changes_nothing,
                 first_sign_ins_at_once_open_one_account,
+                a_code_of_one_purpose_is_unknown_to_another,
+                a_linking_code_is_taken_once_and_links,
+                a_code_that_links_what_is_taken_is_used_up,
+                of_two_accounts_that_link_by_code_one_gets_the_identity,
+            }
+            grants {
+                a_grant_is_found_as_it_was_begun,
+                a_secret_and_a_user_code_name_one_grant_only,
+                a_limited_grant_is_not_kept,
+                an_approved_grant_opens_a_session_and_is_recorded,
+                an_approved_grant_opens_the_account_that_its_identity_is_linked_to,
+                of_many_redemptions_one_opens_a_session,
+                what_nobody_approved_opens_nothing,
+                a_grant_opens_what_was_approved_and_nothing_else,
+                a_session_id_that_is_taken_changes_nothing,
+                a_grant_ends_at_its_expiry_wherever_the_clock_goes,
+                a_grant_that_was_asked_for_at_its_expiry_is_never_approved,
+                an_approved_code_counts_for_a_minute,
+                an_approved_code_never_counts_beyond_its_expiry,
+                an_identity_that_is_retired_in_between_opens_nothing,
+                a_device_is_found_by_its_code_while_it_waits,
+                a_device_that_was_looked_for_at_its_expiry_is_never_found,
+                every_lookup_counts_against_its_limits,
+                asking_too_soon_makes_the_wait_longer_and_it_stays_so,
+                a_clock_that_steps_back_slows_a_client_down_once,
+                only_what_waits_can_be_asked_for_too_soon,
+                of_many_questions_at_once_one_is_in_time,
+                of_many_links_by_one_grant_one_is_made,
+                a_link_ends_at_its_expiry_wherever_the_clock_goes,
+                of_two_accounts_that_link_by_grants_one_gets_the_identity,
             }
             identity_links {
                 an_identity_opens_the_account_that_it_is_linked_to,
@@ -84,6 +135,16 @@ macro_rules! conformance {
                 an_identity_of_another_account_stays_there,
                 of_many_accounts_one_gets_the_identity,
                 identities_are_listed_oldest_first,
+                the_address_that_a_provider_has_is_shown_as_it_was_last,
+                a_removed_identity_is_gone_and_recorded,
+                what_an_account_does_not_have_is_not_removed,
+                the_last_identity_stays,
+                of_two_identities_removed_at_once_one_stays,
+                a_removed_identity_takes_the_sessions_along_that_it_opened,
+                a_removed_identity_may_open_another_account,
+                a_retired_anchor_signs_nobody_in,
+                a_retired_anchor_is_linked_again_by_its_own_account_only,
+                of_many_that_link_a_retired_anchor_again_one_does,
             }
             limits {
                 a_limit_is_never_exceeded_by_many_at_once,
@@ -114,16 +175,23 @@ macro_rules! conformance {
                 a_notice_of_a_sign_in_goes_to_every_address_of_the_account,
                 the_first_sign_in_causes_no_notice,
                 a_code_that_opens_nothing_causes_no_notice,
+                a_notice_of_a_grant_goes_to_every_address_once,
+                a_notice_of_a_link_goes_to_the_new_address_too,
+                a_notice_of_a_removal_goes_to_the_address_that_goes_too,
+                what_changes_no_identity_causes_no_notice,
             }
             purging {
                 what_is_long_over_is_forgotten,
                 what_is_not_long_over_is_kept,
+                grants_and_browsers_are_forgotten_a_day_after_they_are_over,
                 more_than_one_step_is_forgotten,
                 what_lasts_is_never_forgotten,
+                a_retired_anchor_is_never_forgotten,
             }
             restores {
                 every_session_ends,
                 open_sign_ins_and_challenges_end,
+                grants_and_browsers_end,
                 mails_that_wait_are_forgotten,
                 signing_in_goes_on_after_everything_ended,
                 an_end_of_everything_is_recorded,

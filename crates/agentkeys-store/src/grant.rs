@@ -35,7 +35,7 @@ pub enum GrantKind {
     Code {
         /// Where the browser takes the code.
         redirect_uri: String,
-        /// What the client told the browser to bring back.
+        /// What the client told the browser to bring back, sealed.
         state: String,
         /// SHA-256 of the verifier that redeems it (RFC 7636).
         challenge: [u8; 32],
@@ -61,6 +61,9 @@ pub enum GrantKind {
 pub enum GrantState {
     /// A person approved it, as this one.
     Approved(Proved),
+    /// Somebody came when it was over, and it stays so wherever the clock goes. Until then only its
+    /// [`expires_at`](Grant::expires_at) tells.
+    Expired,
     /// A person refused it.
     Refused,
     /// It was redeemed, and opened this session, if it opened one.
@@ -132,7 +135,7 @@ pub trait GrantStore: Send + Sync {
     /// The grant of this secret and how far it has come, as long as it is remembered.
     async fn find_grant(&self, secret: RequestIdDigest) -> Result<Option<(Grant, GrantState)>, StoreError>;
 
-    /// Counts a typed code against `limits`, and finds the device's grant that waits for it.
+    /// Counts a typed code against `limits`, and finds the device's grant that waits for it: none at or after its expiry.
     async fn find_device_grant(
         &self,
         user_code: [u8; 32],
@@ -140,10 +143,11 @@ pub trait GrantStore: Send + Sync {
         limits: Vec<Limit>,
     ) -> Result<DeviceLookup, StoreError>;
 
-    /// Notes that the client asked whether its grant is approved.
+    /// Notes that the client asked whether its grant is approved. Only a grant that waits has a wait between two questions.
     async fn poll_grant(&self, secret: RequestIdDigest, now: Timestamp) -> Result<Polled, StoreError>;
 
-    /// Opens a session with an approved grant: of any number at once exactly one does, and none at or after its expiry.
+    /// Opens a session with a grant that was approved as the identity of `opening`: of any number at once exactly one
+    /// does, and none at or after its expiry. A grant of kind [`GrantKind::Link`] opens none.
     ///
     /// Links the identity if it is new, opens the session with the grant's own client name and device key, and records
     /// `entry` with the account filled in. Where the account existed before, `notice` goes to each of its addresses.
@@ -156,8 +160,9 @@ pub trait GrantStore: Send + Sync {
         notice: Letter,
     ) -> Result<Redeemed, StoreError>;
 
-    /// Links what an approved grant of kind [`GrantKind::Link`] has proved, as [`IdentityLinkStore::link_identity`]
-    /// does: of any number at once exactly one, and none at or after its expiry, which is `None`.
+    /// Links what a grant of kind [`GrantKind::Link`] was approved as, to the account that asked, as
+    /// [`IdentityLinkStore::link_identity`] does: of any number at once exactly one, and none at or after its expiry.
+    /// All others get `None`.
     ///
     /// [`IdentityLinkStore::link_identity`]: crate::IdentityLinkStore::link_identity
     async fn redeem_link(

@@ -19,7 +19,7 @@ pub struct IdentityLink {
 /// What became of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linking {
-    /// The identity opened this account already; nothing was written.
+    /// The identity opened this account already; nothing was changed but its address to be shown.
     Already,
     /// The identity opens the account from now on.
     Linked,

@@ -100,7 +100,8 @@ pub enum Renewal {
     Over,
 }
 
-/// Remembers who is signed in. Sessions are opened by [`EmailSignInStore::answer`](crate::EmailSignInStore::answer).
+/// Remembers who is signed in. Sessions are opened by [`EmailSignInStore::answer`](crate::EmailSignInStore::answer) and
+/// [`GrantStore::redeem_grant`](crate::GrantStore::redeem_grant).
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// The session of this name, also when it no longer stands, as long as it is remembered.

@@ -77,7 +77,8 @@ pub struct CodeAnswer {
 pub enum Opening {
     /// Links the address to an account, as [`IdentityLinkStore::link_identity`](crate::IdentityLinkStore::link_identity) does.
     Link(IdentityLink),
-    /// Lets the browser of the same request decide as this identity. Recorded only where that may not sign in.
+    /// Lets the browser of the same request decide as this identity, if that still waits, or else the code comes to
+    /// [`CodeOutcome::Over`]. Recorded only where the identity may not sign in.
     Proof(Identity),
     /// Uses the code up, and opens nothing: the operator does not let this identity in.
     Refused,
@@ -116,7 +117,7 @@ pub enum CodeOutcome {
     },
     /// It was right, and this became of the link.
     Linked(Linking),
-    /// The sign-in is over: expired, used, or tried too often.
+    /// The sign-in is over: expired, used, or tried too often; with [`Opening::Proof`], perhaps its browser is.
     Over,
     /// It was right, and used up, but the identity was taken away from the account that it had made.
     Retired,

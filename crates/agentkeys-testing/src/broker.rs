@@ -1,3 +1,5 @@
+mod browsing;
+
 use std::{
     collections::HashSet,
     net::SocketAddr,
@@ -34,12 +36,11 @@ impl TestBroker {
 
     /// Starts a broker with settings of the test's own.
     pub async fn start_with(settings: impl FnOnce(&mut Config)) -> Self {
-        Self::start_at(ManualClock::default(), settings).await
+        Self::start_at(Arc::default(), settings).await
     }
 
-    /// As [`TestBroker::start_with`], with this clock.
-    pub async fn start_at(clock: ManualClock, settings: impl FnOnce(&mut Config)) -> Self {
-        let clock = Arc::new(clock);
+    /// As [`TestBroker::start_with`], with a clock that others have too.
+    pub async fn start_at(clock: Arc<ManualClock>, settings: impl FnOnce(&mut Config)) -> Self {
         let mailbox = Mailbox::new(clock.clone());
         let smtp = SmtpListener::start(mailbox.clone(), loopback()).await.expect("the mailbox listens");
         let state = tempfile::tempdir().expect("a temporary folder");

@@ -49,7 +49,7 @@ impl Device {
     pub async fn send(&self, request: RequestBuilder, token: Option<&str>) -> Answer {
         let again = request.try_clone().expect("a body that is no stream");
         let answer = self.send_once(request, token).await;
-        if answer.refusal() == (401, "use_dpop_nonce") { self.send_once(again, token).await } else { answer }
+        if answer.refusal().1 == "use_dpop_nonce" { self.send_once(again, token).await } else { answer }
     }
 
     /// Sends a request with its proof, and takes the nonce for the next one from the answer.

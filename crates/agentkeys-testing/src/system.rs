@@ -10,14 +10,14 @@ use agentkeys_client::{
     Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl,
     SessionDuration, SignerClient, SignerTrust, StsClient, Walked,
 };
-use agentkeys_crypto::random;
+use agentkeys_crypto::{private_file, random};
 use agentkeys_mock_server::AwsConfig;
 use async_trait::async_trait;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::{CodesRead, Process, ReservedPort};
+use crate::{CodesRead, Process, ReservedPort, TestProvider};
 
 /// The broker and the development parts as processes of their own, as a team runs them.
 #[derive(Debug)]
@@ -45,14 +45,31 @@ impl System {
 
     /// As [`System::start`], with more sections in the broker's settings.
     pub async fn start_with(settings: &str) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), "info", settings).await
+    }
+
+    /// As [`System::start`], with an OpenID Provider that the broker calls `acme`, and a broker that logs all it can.
+    pub async fn start_with_provider(provider: &TestProvider) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let secret = folder.path().join("acme-secret");
+        private_file::create_new(&secret, TestProvider::CLIENT_SECRET.as_bytes()).expect("a temporary folder");
+        let settings = format!(
+            "[providers.acme]\nlabel = \"Acme\"\nissuer = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"{}\"\n",
+            provider.issuer(),
+            TestProvider::CLIENT_ID,
+            secret.display()
+        );
+        Self::start_in(folder, "trace", &settings).await
+    }
+
+    async fn start_in(folder: TempDir, log: &str, settings: &str) -> Self {
         let issuer = ReservedPort::take();
         let master_secret = random();
         let mut parts = start_parts(&folder, issuer.address(), &master_secret);
         let smtp = parts.address_in("a mailbox takes mail").await;
         let aws = parts.address_in("a stand-in for AWS listens").await;
         let signer = parts.address_in("development parts listen").await;
-        let mut broker = start_broker(&folder, issuer.address(), smtp, settings);
+        let mut broker = start_broker(&folder, issuer.address(), smtp, log, settings);
         broker.line_with("the broker answers").await;
         Self { aws, signer, issuer, folder, master_secret, broker, parts, codes: CodesRead::default() }
     }
@@ -80,6 +97,11 @@ impl System {
     /// The folder of the broker's keys.
     pub fn keys_folder(&self) -> PathBuf {
         self.folder.path().join("broker/keys")
+    }
+
+    /// The folder of the broker's store and keys.
+    pub fn broker_state(&self) -> PathBuf {
+        self.folder.path().join("broker")
     }
 
     /// What the signer derives its wallets from.
@@ -168,7 +190,7 @@ fn start_parts(folder: &TempDir, issuer: SocketAddr, master_secret: &[u8; 32]) -
     Process::start(command)
 }
 
-fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr, more: &str) -> Process {
+fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr, log: &str, more: &str) -> Process {
     let config = folder.path().join("broker.toml");
     let state = folder.path().join("broker");
     let settings = format!(
@@ -177,7 +199,7 @@ fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr, more: &s
     );
     fs::write(&config, settings).expect("a temporary folder can be written");
     let mut command = Process::command(Process::binary("agentkeys-broker"));
-    command.arg("--config").arg(config);
+    command.arg("--config").arg(config).args(["--log", log]);
     Process::start(command)
 }
 

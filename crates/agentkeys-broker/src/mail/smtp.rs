@@ -11,7 +11,6 @@ use lettre::{
     transport::smtp::{
         authentication::Credentials,
         client::{Certificate, Tls, TlsParameters},
-        response::Code,
     },
 };
 
@@ -46,8 +45,7 @@ impl MailError {
     }
 
     /// What a reply means: one to us is not one to the mail, and says nothing about the next.
-    fn of_reply(code: Code) -> Self {
-        let code = u16::from(code);
+    fn of_reply(code: u16) -> Self {
         match code {
             // Closing, or how and whether we sign in (RFC 5321 section 4.2.2, RFC 4954 section 6).
             421 | 432 | 454 | 530 | 534 | 535 | 538 => Self::Unavailable(code.to_string()),
@@ -59,7 +57,12 @@ impl MailError {
 
 impl From<lettre::transport::smtp::Error> for MailError {
     fn from(error: lettre::transport::smtp::Error) -> Self {
-        error.status().map_or_else(|| Self::Unavailable(error.to_string()), Self::of_reply)
+        match error.status() {
+            Some(code) => Self::of_reply(u16::from(code)),
+            // Its words would be the server's.
+            None if error.is_response() => Self::Unavailable("a reply that makes no sense".to_owned()),
+            None => Self::Unavailable(error.to_string()),
+        }
     }
 }
 
@@ -173,5 +176,46 @@ async fn within_the_longest_wait<T>(
     match tokio::time::timeout(LONGEST_WAIT, work).await {
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(MailError::Unavailable("no answer within 5 s".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_to_us_is_told_from_one_to_the_mail() {
+        for (code, expected) in [
+            (421, MailError::Unavailable("421".to_owned())),
+            (450, MailError::Later(450)),
+            (451, MailError::Later(451)),
+            (454, MailError::Unavailable("454".to_owned())),
+            (530, MailError::Unavailable("530".to_owned())),
+            (535, MailError::Unavailable("535".to_owned())),
+            (550, MailError::Refused(550)),
+            (554, MailError::Refused(554)),
+        ] {
+            let error = MailError::of_reply(code);
+
+            assert_eq!(error, expected);
+            assert_eq!(error.is_final(), matches!(code, 550 | 554), "{code}");
+        }
+    }
+
+    #[test]
+    fn authorities_are_read_from_a_file_and_for_tls_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let nonsense = folder.path().join("nonsense.pem");
+        fs::write(&nonsense, "nonsense").unwrap();
+        let refusal = |smtp: &str, ca_file| {
+            let settings = Mail { smtp: smtp.parse().unwrap(), ca_file: Some(ca_file), ..Mail::default() };
+            SmtpMailer::new(&settings).unwrap_err().to_string()
+        };
+
+        for smtp in ["smtps://mail.example.com", "smtp://mail.example.com?tls=required"] {
+            assert!(refusal(smtp, nonsense.clone()).contains("`mail.ca_file` cannot be read"));
+            assert!(refusal(smtp, folder.path().join("missing.pem")).contains("`mail.ca_file` cannot be read"));
+        }
+        assert!(refusal("smtp://127.0.0.1:25", nonsense).contains("`mail.ca_file` needs"));
     }
 }

@@ -197,6 +197,43 @@ async fn the_store_holds_no_code_in_plain_text() {
 }
 
 #[tokio::test]
+async fn a_code_goes_to_nobody_but_whom_it_was_made_for() {
+    let mut broker = TestBroker::start().await;
+    broker.stop_mail().await;
+    broker.start_sign_in("ada@example.com").await.expect(202);
+    one_is_delayed(&broker).await;
+
+    let store = rusqlite::Connection::open(broker.state().join("agentkeys.db")).unwrap();
+    assert_eq!(store.execute("UPDATE mails SET recipient = 'mallory@example.net'", []).unwrap(), 1);
+    broker.resume_mail().await;
+    broker.clock().advance(SOON);
+
+    all_left(&broker).await;
+    assert!(broker.mailbox().mails(None).is_empty());
+}
+
+#[tokio::test]
+async fn a_mail_that_is_being_sent_has_left_when_the_broker_stops() {
+    let server = SmtpServer::start(|_| "250 fine").await;
+    let url = server.url();
+    let broker = TestBroker::start_with(|config| config.mail.smtp = url).await;
+    server.hold();
+    broker.start_sign_in("ada@example.com").await.expect(202);
+    server.holds_one().await;
+
+    let address = broker.running().address();
+    let restart = tokio::spawn(broker.restart());
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    server.release();
+    let broker = restart.await.unwrap();
+
+    all_left(&broker).await;
+    assert_eq!(server.taken(), ["ada@example.com"]);
+}
+
+#[tokio::test]
 async fn an_older_copy_of_the_store_sends_no_mail_again() {
     let mut broker = TestBroker::start().await;
     broker.stop_mail().await;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+mod authorize;
 mod bad_requests;
+mod device;
 mod discovery;
 mod dpop;
 mod email;
@@ -15,7 +17,9 @@ mod mint_oidc_jwt;
 mod operations;
 mod renewal;
 mod restore;
+mod revoke;
 mod sessions;
 mod smtp_server;
+mod token;
 mod tokens;
 mod wallet;

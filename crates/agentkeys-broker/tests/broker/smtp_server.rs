@@ -14,6 +14,13 @@ use tokio::{
 pub(crate) struct SmtpServer {
     address: SocketAddr,
     taken: watch::Receiver<Vec<String>>,
+    gate: Arc<Gate>,
+}
+
+/// Where mails wait that were sent, and not yet taken.
+struct Gate {
+    is_open: watch::Sender<bool>,
+    before: watch::Sender<usize>,
 }
 
 /// What is said to a recipient.
@@ -26,14 +33,16 @@ impl SmtpServer {
         let address = listener.local_addr().unwrap();
         let (sender, taken) = watch::channel(Vec::new());
         let reply: Arc<Reply> = Arc::new(reply);
+        let gate = Arc::new(Gate { is_open: watch::Sender::new(true), before: watch::Sender::new(0) });
+        let of_server = Arc::clone(&gate);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (sender, reply) = (sender.clone(), Arc::clone(&reply));
+                let (sender, reply, gate) = (sender.clone(), Arc::clone(&reply), Arc::clone(&of_server));
                 // A peer that goes away is its own affair.
-                tokio::spawn(async move { drop(serve(client, &*reply, &sender).await) });
+                tokio::spawn(async move { drop(serve(client, &*reply, &gate, &sender).await) });
             }
         });
-        Self { address, taken }
+        Self { address, taken, gate }
     }
 
     /// What the settings say of it.
@@ -47,13 +56,28 @@ impl SmtpServer {
         taken.wait_for(|taken| taken.iter().any(|one| one == recipient)).await.unwrap();
     }
 
+    /// From now on lets whoever sends a mail wait for the word that it was taken.
+    pub(crate) fn hold(&self) {
+        self.gate.is_open.send_replace(false);
+    }
+
+    /// Waits until somebody waits for that.
+    pub(crate) async fn holds_one(&self) {
+        self.gate.before.subscribe().wait_for(|before| *before > 0).await.unwrap();
+    }
+
+    /// Gives everybody the word.
+    pub(crate) fn release(&self) {
+        self.gate.is_open.send_replace(true);
+    }
+
     /// For whom it has taken mail so far.
     pub(crate) fn taken(&self) -> Vec<String> {
         self.taken.borrow().clone()
     }
 }
 
-async fn serve(client: TcpStream, reply: &Reply, taken: &watch::Sender<Vec<String>>) -> io::Result<()> {
+async fn serve(client: TcpStream, reply: &Reply, gate: &Gate, taken: &watch::Sender<Vec<String>>) -> io::Result<()> {
     let (from, mut to) = client.into_split();
     let mut lines = BufReader::new(from).lines();
     let (mut recipients, mut in_data) = (Vec::new(), false);
@@ -62,6 +86,9 @@ async fn serve(client: TcpStream, reply: &Reply, taken: &watch::Sender<Vec<Strin
         let answer = match (in_data, line.split([' ', ':']).next().unwrap_or_default()) {
             (true, ".") => {
                 in_data = false;
+                gate.before.send_modify(|before| *before += 1);
+                // The gate lives as long as the server.
+                let _ = gate.is_open.subscribe().wait_for(|is_open| *is_open).await;
                 taken.send_modify(|taken| taken.append(&mut recipients));
                 "250 2.0.0 taken"
             }

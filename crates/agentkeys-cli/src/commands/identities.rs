@@ -2,6 +2,7 @@ mod add;
 mod remove;
 
 use agentkeys_api::LinkedIdentity;
+use agentkeys_client::Session;
 use clap::Subcommand;
 
 use self::{add::AddArgs, remove::RemoveArgs};
@@ -20,17 +21,18 @@ pub(crate) enum IdentitiesCommand {
 
 impl IdentitiesCommand {
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
+        // A passphrase may be asked for, where Ctrl-C has a meaning of its own.
+        let session = context.session().await?;
         match self {
-            Self::List => list(context, output).await,
-            Self::Add(args) => interruption::or(args.run(context, output)).await,
-            Self::Remove(args) => interruption::or(args.run(context, output)).await,
+            Self::List => list(&session, context, output).await,
+            Self::Add(args) => interruption::or(args.run(&session, context, output)).await,
+            Self::Remove(args) => interruption::or(args.run(&session, context, output)).await,
         }
     }
 }
 
-async fn list(context: &Context, output: &Output) -> Result<(), CliError> {
-    let session = context.session().await?;
-    let identities = context.broker().identities(&session).await?;
+async fn list(session: &Session, context: &Context, output: &Output) -> Result<(), CliError> {
+    let identities = context.broker().identities(session).await?;
     output.result(&identities, |output| {
         for linked in &identities.identities {
             let mark = if linked.identity == session.identity { '*' } else { ' ' };
@@ -55,7 +57,8 @@ fn in_words(linked: &LinkedIdentity) -> String {
 
 /// That address, as far as a terminal can show it: a provider may say anything.
 fn shown_email(linked: &LinkedIdentity) -> Option<String> {
-    let email: String = linked.email.as_ref()?.chars().filter(|character| !character.is_control()).take(254).collect();
+    let is_plain = |character: &char| character.is_ascii_graphic() || character.is_alphanumeric();
+    let email: String = linked.email.as_ref()?.chars().filter(is_plain).take(254).collect();
     (!email.is_empty()).then_some(email)
 }
 
@@ -74,6 +77,7 @@ mod tests {
     fn the_address_of_a_provider_is_shown_and_moves_no_cursor() {
         assert_eq!(in_words(&linked("ada@example.com")), "oauth2_acme:g-1001 (ada@example.com)");
         assert_eq!(in_words(&linked("ada\u{1b}[2J\r\n")), "oauth2_acme:g-1001 (ada[2J)");
+        assert_eq!(in_words(&linked("ada\u{202e}@example.com")), "oauth2_acme:g-1001 (ada@example.com)");
         assert_eq!(in_words(&linked("\n")), "oauth2_acme:g-1001");
     }
 }

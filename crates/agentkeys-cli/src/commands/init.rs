@@ -11,7 +11,11 @@ use clap::Args;
 use serde::Serialize;
 
 use self::way::Way;
-use super::{code::Prompt, screen::Screen, whoami::SignerKind};
+use super::{
+    code::Prompt,
+    screen::{Purpose, Screen},
+    whoami::SignerKind,
+};
 use crate::{context::Context, error::CliError, interruption, output::Output, surroundings::Surroundings};
 
 /// The flags of `agentkeys init`.
@@ -142,12 +146,12 @@ impl InitArgs {
             Way::Browser { .. } | Way::Device if context.no_input => return Err(CliError::NoPerson),
             Way::Browser { opens } => {
                 let broker = reached_broker(context, output).await?;
-                let mut screen = Screen::new(output, opens, "Sign in");
+                let mut screen = Screen::new(output, opens, Purpose::SignIn);
                 sign_in_by_browser(&broker, &self.on_a_page(), &mut screen).await?
             }
             Way::Device => {
                 let broker = reached_broker(context, output).await?;
-                let mut screen = Screen::new(output, false, "Sign in").with_provider(self.oauth2.clone());
+                let mut screen = Screen::new(output, false, Purpose::SignIn).with_provider(self.oauth2.clone());
                 sign_in_by_device(&broker, &self.on_a_page(), &mut screen).await?
             }
         };

@@ -6,3 +6,4 @@ mod bench;
 mod commands;
 mod dev;
 mod doctor;
+mod init;

@@ -1,6 +1,6 @@
 use agentkeys_api::{
-    AUTHORIZATION_CODE_GRANT, AuthorizationServer, DEVICE_CODE_GRANT, DeviceAuthorization, OAUTH_CLIENT, TokenReply,
-    paths,
+    AUTHORIZATION_CODE_GRANT, AuthorizationServer, DEVICE_CODE_GRANT, DeviceAuthorization, ErrorCode, OAUTH_CLIENT,
+    TokenReply, paths,
 };
 use agentkeys_crypto::DeviceKey;
 use serde::Serialize;
@@ -45,7 +45,12 @@ impl BrokerClient {
     /// [`ClientError::OtherIssuer`] when it calls itself otherwise than it was called: its answers could not be told
     /// from another's then.
     pub async fn authorization_server(&self) -> Result<AuthorizationServer, ClientError> {
-        let server: AuthorizationServer = self.0.show(paths::OAUTH_METADATA, Credential::NONE).await?;
+        let server: AuthorizationServer = match self.0.show(paths::OAUTH_METADATA, Credential::NONE).await {
+            Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::NotFound => {
+                return Err(self.unexpected("it signs nobody in in a browser, only by e-mail"));
+            }
+            answer => answer?,
+        };
         let url = self.url().to_string();
         if server.issuer == url {
             return Ok(server);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::sample::{
-    DAY, KEY, MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, count, email, entry, open_session, opening,
-    outcomes, recorded, request, seconds, session, sign_in,
+    DAY, KEY, MANY, MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, count, email, entry, open_session,
+    opening, outcomes, recorded, request, seconds, session, sign_in,
 };
 use crate::{
     Action, CodeAnswer, CodeOutcome, EmailSignIn, Entry, IdentityLink, Linking, Opening, Purpose, SessionOpening,
@@ -253,6 +253,95 @@ pub async fn first_sign_ins_at_once_open_one_account(store: Arc<dyn Store>) {
     let opened = store.find_account(&email("ada")).await.unwrap();
     assert_eq!(count(&accounts, &CodeOutcome::Accepted { account: opened }), accounts.len());
     assert_eq!(store.sessions(opened.unwrap(), NOW).await.unwrap().len(), accounts.len());
+}
+
+/// It counts nothing there, and is recorded like a wrong one; nor is that of one session known to another.
+pub async fn a_code_of_one_purpose_is_unknown_to_another(store: Arc<dyn Store>) {
+    let purposes = [Purpose::Session, Purpose::Browser, to_link("ada", 1), to_link("ada", 2)];
+    for (number, purpose) in purposes.into_iter().enumerate() {
+        store.begin_email_sign_in(EmailSignIn { purpose, ..sign_in(number) }, vec![], None).await.unwrap();
+    }
+
+    let mut unknown = 0;
+    for (number, of_code) in purposes.iter().enumerate() {
+        for purpose in purposes.into_iter().filter(|purpose| purpose != of_code) {
+            for code_hash in [RIGHT, WRONG, WRONG] {
+                let answer = CodeAnswer { request: request(number), code_hash, purpose, now: NOW };
+                let entry = entry(Action::SignIn, NOW);
+                let outcome = store.answer(answer, opening("ada", 9, NOW), entry, vec![], None).await.unwrap();
+                assert_eq!(outcome, CodeOutcome::Unknown);
+                unknown += 1;
+            }
+        }
+    }
+
+    assert_eq!(outcomes(&store).await, vec![("sign_in".to_owned(), "wrong_code".to_owned()); unknown]);
+    assert_eq!(answer(&store, 0, RIGHT, NOW).await, CodeOutcome::Accepted { account: Some(account("ada")) });
+    for number in [2, 3] {
+        let outcome = answer_to_link(&store, number, "ada", number - 1).await;
+        assert!(matches!(outcome, CodeOutcome::Linked(_)), "{outcome:?}");
+    }
+}
+
+/// However many at once, and it opens no session.
+pub async fn a_linking_code_is_taken_once_and_links(store: Arc<dyn Store>) {
+    begin_to_link(&store, 1, "mallory", 1).await;
+
+    let all = at_once(&store, |store, _| async move { answer_to_link(&store, 1, "mallory", 1).await }).await;
+
+    assert_eq!(count(&all, &CodeOutcome::Linked(Linking::Linked)), 1);
+    assert_eq!(count(&all, &CodeOutcome::Over), all.len() - 1);
+    assert_eq!(store.find_account(&email("ada")).await.unwrap(), Some(account("mallory")));
+    assert!(store.sessions(account("mallory"), NOW).await.unwrap().is_empty());
+    assert_eq!(outcomes(&store).await, [("link_identity".to_owned(), "done".to_owned())]);
+}
+
+/// And that is recorded.
+pub async fn a_code_that_links_what_is_taken_is_used_up(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 9, NOW).await;
+    begin_to_link(&store, 1, "mallory", 1).await;
+
+    assert_eq!(answer_to_link(&store, 1, "mallory", 1).await, CodeOutcome::Linked(Linking::Taken));
+
+    assert_eq!(answer_to_link(&store, 1, "mallory", 1).await, CodeOutcome::Over);
+    assert_eq!(outcomes(&store).await[1..], [("link_identity".to_owned(), "taken".to_owned())]);
+}
+
+/// The other is told, and nothing of the first is changed.
+pub async fn of_two_accounts_that_link_by_code_one_gets_the_identity(store: Arc<dyn Store>) {
+    let names = ["ada", "mallory"];
+    for number in 0..MANY {
+        begin_to_link(&store, number, names[number % 2], number).await;
+    }
+
+    let all = at_once(&store, |store, number| async move {
+        let to = names[number % 2];
+        let CodeOutcome::Linked(linking) = answer_to_link(&store, number, to, number).await else { panic!("{to}") };
+        (account(to), linking)
+    })
+    .await;
+
+    let owner = store.find_account(&email("ada")).await.unwrap().unwrap();
+    assert_eq!(count(&all, &(owner, Linking::Linked)), 1);
+    assert_eq!(count(&all, &(owner, Linking::Already)), MANY / 2 - 1);
+    assert_eq!(all.iter().filter(|(to, linking)| *to != owner && *linking == Linking::Taken).count(), MANY / 2);
+}
+
+fn to_link(name: &str, by: usize) -> Purpose {
+    Purpose::Link { session: session(by), account: account(name) }
+}
+
+/// Begins to link ada's address to the account of this name, for the session `by`.
+async fn begin_to_link(store: &Arc<dyn Store>, number: usize, name: &str, by: usize) {
+    let sign_in = EmailSignIn { purpose: to_link(name, by), ..sign_in(number) };
+    store.begin_email_sign_in(sign_in, vec![], None).await.unwrap();
+}
+
+async fn answer_to_link(store: &Arc<dyn Store>, number: usize, name: &str, by: usize) -> CodeOutcome {
+    let answer = CodeAnswer { request: request(number), code_hash: RIGHT, purpose: to_link(name, by), now: NOW };
+    let link = IdentityLink { identity: email("ada"), account: account(name), email: None, linked_at: NOW };
+    let entry = Entry { account: Some(account(name)), ..entry(Action::LinkIdentity, NOW) };
+    store.answer(answer, Opening::Link(link), entry, vec![], None).await.unwrap()
 }
 
 async fn refuse(store: &Arc<dyn Store>, number: usize) -> CodeOutcome {

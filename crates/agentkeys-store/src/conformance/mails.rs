@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use agentkeys_types::{EmailAddress, Identity, OmniAccount, Timestamp};
 
-use super::sample::{
-    MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, email, entry, limit, open_session, opening, request,
-    seconds, sign_in,
+use super::{
+    approval::{approved, device, link as grant_to_link, proved, redeem, redeem_link, subject},
+    sample::{
+        MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, email, entry, limit, open_session, opening,
+        request, seconds, sign_in, unlink,
+    },
 };
 use crate::{
-    Action, Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, IdentityLink, Letter, MailsWaiting, Opening,
-    Purpose, QueuedMail, Store,
+    Action, Begun, BoundedLetter, CodeAnswer, CodeOutcome, EmailSignIn, IdentityLink, Letter, Linking, MailsWaiting,
+    Opening, Purpose, QueuedMail, Redeemed, Store, Unlinking,
 };
 
 const LEASE: std::time::Duration = MINUTE;
@@ -178,13 +181,7 @@ pub async fn a_notice_of_a_sign_in_goes_to_every_address_of_the_account(store: A
     let outcome = sign_in_with_notice(&store, "ada", 3, RIGHT).await;
 
     assert_eq!(outcome, CodeOutcome::Accepted { account: Some(ada) });
-    let mut recipients = Vec::new();
-    while let Some(mail) = claim(&store, NOW).await {
-        assert_eq!(mail.letter, written(9, NOW));
-        recipients.push(mail.recipient.into_string());
-    }
-    recipients.sort();
-    assert_eq!(recipients, ["ada.too@example.com", "ada@example.com"]);
+    assert_eq!(notified(&store).await, ["ada.too@example.com", "ada@example.com"]);
 }
 
 /// There is nobody yet who should know.
@@ -208,6 +205,95 @@ pub async fn a_code_that_opens_nothing_causes_no_notice(store: Arc<dyn Store>) {
 
     assert_eq!(store.mails_waiting(NOW).await.unwrap().count, 0);
     assert_eq!(answer(&store, 2, RIGHT, NOW).await, CodeOutcome::Over);
+}
+
+/// Also to one that a provider has verified, even if it is linked as well, but to none that is retired.
+pub async fn a_notice_of_a_grant_goes_to_every_address_once(store: Arc<dyn Store>) {
+    let ada = with_four_identities(&store).await;
+    approved(&store, 1, device(1), "ada").await;
+
+    assert_eq!(redeem(&store, 1, "ada", 2, NOW).await, Redeemed::Opened { account: ada });
+
+    assert_eq!(notified(&store).await, ["ada.too@example.com", "ada@acme.example"]);
+}
+
+/// And to none that is retired, by whichever way it is linked.
+pub async fn a_notice_of_a_link_goes_to_the_new_address_too(store: Arc<dyn Store>) {
+    with_four_identities(&store).await;
+    approved(&store, 1, grant_to_link("ada"), "lovelace").await;
+
+    assert_eq!(redeem_link(&store, 1, "lovelace", "ada", NOW).await, Some(Linking::Linked));
+    let by_grant = notified(&store).await;
+    let link = IdentityLink { identity: email("new"), account: account("ada"), email: None, linked_at: NOW };
+    store.link_identity(link, entry(Action::LinkIdentity, NOW), Some(written(9, NOW))).await.unwrap();
+    let by_hand = notified(&store).await;
+
+    assert_eq!(by_grant, ["ada.too@example.com", "ada@acme.example", "lovelace@acme.example"]);
+    let new = ["ada.too@example.com", "ada@acme.example", "lovelace@acme.example", "new@example.com"];
+    assert_eq!(by_hand, new);
+}
+
+/// And to none that is retired already.
+pub async fn a_notice_of_a_removal_goes_to_the_address_that_goes_too(store: Arc<dyn Store>) {
+    with_four_identities(&store).await;
+
+    assert!(matches!(unlink(&store, email("ada.too"), "ada", false).await, Unlinking::Unlinked { .. }));
+    let first = notified(&store).await;
+    assert!(matches!(unlink(&store, subject("ada"), "ada", true).await, Unlinking::Unlinked { .. }));
+    let second = notified(&store).await;
+
+    assert_eq!(first, ["ada.too@example.com", "ada@acme.example"]);
+    assert_eq!(second, ["ada@acme.example"]);
+}
+
+/// What is taken, linked already, the last one, unknown, refused as retired, or over.
+pub async fn what_changes_no_identity_causes_no_notice(store: Arc<dyn Store>) {
+    with_four_identities(&store).await;
+    open_session(&store, "mallory", 9, NOW).await;
+    open_session(&store, "grace", 10, NOW).await;
+    link(&store, account("grace"), subject("grace")).await;
+    unlink(&store, email("grace"), "grace", true).await;
+    notified(&store).await;
+    approved(&store, 1, device(1), "ada").await;
+
+    for identity in [email("mallory"), email("ada"), email("ada.too")] {
+        let link = IdentityLink { identity, account: account("grace"), email: None, linked_at: NOW };
+        store.link_identity(link, entry(Action::LinkIdentity, NOW), Some(written(9, NOW))).await.unwrap();
+    }
+    let again = IdentityLink { identity: email("ada.too"), account: account("ada"), email: None, linked_at: NOW };
+    store.link_identity(again, entry(Action::LinkIdentity, NOW), Some(written(9, NOW))).await.unwrap();
+    assert_eq!(unlink(&store, subject("grace"), "grace", false).await, Unlinking::Last);
+    assert_eq!(unlink(&store, email("nobody"), "ada", false).await, Unlinking::NotFound);
+    assert_eq!(sign_in_with_notice(&store, "grace", 3, RIGHT).await, CodeOutcome::Retired);
+    assert_eq!(redeem(&store, 1, "ada", 2, NOW.after(10 * MINUTE)).await, Redeemed::Over);
+
+    assert_eq!(store.mails_waiting(NOW).await.unwrap().count, 0);
+}
+
+/// Ada has two subjects with one address between them, a further address, and one that is retired.
+async fn with_four_identities(store: &Arc<dyn Store>) -> OmniAccount {
+    let ada = open_session(store, "ada", 1, NOW).await;
+    link(store, ada, email("ada.too")).await;
+    for subject in [subject("ada"), subject("ada.work")] {
+        let email = proved("ada").email;
+        let link = IdentityLink { identity: subject, account: ada, email, linked_at: NOW };
+        store.link_identity(link, entry(Action::LinkIdentity, NOW), None).await.unwrap();
+    }
+    unlink(store, email("ada"), "ada", true).await;
+    notified(store).await;
+    ada
+}
+
+/// Takes all notices that wait, and says to whom they go.
+async fn notified(store: &Arc<dyn Store>) -> Vec<String> {
+    let mut recipients = Vec::new();
+    while let Some(mail) = claim(store, NOW).await {
+        assert_eq!(mail.letter, written(9, NOW));
+        store.remove_mail(mail.id).await.unwrap();
+        recipients.push(mail.recipient.into_string());
+    }
+    recipients.sort();
+    recipients
 }
 
 fn address(name: &str) -> EmailAddress {

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::sample::{
-    DAY, MINUTE, NOW, account, begin_with_letter, challenged, email, entry, limit, open_session, recorded, request,
-    seconds, session, sign_in, wallet,
+use super::{
+    approval::{approved, begin_grant, code, device, subject},
+    sample::{
+        DAY, MINUTE, NOW, account, begin_with_letter, challenged, email, entry, limit, open_session, recorded, request,
+        retire, seconds, session, sign_in, wallet,
+    },
 };
-use crate::{Action, FLOWS_KEPT, Recorded, SESSIONS_KEPT, Store};
+use crate::{Action, CODE_KEPT, FLOWS_KEPT, Recorded, SESSIONS_KEPT, Store};
 
 /// Sign-ins, mails, challenges, sessions and limits, each at its own time.
 pub async fn what_is_long_over_is_forgotten(store: Arc<dyn Store>) {
@@ -45,6 +48,21 @@ pub async fn what_is_not_long_over_is_kept(store: Arc<dyn Store>) {
     assert!(store.find_session(session(9)).await.unwrap().is_some());
 }
 
+/// To the second; an approved code by when it counts no more, and a browser by its own time.
+pub async fn grants_and_browsers_are_forgotten_a_day_after_they_are_over(store: Arc<dyn Store>) {
+    approved(&store, 1, code(), "ada").await;
+    let waiting = begin_grant(&store, 2, device(2)).await;
+    let (code_over, over) = (NOW.after(CODE_KEPT + FLOWS_KEPT), waiting.expires_at.after(FLOWS_KEPT));
+
+    assert_eq!(store.purge(code_over.before(seconds(1))).await.unwrap(), 0);
+    assert_eq!(store.purge(code_over).await.unwrap(), 1);
+    assert_eq!(store.find_grant(request(1)).await.unwrap(), None);
+    assert_eq!(store.find_browser_sign_in(request(1)).await.unwrap(), None);
+    assert_eq!(store.purge(over.before(seconds(1))).await.unwrap(), 0);
+    assert_eq!(store.purge(over).await.unwrap(), 2);
+    assert_eq!(store.find_grant(request(2)).await.unwrap(), None);
+}
+
 /// However much there is.
 pub async fn more_than_one_step_is_forgotten(store: Arc<dyn Store>) {
     for number in 0..1_200 {
@@ -69,4 +87,14 @@ pub async fn what_lasts_is_never_forgotten(store: Arc<dyn Store>) {
     assert_eq!(store.wallets(account("ada")).await.unwrap().len(), 1);
     assert_eq!(store.pinned("").await.unwrap().len(), 1);
     assert_eq!(recorded(&store).await.len(), 2);
+}
+
+/// Or its next holder would open the account.
+pub async fn a_retired_anchor_is_never_forgotten(store: Arc<dyn Store>) {
+    open_session(&store, "ada", 1, NOW).await;
+    retire(&store, "ada", email("ada"), subject("ada")).await;
+
+    store.purge(NOW.after(3_650 * DAY)).await.unwrap();
+
+    assert!(store.is_retired(&email("ada")).await.unwrap());
 }

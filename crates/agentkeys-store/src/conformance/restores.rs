@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use super::sample::{
-    MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, begin_with_letter, challenged, count, entry,
-    open_session, outcomes, session, wallet,
+use super::{
+    approval::{
+        approved, begin_browser, begin_grant, browser, decide, device, grant_state, link, prove, proved, redeem,
+        redeem_link,
+    },
+    sample::{
+        MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, begin_with_letter, challenged, count, entry,
+        open_session, outcomes, request, session, wallet,
+    },
 };
-use crate::{Action, CodeOutcome, Proof, Store};
+use crate::{Action, CodeOutcome, Decided, Decision, GrantState, Proof, Redeemed, Store};
 
 /// Those of every account, from that time on; one that was revoked before keeps its own time.
 pub async fn every_session_ends(store: Arc<dyn Store>) {
@@ -36,6 +42,34 @@ pub async fn open_sign_ins_and_challenges_end(store: Arc<dyn Store>) {
     let proof = store.prove(challenge.request, challenge.session, entry(Action::ProveWallet, NOW)).await.unwrap();
     assert_eq!(proof, Proof::Expired);
     assert_eq!(answer(&store, 2, WRONG, NOW).await, CodeOutcome::Unknown);
+}
+
+/// What waits and what is approved, at whatever stage; what was decided before stays as it was.
+pub async fn grants_and_browsers_end(store: Arc<dyn Store>) {
+    for number in 1..=3 {
+        begin_grant(&store, number, device(number)).await;
+    }
+    begin_browser(&store, browser(1, 1)).await;
+    begin_browser(&store, browser(2, 2)).await;
+    assert!(store.answer_browser_sign_in(request(2), NOW).await.unwrap());
+    prove(&store, browser(3, 3), "ada").await;
+    approved(&store, 4, device(4), "ada").await;
+    approved(&store, 5, link("ada"), "ada").await;
+    approved(&store, 6, device(6), "ada").await;
+    let opened = Redeemed::Opened { account: account("ada") };
+    assert_eq!(redeem(&store, 6, "ada", 6, NOW).await, opened);
+
+    store.end_everything(entry(Action::DetectRestore, NOW)).await.unwrap();
+
+    assert!(!store.answer_browser_sign_in(request(1), NOW).await.unwrap());
+    assert!(!store.prove_browser_sign_in(request(2), proved("ada")).await.unwrap());
+    assert_eq!(decide(&store, 3, Decision::Approve, NOW).await, Decided::Over);
+    assert_eq!(redeem(&store, 4, "ada", 4, NOW).await, Redeemed::Over);
+    assert_eq!(redeem_link(&store, 5, "ada", "ada", NOW).await, None);
+    for number in 1..=5 {
+        assert_eq!(grant_state(&store, number).await, GrantState::Expired);
+    }
+    assert_eq!(grant_state(&store, 6).await, GrantState::Used { opened: Some(session(6)) });
 }
 
 /// They were sent already, or tell of what is no longer so.

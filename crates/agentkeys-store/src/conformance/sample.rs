@@ -6,8 +6,8 @@ use agentkeys_types::{
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
-    Action, BoundedLetter, Challenge, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Letter, Limit, Opening, Outcome,
-    Purpose, RecordedEntry, SessionOpening, Store, verify_chain,
+    Action, BoundedLetter, Challenge, CodeAnswer, CodeOutcome, EmailSignIn, Entry, IdentityLink, Letter, Limit,
+    Linking, Opening, Outcome, Purpose, RecordedEntry, SessionOpening, Store, Unlinking, verify_chain,
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -61,6 +61,11 @@ pub(super) fn entry(action: Action, at: Timestamp) -> Entry {
 
 pub(super) fn limit(key: &str, most: u32, window: Duration) -> Limit {
     Limit { key: key.to_owned(), most, window }
+}
+
+/// A notice that was written at `now`.
+pub(super) fn letter(now: Timestamp) -> Letter {
+    Letter { content: vec![9], written_at: now, expires_at: now.after(10 * MINUTE) }
 }
 
 pub(super) fn sign_in(number: usize) -> EmailSignIn {
@@ -119,6 +124,24 @@ pub(super) async fn open_session(store: &Arc<dyn Store>, name: &str, number: usi
         store.answer(answer, opening(name, number, now), entry(Action::SignIn, now), vec![], None).await.unwrap();
     let CodeOutcome::Accepted { account: Some(account) } = outcome else { panic!("{outcome:?}") };
     account
+}
+
+/// Links an identity to the account of this name.
+pub(super) async fn link(store: &Arc<dyn Store>, identity: Identity, name: &str, now: Timestamp) -> Linking {
+    let link = IdentityLink { identity, account: account(name), email: None, linked_at: now };
+    store.link_identity(link, entry(Action::LinkIdentity, now), None).await.unwrap()
+}
+
+/// Takes an identity away from the account of this name.
+pub(super) async fn unlink(store: &Arc<dyn Store>, identity: Identity, name: &str, is_anchor: bool) -> Unlinking {
+    let entry = Entry { account: Some(account(name)), ..entry(Action::UnlinkIdentity, NOW) };
+    store.unlink_identity(account(name), identity, is_anchor, entry, letter(NOW)).await.unwrap()
+}
+
+/// Retires the anchor of the account of this name, which another identity opens from now on.
+pub(super) async fn retire(store: &Arc<dyn Store>, name: &str, anchor: Identity, instead: Identity) {
+    assert_eq!(link(store, instead, name, NOW).await, Linking::Linked);
+    assert!(matches!(unlink(store, anchor, name, true).await, Unlinking::Unlinked { .. }));
 }
 
 pub(super) fn challenge(number: usize, name: &str, address: EvmAddress) -> Challenge {

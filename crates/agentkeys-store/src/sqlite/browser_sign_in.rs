@@ -1,4 +1,4 @@
-use agentkeys_types::{RequestIdDigest, Timestamp};
+use agentkeys_types::{EmailAddress, RequestIdDigest, Timestamp};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -46,56 +46,48 @@ impl BrowserSignInStore for SqliteStore {
 
     async fn answer_browser_sign_in(&self, request: RequestIdDigest, now: Timestamp) -> Result<bool, StoreError> {
         self.writer
-            .write(move |transaction| {
-                let taken = transaction
-                    .connection
-                    .prepare_cached(
-                        "UPDATE browser_sign_ins SET state = 'answered' \
-                         WHERE request = ?1 AND state = 'waiting' AND way <> 'email' AND expires_at > ?2",
-                    )?
-                    .execute(params![request.0, now.as_unix()])?;
-                Ok(Change::Keep(taken == 1))
-            })
+            .write(move |transaction| Ok(Change::Keep(answer(transaction.connection, request, false, now)?)))
             .await
     }
 
     async fn prove_browser_sign_in(&self, request: RequestIdDigest, proved: Proved) -> Result<bool, StoreError> {
-        self.writer
-            .write(move |transaction| Ok(Change::Keep(prove(transaction.connection, request, "answered", &proved)?)))
-            .await
+        self.writer.write(move |transaction| Ok(Change::Keep(prove(transaction.connection, request, &proved)?))).await
     }
 
     async fn decide(&self, request: RequestIdDigest, decision: Decision, entry: Entry) -> Result<Decided, StoreError> {
-        self.writer
-            .write(move |transaction| {
-                let decided = decide(transaction, request, &decision, entry)?;
-                Ok(match decided {
-                    Decided::Done => Change::Keep(decided),
-                    Decided::Over => Change::Undo(decided),
-                })
-            })
-            .await
+        self.writer.write(move |transaction| Ok(Change::Keep(decide(transaction, request, &decision, &entry)?))).await
     }
 }
 
-/// Lets the person decide as the identity that was proved, from the state `from` on.
-pub(super) fn prove(
+/// Takes the answer that a browser waits for: the right code by mail, or that of a provider.
+pub(super) fn answer(
     connection: &Connection,
     request: RequestIdDigest,
-    from: &str,
-    proved: &Proved,
+    is_code: bool,
+    now: Timestamp,
 ) -> rusqlite::Result<bool> {
+    expire(connection, request, now)?;
+    let taken = connection
+        .prepare_cached(
+            "UPDATE browser_sign_ins SET state = 'answered' \
+             WHERE request = ?1 AND state = 'waiting' AND (way = 'email') = ?2 AND expires_at > ?3",
+        )?
+        .execute(params![request.0, is_code, now.as_unix()])?;
+    Ok(taken == 1)
+}
+
+/// Lets the person decide as the identity that was proved.
+pub(super) fn prove(connection: &Connection, request: RequestIdDigest, proved: &Proved) -> rusqlite::Result<bool> {
     let changed = connection
         .prepare_cached(
-            "UPDATE browser_sign_ins SET state = 'proved', identity_type = ?3, identity_value = ?4, email = ?5 \
-             WHERE request = ?1 AND state = ?2",
+            "UPDATE browser_sign_ins SET state = 'proved', identity_type = ?2, identity_value = ?3, email = ?4 \
+             WHERE request = ?1 AND state = 'answered'",
         )?
         .execute(params![
             request.0,
-            from,
             proved.identity.identity_type().to_string(),
             proved.identity.value(),
-            proved.email.as_ref().map(|email| email.as_str()),
+            proved.email.as_ref().map(EmailAddress::as_str),
         ])?;
     Ok(changed == 1)
 }
@@ -104,9 +96,10 @@ fn decide(
     transaction: &mut Transaction<'_>,
     request: RequestIdDigest,
     decision: &Decision,
-    entry: Entry,
+    entry: &Entry,
 ) -> rusqlite::Result<Decided> {
     let (connection, now) = (transaction.connection, entry.at);
+    expire(connection, request, now)?;
     let grant: Option<RequestIdDigest> = connection
         .prepare_cached(
             "UPDATE browser_sign_ins SET state = 'decided' \
@@ -115,8 +108,29 @@ fn decide(
         .query_row(params![request.0, now.as_unix()], |row| row.request(0))
         .optional()?;
     let Some(grant) = grant else { return Ok(Decided::Over) };
-    // A code is redeemed at once, by a client on the same machine.
+    if !decide_grant(connection, grant, request, decision, now)? {
+        connection
+            .prepare_cached("UPDATE browser_sign_ins SET state = 'over' WHERE request = ?1")?
+            .execute([request.0])?;
+        return Ok(Decided::Over);
+    }
+    if matches!(decision, Decision::Refuse) {
+        transaction.record(entry)?;
+    }
+    Ok(Decided::Done)
+}
+
+/// Takes the decision for a grant that waits, if it does.
+fn decide_grant(
+    connection: &Connection,
+    grant: RequestIdDigest,
+    request: RequestIdDigest,
+    decision: &Decision,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    grant::expire(connection, grant, now)?;
     let decided = match decision {
+        // A code is redeemed at once, by a client on the same machine.
         Decision::Approve => connection
             .prepare_cached(
                 "UPDATE grants SET state = 'approved', identity_type = browser.identity_type, \
@@ -132,13 +146,17 @@ fn decide(
             )?
             .execute(params![grant.0, now.as_unix()])?,
     };
-    if decided == 0 {
-        return Ok(Decided::Over);
-    }
-    if matches!(decision, Decision::Refuse) {
-        transaction.record(&entry)?;
-    }
-    Ok(Decided::Done)
+    Ok(decided == 1)
+}
+
+/// Ends a browser, for good, if it is over.
+fn expire(connection: &Connection, request: RequestIdDigest, now: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE browser_sign_ins SET state = 'over' WHERE request = ?1 AND state <> 'decided' AND expires_at <= ?2",
+        )?
+        .execute(params![request.0, now.as_unix()])?;
+    Ok(())
 }
 
 fn insert(connection: &Connection, sign_in: &BrowserSignIn) -> rusqlite::Result<()> {
@@ -160,11 +178,12 @@ fn insert(connection: &Connection, sign_in: &BrowserSignIn) -> rusqlite::Result<
 
 fn find(connection: &Connection, request: RequestIdDigest) -> rusqlite::Result<Option<FoundBrowser>> {
     connection
-        .prepare_cached(&format!(
-            "SELECT {}, request, browser, browser.way, browser.created_at, browser.expires_at, browser.state, \
-                 browser.identity_type, browser.identity_value, browser.email \
-             FROM browser_sign_ins AS browser JOIN grants ON secret = grant_secret WHERE request = ?1",
-            grant::COLUMNS
+        .prepare_cached(concat!(
+            "SELECT ",
+            grant::columns!(),
+            ", request, browser, browser.way, browser.created_at, browser.expires_at, browser.state, \
+             browser.identity_type, browser.identity_value, browser.email \
+             FROM browser_sign_ins AS browser JOIN grants ON secret = grant_secret WHERE request = ?1"
         ))?
         .query_row([request.0], |row| {
             let sign_in = BrowserSignIn {
@@ -184,6 +203,7 @@ fn state(row: &Row<'_>) -> rusqlite::Result<BrowserState> {
     Ok(match row.get_ref(24)?.as_str()? {
         "answered" => BrowserState::Answered,
         "decided" => BrowserState::Decided,
+        "over" => BrowserState::Over,
         "proved" => BrowserState::Proved(grant::proved(row, 25)?),
         _ => BrowserState::Waiting,
     })

@@ -1,4 +1,4 @@
-use agentkeys_types::{KeyThumbprint, RequestIdDigest, SessionId, Timestamp};
+use agentkeys_types::{Identity, KeyThumbprint, OmniAccount, RequestIdDigest, SessionId, Timestamp};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
 
@@ -15,9 +15,26 @@ use crate::{
 };
 
 /// The columns of a [`Grant`] and its [`GrantState`], in the order in which [`grant`] and [`state`] read them.
-pub(super) const COLUMNS: &str = "grants.secret, kind, client_name, key_thumbprint, source, grants.created_at, \
-    grants.expires_at, redirect_uri, client_state, challenge, user_code, session, account, grants.way, grants.state, \
-    opened, grants.identity_type, grants.identity_value, grants.email";
+macro_rules! columns {
+    () => {
+        "grants.secret, kind, client_name, key_thumbprint, source, grants.created_at, grants.expires_at, \
+         redirect_uri, client_state, challenge, user_code, session, account, grants.way, grants.state, opened, \
+         grants.identity_type, grants.identity_value, grants.email"
+    };
+}
+pub(super) use columns;
+
+/// Ends a grant that is over.
+macro_rules! expire {
+    ($key:literal) => {
+        concat!(
+            "UPDATE grants SET state = 'expired' WHERE ",
+            $key,
+            " = ?1 AND state IN ('waiting', 'approved') AND expires_at <= ?2"
+        )
+    };
+}
+
 /// RFC 8628 section 3.5.
 const SLOWER_BY: i64 = 5;
 
@@ -50,10 +67,13 @@ impl GrantStore for SqliteStore {
                 if let Some(retry_after) = limit::count(transaction.connection, &limits, now)? {
                     return Ok(Change::Undo(DeviceLookup::Limited { retry_after }));
                 }
-                let found = transaction
-                    .connection
-                    .prepare_cached(&format!(
-                        "SELECT {COLUMNS} FROM grants WHERE user_code = ?1 AND state = 'waiting' AND expires_at > ?2"
+                let connection = transaction.connection;
+                connection.prepare_cached(expire!("user_code"))?.execute(params![user_code, now.as_unix()])?;
+                let found = connection
+                    .prepare_cached(concat!(
+                        "SELECT ",
+                        columns!(),
+                        " FROM grants WHERE user_code = ?1 AND state = 'waiting' AND expires_at > ?2"
                     ))?
                     .query_row(params![user_code, now.as_unix()], grant)
                     .optional()?;
@@ -65,19 +85,19 @@ impl GrantStore for SqliteStore {
     async fn poll_grant(&self, secret: RequestIdDigest, now: Timestamp) -> Result<Polled, StoreError> {
         self.writer
             .write(move |transaction| {
-                // What the client waits for grows only where it asked too soon, and so tells that it did.
-                let waits: Option<(i64, i64)> = transaction
+                expire(transaction.connection, secret, now)?;
+                let too_soon = transaction
                     .connection
                     .prepare_cached(
-                        "UPDATE grants SET asked_at = ?2, \
-                             wait = wait + CASE WHEN asked_at > ?2 - wait THEN ?3 ELSE 0 END \
-                         FROM (SELECT wait AS waited FROM grants WHERE secret = ?1) AS before \
-                         WHERE secret = ?1 AND state = 'waiting' RETURNING wait, waited",
+                        "UPDATE grants SET \
+                             too_soon = COALESCE(asked_at > ?2 - wait, FALSE), \
+                             wait = wait + CASE WHEN asked_at > ?2 - wait THEN ?3 ELSE 0 END, \
+                             asked_at = ?2 \
+                         WHERE secret = ?1 AND state = 'waiting' RETURNING too_soon",
                     )?
-                    .query_row(params![secret.0, now.as_unix(), SLOWER_BY], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .query_row(params![secret.0, now.as_unix(), SLOWER_BY], |row| row.get(0))
                     .optional()?;
-                let is_too_soon = waits.is_some_and(|(wait, waited)| wait > waited);
-                Ok(Change::Keep(if is_too_soon { Polled::TooSoon } else { Polled::InTime }))
+                Ok(Change::Keep(if too_soon == Some(true) { Polled::TooSoon } else { Polled::InTime }))
             })
             .await
     }
@@ -91,16 +111,18 @@ impl GrantStore for SqliteStore {
     ) -> Result<Redeemed, StoreError> {
         self.writer
             .write(move |transaction| {
-                if !use_up(transaction.connection, secret, entry.at, Some(opening.id))? {
+                let (connection, id) = (transaction.connection, opening.id);
+                if !use_up(connection, secret, &opening.identity, None, entry.at)? {
                     return Ok(Change::Keep(Redeemed::Over));
                 }
-                let (grant, _) = find(transaction.connection, secret)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+                let (grant, _) = find(connection, secret)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
                 let opener = Opener { client_name: grant.client_name, key: grant.key, source: Some(grant.source) };
-                let opened = opening::open(transaction, opening, opener, entry, Some(&notice))?;
-                Ok(Change::Keep(match opened {
-                    Some(account) => Redeemed::Opened { account },
-                    None => Redeemed::Retired,
-                }))
+                let account = opening::open(transaction, opening, opener, entry, Some(&notice))?;
+                let Some(account) = account else { return Ok(Change::Keep(Redeemed::Retired)) };
+                connection
+                    .prepare_cached("UPDATE grants SET opened = ?2 WHERE secret = ?1")?
+                    .execute(params![secret.0, id.as_bytes()])?;
+                Ok(Change::Keep(Redeemed::Opened { account }))
             })
             .await
     }
@@ -114,7 +136,7 @@ impl GrantStore for SqliteStore {
     ) -> Result<Option<Linking>, StoreError> {
         self.writer
             .write(move |transaction| {
-                if !use_up(transaction.connection, secret, entry.at, None)? {
+                if !use_up(transaction.connection, secret, &link.identity, Some(link.account), entry.at)? {
                     return Ok(Change::Keep(None));
                 }
                 Ok(Change::Keep(Some(identity_link::link(transaction, &link, entry, Some(&notice))?)))
@@ -158,25 +180,39 @@ pub(super) fn insert(connection: &Connection, grant: &Grant) -> rusqlite::Result
     Ok(())
 }
 
-/// Redeems an approved grant, if it is one.
+/// Redeems a grant that was approved as this identity: to link it to the account, if one is named, or else to sign in.
 fn use_up(
     connection: &Connection,
     secret: RequestIdDigest,
+    identity: &Identity,
+    account: Option<OmniAccount>,
     now: Timestamp,
-    opened: Option<SessionId>,
 ) -> rusqlite::Result<bool> {
+    expire(connection, secret, now)?;
     let used = connection
         .prepare_cached(
-            "UPDATE grants SET state = 'used', opened = ?3 \
-             WHERE secret = ?1 AND state = 'approved' AND expires_at > ?2",
+            "UPDATE grants SET state = 'used' WHERE secret = ?1 AND state = 'approved' AND expires_at > ?2 \
+             AND identity_type = ?3 AND identity_value = ?4 AND account IS ?5",
         )?
-        .execute(params![secret.0, now.as_unix(), opened.as_ref().map(SessionId::as_bytes)])?;
+        .execute(params![
+            secret.0,
+            now.as_unix(),
+            identity.identity_type().to_string(),
+            identity.value(),
+            account.as_ref().map(OmniAccount::as_bytes),
+        ])?;
     Ok(used == 1)
+}
+
+/// Ends a grant, for good, if it is over.
+pub(super) fn expire(connection: &Connection, secret: RequestIdDigest, now: Timestamp) -> rusqlite::Result<()> {
+    connection.prepare_cached(expire!("secret"))?.execute(params![secret.0, now.as_unix()])?;
+    Ok(())
 }
 
 fn find(connection: &Connection, secret: RequestIdDigest) -> rusqlite::Result<Option<(Grant, GrantState)>> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM grants WHERE secret = ?1"))?
+        .prepare_cached(concat!("SELECT ", columns!(), " FROM grants WHERE secret = ?1"))?
         .query_row([secret.0], |row| Ok((grant(row)?, state(row)?)))
         .optional()
 }
@@ -202,6 +238,7 @@ pub(super) fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
 pub(super) fn state(row: &Row<'_>) -> rusqlite::Result<GrantState> {
     Ok(match row.get_ref(14)?.as_str()? {
         "approved" => GrantState::Approved(proved(row, 16)?),
+        "expired" => GrantState::Expired,
         "refused" => GrantState::Refused,
         "used" => GrantState::Used { opened: row.get::<_, Option<_>>(15)?.map(SessionId::from_bytes) },
         _ => GrantState::Waiting,

@@ -1,4 +1,4 @@
-use agentkeys_types::{Identity, OmniAccount};
+use agentkeys_types::{EmailAddress, Identity, OmniAccount};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -108,9 +108,12 @@ pub(super) fn insert(connection: &Connection, link: &IdentityLink) -> rusqlite::
             link.identity.value(),
             link.account.as_bytes(),
             link.linked_at.as_unix(),
-            link.email.as_ref().map(|email| email.as_str()),
+            link.email.as_ref().map(EmailAddress::as_str),
         ])?;
-    if linked == 1 { Ok(None) } else { find(connection, &link.identity) }
+    if linked == 1 {
+        return Ok(None);
+    }
+    find(connection, &link.identity)?.ok_or(rusqlite::Error::QueryReturnedNoRows).map(Some)
 }
 
 /// Links an identity for whoever owns the account, which may have retired it before.
@@ -120,17 +123,14 @@ pub(super) fn link(
     entry: Entry,
     notice: Option<&Letter>,
 ) -> rusqlite::Result<Linking> {
-    match insert(transaction.connection, link)? {
-        Some(Owner { account, .. }) if account != link.account => {
-            transaction.record(&Entry { outcome: Outcome::Taken, ..entry })?;
-            return Ok(Linking::Taken);
-        }
-        Some(Owner { is_retired: false, .. }) => {
-            note_email(transaction.connection, link)?;
-            return Ok(Linking::Already);
-        }
-        Some(Owner { is_retired: true, .. }) => reinstate(transaction.connection, link)?,
-        None => {}
+    let owner = insert(transaction.connection, link)?;
+    if owner.as_ref().is_some_and(|owner| owner.account != link.account) {
+        transaction.record(&Entry { outcome: Outcome::Taken, ..entry })?;
+        return Ok(Linking::Taken);
+    }
+    if owner.is_some() && !reinstate(transaction.connection, link)? {
+        note_email(transaction.connection, link)?;
+        return Ok(Linking::Already);
     }
     if let Some(notice) = notice {
         mail::queue_for_account(transaction, link.account, notice)?;
@@ -151,20 +151,21 @@ pub(super) fn note_email(connection: &Connection, link: &IdentityLink) -> rusqli
     Ok(())
 }
 
-fn reinstate(connection: &Connection, link: &IdentityLink) -> rusqlite::Result<()> {
-    connection
+/// Lets an identity open its account again, if it is retired.
+fn reinstate(connection: &Connection, link: &IdentityLink) -> rusqlite::Result<bool> {
+    let reinstated = connection
         .prepare_cached(
             "UPDATE identity_links SET retired_at = NULL, linked_at = ?4, email = ?5 \
-             WHERE identity_type = ?1 AND identity_value = ?2 AND account = ?3",
+             WHERE identity_type = ?1 AND identity_value = ?2 AND account = ?3 AND retired_at IS NOT NULL",
         )?
         .execute(params![
             link.identity.identity_type().to_string(),
             link.identity.value(),
             link.account.as_bytes(),
             link.linked_at.as_unix(),
-            link.email.as_ref().map(|email| email.as_str()),
+            link.email.as_ref().map(EmailAddress::as_str),
         ])?;
-    Ok(())
+    Ok(reinstated == 1)
 }
 
 /// Takes an identity away, unless it is the last one.

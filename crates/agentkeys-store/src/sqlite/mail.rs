@@ -104,8 +104,8 @@ pub(super) fn queue_bounded(
     Ok(true)
 }
 
-/// Queues a letter to every e-mail address that opens the account, or that a provider has verified. There is always room: only somebody who has proved
-/// an identity of the account causes one.
+/// Queues a letter to every e-mail address that opens the account or that a provider has verified, once to each. There
+/// is always room: only somebody who has proved an identity of the account causes one.
 pub(super) fn queue_for_account(
     transaction: &Transaction<'_>,
     account: OmniAccount,

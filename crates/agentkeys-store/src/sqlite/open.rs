@@ -13,7 +13,7 @@ const OLDEST_LIBRARY: i32 = 3_051_003;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More than all the statements that this crate has.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// Why a file was not opened.
 #[derive(Debug, thiserror::Error)]

@@ -20,11 +20,11 @@ fn end_everything(transaction: &mut Transaction<'_>, entry: &Entry) -> rusqlite:
         .execute([entry.at.as_unix()])?;
     connection.prepare_cached("UPDATE email_sign_ins SET state = 'expired' WHERE state = 'waiting'")?.execute([])?;
     connection.prepare_cached("UPDATE challenges SET state = 'expired' WHERE state = 'open'")?.execute([])?;
-    connection.prepare_cached("DELETE FROM mails")?.execute([])?;
     connection
-        .prepare_cached("UPDATE grants SET state = 'refused' WHERE state IN ('waiting', 'approved')")?
+        .prepare_cached("UPDATE grants SET state = 'expired' WHERE state IN ('waiting', 'approved')")?
         .execute([])?;
-    connection.prepare_cached("UPDATE browser_sign_ins SET state = 'decided' WHERE state <> 'decided'")?.execute([])?;
+    connection.prepare_cached("UPDATE browser_sign_ins SET state = 'over' WHERE state <> 'decided'")?.execute([])?;
+    connection.prepare_cached("DELETE FROM mails")?.execute([])?;
     transaction.record(entry)?;
     Ok(revoked as u64)
 }

@@ -195,14 +195,7 @@ fn accept(
     let waited = find(connection, answer.request)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     match opening {
         Opening::Link(link) => identity_link::link(transaction, &link, entry, notice).map(CodeOutcome::Linked),
-        Opening::Proof(identity) => {
-            if let Some(Owner { account, is_retired: true }) = identity_link::find(connection, &identity)? {
-                opening::record_retired(transaction, account, entry)?;
-                return Ok(CodeOutcome::Retired);
-            }
-            browser_sign_in::prove(connection, answer.request, "waiting", &Proved { identity, email: None })?;
-            Ok(CodeOutcome::Accepted { account: None })
-        }
+        Opening::Proof(identity) => prove_to_browser(transaction, answer, identity, entry),
         Opening::Refused => {
             let account = identity_link::find(connection, &Identity::email(waited.email))?.map(|owner| owner.account);
             transaction.record(&Entry { outcome: Outcome::NotAllowed, account, ..entry })?;
@@ -214,4 +207,23 @@ fn accept(
             Ok(account.map_or(CodeOutcome::Retired, |account| CodeOutcome::Accepted { account: Some(account) }))
         }
     }
+}
+
+/// Lets the browser that waits for the code decide as this identity.
+fn prove_to_browser(
+    transaction: &mut Transaction<'_>,
+    answer: &CodeAnswer,
+    identity: Identity,
+    entry: Entry,
+) -> rusqlite::Result<CodeOutcome> {
+    let connection = transaction.connection;
+    if !browser_sign_in::answer(connection, answer.request, true, answer.now)? {
+        return Ok(CodeOutcome::Over);
+    }
+    if let Some(Owner { account, is_retired: true }) = identity_link::find(connection, &identity)? {
+        opening::record_retired(transaction, account, entry)?;
+        return Ok(CodeOutcome::Retired);
+    }
+    browser_sign_in::prove(connection, answer.request, &Proved { identity, email: None })?;
+    Ok(CodeOutcome::Accepted { account: None })
 }

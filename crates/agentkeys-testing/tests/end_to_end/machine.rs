@@ -1,4 +1,8 @@
-use std::{fs, path::PathBuf, process::Output};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use agentkeys_api::DaemonCredentials;
 use agentkeys_client::{DaemonClient, ProfileName};
@@ -47,6 +51,36 @@ impl Machine {
         }
     }
 
+    /// The folder of all that is kept here.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// `agentkeys init` with these flags, which keeps its session in a file.
+    pub(crate) fn init(&self, flags: &[&str]) -> Command {
+        let mut command = self.agentkeys(&["--store", "file", "init"]);
+        command.args(flags);
+        command
+    }
+
+    /// As [`Machine::init`], at a desktop whose browser writes down the address that it is to open.
+    pub(crate) fn init_at_desktop(&self, flags: &[&str]) -> Command {
+        let mut command = outside_of_containers(self.init(flags), self.path());
+        command.env("DISPLAY", ":0").env("BROWSER", format!("sh {}", self.browser().display()));
+        let script = format!("printf %s \"$1\" > {}", self.opened().display());
+        fs::write(self.browser(), script).unwrap();
+        command
+    }
+
+    /// The address that the browser of the desktop opened.
+    pub(crate) fn opened(&self) -> PathBuf {
+        self.path().join("opened")
+    }
+
+    fn browser(&self) -> PathBuf {
+        self.path().join("browser.sh")
+    }
+
     pub(crate) fn agentkeys(&self, arguments: &[&str]) -> Command {
         let mut command = self.command("agentkeys");
         command.args(arguments);
@@ -60,6 +94,36 @@ impl Machine {
         }
         command
     }
+}
+
+/// All files below `folder`.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// The same command, which does not see whether this machine is a container: by a file system without its marks.
+fn outside_of_containers(command: Command, folder: &Path) -> Command {
+    const ENTER: &str = r#"
+        mount -t tmpfs none "$0"
+        for entry in /*; do
+            [ "$entry" = /run ] && continue
+            if [ -L "$entry" ]; then cp -P "$entry" "$0$entry"
+            elif [ -d "$entry" ]; then mkdir "$0$entry" && mount --rbind "$entry" "$0$entry"
+            fi
+        done
+        exec chroot "$0" "$@""#;
+    if !["/.dockerenv", "/run/.containerenv"].into_iter().any(|mark| Path::new(mark).exists()) {
+        return command;
+    }
+    let root = folder.join("root");
+    fs::create_dir_all(&root).unwrap();
+    let command = command.as_std();
+    let mut inside = Command::new("unshare");
+    inside.args(["--user", "--map-root-user", "--mount", "sh", "-ec", ENTER]).arg(root);
+    inside.arg(command.get_program()).args(command.get_args());
+    inside.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    inside
 }
 
 /// The document that a command printed.

@@ -38,6 +38,9 @@ pub(in crate::routes) async fn show(
 ) -> Result<Response, BrowserRefusal> {
     let parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
     let request = AuthorizationRequest::read(|name| parameters.find(name), broker.issuer().as_str())?;
+    if request.way.as_ref().is_some_and(|way| !broker.providers.offer(way)) {
+        return Err(request.without_way(broker.issuer().as_str()).into());
+    }
     let errand = Errand::Command(Box::new(request));
     let asking = broker.asking(&errand, source).await?;
     let page = sign_in_page(&broker, &browser.id, &errand, &asking, EmailField::default());

@@ -1,11 +1,14 @@
-use agentkeys_client::{link_email, link_oauth};
+use agentkeys_client::{Session, link_email, link_oauth};
 use agentkeys_types::{EmailAddress, ProviderName};
 use clap::Args;
 use serde_json::json;
 
 use super::in_words;
 use crate::{
-    commands::{code::Prompt, screen::Screen},
+    commands::{
+        code::Prompt,
+        screen::{Purpose, Screen},
+    },
     context::Context,
     error::CliError,
     output::Output,
@@ -30,19 +33,18 @@ pub(crate) struct AddArgs {
 }
 
 impl AddArgs {
-    pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
-        let session = context.session().await?;
+    pub(super) async fn run(&self, session: &Session, context: &Context, output: &Output) -> Result<(), CliError> {
         let broker = context.broker();
         let linked = match (&self.email, &self.oauth2) {
             (Some(email), _) => {
                 let mut prompt = Prompt::new(email.clone(), context.no_input, output)?;
-                link_email(&broker, &session, email.clone(), &mut prompt).await?
+                link_email(&broker, session, email.clone(), &mut prompt).await?
             }
             (None, Some(_)) if context.no_input => return Err(CliError::NoPerson),
             (None, Some(provider)) => {
                 let opens = !self.no_browser && Surroundings::of_this_process().have_a_browser();
-                let mut screen = Screen::new(output, opens, "Link it");
-                link_oauth(&broker, &session, provider.clone(), &mut screen).await?
+                let mut screen = Screen::new(output, opens, Purpose::Link);
+                link_oauth(&broker, session, provider.clone(), &mut screen).await?
             }
             (None, None) => return Err(CliError::Usage("name an identity: `--email` or `--oauth2`".to_owned())),
         };

@@ -20,16 +20,15 @@ pub(crate) struct RemoveArgs {
 }
 
 impl RemoveArgs {
-    pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
-        let session = context.session().await?;
+    pub(super) async fn run(&self, session: &Session, context: &Context, output: &Output) -> Result<(), CliError> {
         let broker = context.broker();
-        let linked = find(&self.identity, broker.identities(&session).await?.identities)?;
-        let fallen = sessions_of(&linked, broker.sessions(&session).await?.sessions);
+        let linked = find(&self.identity, broker.identities(session).await?.identities)?;
+        let fallen = sessions_of(&linked, broker.sessions(session).await?.sessions);
         if !self.is_meant(&linked, &fallen, context, output).await? {
             output.result(&json!({"removed": null}), |output| output.line("Nothing was removed."));
             return Ok(());
         }
-        broker.unlink_identity(&session, &linked.identity).await?;
+        broker.unlink_identity(session, &linked.identity).await?;
 
         let is_own = linked.identity == session.identity;
         if is_own {
@@ -41,7 +40,7 @@ impl RemoveArgs {
         output.result(&document, |output| {
             output.done(format_args!("{} opens this account no more", in_words(&linked)));
             for fallen in &fallen {
-                output.line(format_args!("  Session {} ended", line(fallen, &session)));
+                output.line(format_args!("  Session {} ended", line(fallen, session)));
             }
             if is_own {
                 let command = context.command();

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use agentkeys_api::paths;
 use agentkeys_broker::{Config, ProviderConfig};
 use agentkeys_client::{
@@ -40,7 +42,7 @@ impl Bench {
         for _ in names {
             providers.push(OpenIdProvider::start().await);
         }
-        let broker = TestBroker::start_at(ManualClock::running(), |config| {
+        let broker = TestBroker::start_at(Arc::new(ManualClock::running()), |config| {
             for (name, provider) in names.iter().zip(&providers) {
                 let provider = ProviderConfig {
                     issuer: provider.issuer().to_owned(),
