@@ -29,7 +29,7 @@ async fn the_page_names_the_account_and_links_nothing_before_its_button() {
     assert_eq!(identities(&ada).await, ["email ada@example.com"]);
     link.ask().await.expect(201);
     assert_eq!(identities(&ada).await, ["email ada@example.com", "oauth2_acme g-1002"]);
-    assert_eq!(browser.complaints().await, [""; 0]);
+    assert_eq!(browser.complaints_beside(bench.issuer(0)).await, [""; 0]);
     browser.open(&link.url).await;
     browser.shows("state_invalid").await;
 }

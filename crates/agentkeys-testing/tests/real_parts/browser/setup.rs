@@ -62,7 +62,7 @@ impl Setup {
         // Dropping the window closes it from another thread, where a connection of this runtime would be stuck.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
         let window = WebDriver::builder(driver.url(), self.capabilities(&driver)).client(http).await.unwrap();
-        Browser::new(window, driver)
+        Browser::new(window, driver, self.has_javascript)
     }
 
     fn capabilities(&self, driver: &Driver) -> Capabilities {

@@ -17,6 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const WHOLE_PAGE: &str = "
     const {clientWidth: width, clientHeight, scrollHeight} = document.documentElement;
     return {x: 0, y: 0, width, height: Math.max(clientHeight, scrollHeight), scale: 1 / devicePixelRatio};";
+/// Where an element is on the screen, once it is there.
+const MIDDLE: &str = "
+    arguments[0].scrollIntoView({block: 'center', behavior: 'instant'});
+    const {x, y, width, height} = arguments[0].getBoundingClientRect();
+    return {x: x + width / 2, y: y + height / 2};";
 const SHOWN_FOCUS: &str = "
     const focused = document.activeElement;
     const {outlineStyle, outlineWidth} = getComputedStyle(focused);
@@ -28,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What does not go as the test says fails it, with what is on the page instead.
 pub(crate) struct Browser {
     window: WebDriver,
+    has_javascript: bool,
     /// After the window, which is closed through it.
     driver: Driver,
 }
@@ -43,8 +49,8 @@ impl Browser {
         Setup::on_a_phone()
     }
 
-    pub(super) fn new(window: WebDriver, driver: Driver) -> Self {
-        Self { window, driver }
+    pub(super) fn new(window: WebDriver, driver: Driver, has_javascript: bool) -> Self {
+        Self { window, has_javascript, driver }
     }
 
     /// The folder of its profile.
@@ -98,15 +104,21 @@ impl Browser {
     /// Types into the field with this label or name, instead of what it contains.
     pub(crate) async fn type_into(&self, field: &str, text: &str) {
         let field = self.one(&fields(field), field).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        if self.has_javascript {
+            field.clear().await.unwrap();
+            field.send_keys(text).await.unwrap();
+        } else {
+            self.click(&field).await;
+            self.evaluate("document.activeElement.select()").await;
+            self.window.cdp().send_raw("Input.insertText", json!({"text": text})).await.unwrap();
+        }
     }
 
     /// Presses the button or follows the link with this name, and waits for the page to which it leads.
     pub(crate) async fn press(&self, name: &str) {
         let button = self.one(&buttons(name), name).await;
         self.evaluate("window.isOfBefore = true").await;
-        button.click().await.unwrap();
+        self.click(&button).await;
         self.arrives(name).await;
     }
 
@@ -119,6 +131,20 @@ impl Browser {
         let name = pressed.json().as_str()?.to_owned();
         self.arrives(&name).await;
         Some(name)
+    }
+
+    async fn click(&self, element: &WebElement) {
+        if self.has_javascript {
+            return element.click().await.unwrap();
+        }
+        // The driver's own click waits for scripts of the page.
+        let place = self.window.execute(MIDDLE, vec![element.to_json().unwrap()]).await.unwrap();
+        for kind in ["mousePressed", "mouseReleased"] {
+            let mut event = json!({"type": kind, "button": "left", "clickCount": 1});
+            event["x"] = place.json()["x"].clone();
+            event["y"] = place.json()["y"].clone();
+            self.window.cdp().send_raw("Input.dispatchMouseEvent", event).await.unwrap();
+        }
     }
 
     /// Waits until the page is gone on which `name` was pressed, and the next one there.
@@ -165,6 +191,13 @@ impl Browser {
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let log = self.window.browser_log().await.unwrap();
         log.into_iter().map(|entry| format!("{}: {}", entry.level, entry.message)).collect()
+    }
+
+    /// As [`Browser::complaints`], without those of the pages of others below `url`.
+    pub(crate) async fn complaints_beside(&self, url: &str) -> Vec<String> {
+        // oidc-provider's pages have a font, which is not on this machine.
+        let is_theirs = |said: &String| said.contains(url) || said.contains("fonts.googleapis.com");
+        self.complaints().await.into_iter().filter(|said| !is_theirs(said)).collect()
     }
 
     /// Whether there is more to the right than the screen has room for.
