@@ -196,7 +196,7 @@ fn failed(error: &BrowserError) -> Response {
 
 fn failure(error: &BrowserError) -> Failure {
     match error {
-        BrowserError::CodeExpired => Failure::CodeExpired,
+        BrowserError::CodeExpired | BrowserError::UnknownDevice => Failure::CodeExpired,
         BrowserError::InvalidCode | BrowserError::State => Failure::StateInvalid,
         BrowserError::Mail => Failure::MailUnavailable,
         BrowserError::NotAllowed => Failure::SignInNotAllowed,
@@ -211,7 +211,6 @@ fn failure(error: &BrowserError) -> Failure {
             tracing::error!(%error, "the store failed");
             Failure::StorageUnavailable
         }
-        BrowserError::UnknownDevice => Failure::CodeExpired,
         BrowserError::Way => Failure::InvalidRequest,
     }
 }
