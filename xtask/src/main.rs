@@ -14,6 +14,8 @@ mod repository;
 mod revocation;
 mod rotation;
 mod runner;
+mod scanner;
+mod screenshots;
 mod test;
 mod timing;
 mod tools;
@@ -43,6 +45,10 @@ enum Xtask {
     Revocation(revocation::Revocation),
     /// Signing keys that change every 5 s for 10 min, under load: nobody may notice
     Rotation(rotation::Rotation),
+    /// Chromium opens what a mail could lead to, 1,000 times, and presses what is there: 0 sessions
+    Scanner(scanner::Scanner),
+    /// Take the pictures in docs/pages again
+    Screenshots,
     /// Get and start the real parts, then `check`, then every test
     Test(test::Test),
     /// Whether time tells secrets apart: token and code checks, in pairs
@@ -58,6 +64,8 @@ fn main() -> ExitCode {
         Xtask::MemoryScan(scan) => scan.run(&workspace),
         Xtask::Revocation(revocation) => revocation.run(&workspace),
         Xtask::Rotation(rotation) => rotation.run(&workspace),
+        Xtask::Scanner(scanner) => scanner.run(&workspace),
+        Xtask::Screenshots => screenshots::run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
         Xtask::Timing(timing) => timing.run(&workspace),
     });

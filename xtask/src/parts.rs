@@ -4,15 +4,15 @@
 //! They end with it, or with this process, however that ends: see [`Lifeline`].
 
 mod apt;
-mod axe;
+pub(crate) mod axe;
 mod ceph;
-mod chromium;
+pub(crate) mod chromium;
 pub(crate) mod gdb;
 pub(crate) mod keyring;
 mod lifeline;
 mod maildev;
 mod npm;
-mod oidc_provider;
+pub(crate) mod oidc_provider;
 mod ports;
 mod python;
 pub(crate) mod vectors;

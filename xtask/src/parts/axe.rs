@@ -6,7 +6,7 @@ use crate::workspace::Workspace;
 const SCRIPT: &str = "axe-core/axe.min.js";
 
 /// npm's axe-core: a script that finds in a page what shuts people out.
-pub(super) struct Axe;
+pub(crate) struct Axe;
 
 impl Part for Axe {
     fn name(&self) -> &'static str {

@@ -7,7 +7,7 @@ const PACKAGES: [&str; 3] = ["chromium", "chromium-driver", "fonts-dejavu-core"]
 const PROGRAMS: [&str; 2] = ["chromium", "chromedriver"];
 
 /// Chromium and its driver, which each test starts for itself with a profile of its own.
-pub(super) struct Chromium;
+pub(crate) struct Chromium;
 
 impl Part for Chromium {
     fn name(&self) -> &'static str {

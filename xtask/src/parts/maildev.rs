@@ -16,7 +16,7 @@ impl Part for Maildev {
     }
 
     fn tests(&self) -> &'static [&'static str] {
-        &["maildev"]
+        &["browser", "maildev"]
     }
 
     fn install(&self, workspace: &Workspace) -> Result<()> {

@@ -4,7 +4,7 @@ use super::{Part, Started, npm};
 use crate::workspace::Workspace;
 
 /// npm's oidc-provider: a certified OpenID Provider, which each test starts for itself with clients of its own.
-pub(super) struct OidcProvider;
+pub(crate) struct OidcProvider;
 
 impl Part for OidcProvider {
     fn name(&self) -> &'static str {

@@ -48,7 +48,9 @@ impl DeviceFault {
             Self::Expired => "This code is over. Start again on the machine, which then shows a new one.",
             Self::Malformed => "A code has 8 letters and digits, such as K7Q4-MF2X.",
             Self::TooOften => "Too many codes were tried. Wait a few minutes, then try again.",
-            Self::Unknown => "No machine shows this code now. Compare it with the screen, or start again there.",
+            Self::Unknown => {
+                "No machine shows this code now: it is mistyped, or over. Compare it with the screen, or start again there."
+            }
         }
     }
 }

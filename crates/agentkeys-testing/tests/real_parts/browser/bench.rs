@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use agentkeys_api::paths;
+use agentkeys_api::{LinkOauth, paths};
 use agentkeys_broker::{Config, ProviderConfig};
 use agentkeys_client::{
     Binding, BrokerClient, BrowserScreen, ClientError, Http, OauthSignIn, Session, sign_in_by_browser,
@@ -117,7 +117,7 @@ pub(super) struct Terminal {
 
 impl Terminal {
     pub(super) async fn start(broker: &TestBroker) -> Self {
-        let client = BrokerClient::new(&Http::default(), broker.url("").parse().unwrap());
+        let client = client(broker);
         let (sender, url) = oneshot::channel();
         let mut screen = Screen(Some(sender));
         let broker = client.clone();
@@ -129,6 +129,13 @@ impl Terminal {
 
     pub(super) fn is_waiting(&self) -> bool {
         !self.outcome.is_finished()
+    }
+
+    /// Starts to link an identity at `acme` with a session that it got; returns where a person goes.
+    pub(super) async fn start_link(broker: &TestBroker, session: &Session) -> String {
+        let provider = "acme".parse().unwrap();
+        let started = client(broker).start_oauth_link(session, &LinkOauth { provider }).await.unwrap();
+        started.authorize_url
     }
 
     /// The session that it gets, which stands at the broker.
@@ -143,6 +150,10 @@ impl Terminal {
     pub(super) async fn refusal(self) -> ClientError {
         self.outcome.await.unwrap().unwrap_err()
     }
+}
+
+fn client(broker: &TestBroker) -> BrokerClient {
+    BrokerClient::new(&Http::default(), broker.url("").parse().unwrap())
 }
 
 struct Screen(Option<oneshot::Sender<String>>);
