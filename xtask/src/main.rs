@@ -10,6 +10,7 @@ mod e2e;
 mod invocation;
 mod memory_scan;
 mod parts;
+mod races;
 mod repository;
 mod revocation;
 mod rotation;
@@ -41,6 +42,8 @@ enum Xtask {
     E2e,
     /// What is left of tokens in the memory and the cores of the real binaries, and in their registers
     MemoryScan(memory_scan::MemoryScan),
+    /// 64 requests at once, 1,000 times, at three brokers, for each thing that may be had once or a few times
+    Races(races::Races),
     /// 5,000 sessions revoked while in use, a crash and a restore: nothing accepts them
     Revocation(revocation::Revocation),
     /// Signing keys that change every 5 s for 10 min, under load: nobody may notice
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e => e2e::run(&workspace),
         Xtask::MemoryScan(scan) => scan.run(&workspace),
+        Xtask::Races(races) => races.run(&workspace),
         Xtask::Revocation(revocation) => revocation.run(&workspace),
         Xtask::Rotation(rotation) => rotation.run(&workspace),
         Xtask::Scanner(scanner) => scanner.run(&workspace),

@@ -9,6 +9,7 @@ mod daemon;
 mod empty;
 mod load;
 mod process;
+mod races;
 mod report;
 mod revocation;
 mod rotation;
@@ -33,6 +34,8 @@ enum Bench {
         #[arg(long, default_value_t = 20_000)]
         requests: usize,
     },
+    /// Has many requests race for what may be had once or a few times, and counts who got it.
+    Races(races::Races),
     /// Revokes sessions that are in use, and counts where they are still accepted.
     Revocation(revocation::Revocation),
     /// Rotates the signing keys again and again while tokens are made and verified, and counts failures.
@@ -61,6 +64,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Report { bin, requests } => scenarios::run(&bin, requests).await,
+        Bench::Races(races) => races.run().await,
         Bench::Revocation(revocation) => revocation.run().await,
         Bench::Rotation(rotation) => rotation.run().await,
         Bench::Timing { samples, pair } => timing::run(samples, pair).await,

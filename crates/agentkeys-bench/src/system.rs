@@ -16,6 +16,20 @@ use crate::process::{Process, free_address};
 /// A mail on this machine that takes longer is not coming.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// What the broker counts, none of which may stop a bench.
+const LIMITS: [&str; 9] = [
+    "mails_per_address_and_hour",
+    "mails_per_source_and_hour",
+    "mails_per_hour",
+    "codes_per_source_and_hour",
+    "codes_per_hour",
+    "sign_ins_per_source_and_hour",
+    "sign_ins_per_hour",
+    "links_per_account_and_hour",
+    "mints_per_account_and_minute",
+];
+const NO_LIMIT: usize = 4_000_000_000;
+
 /// The real servers, each a process, on one temporary state.
 #[derive(Debug)]
 pub(crate) struct System {
@@ -30,16 +44,24 @@ pub(crate) struct System {
 
 impl System {
     pub(crate) async fn start(bin: &Path) -> anyhow::Result<Self> {
-        let state = tempfile::tempdir()?;
+        Self::start_with(bin, tempfile::tempdir()?, &[], "").await
+    }
+
+    /// As [`System::start`], in a folder of its own, with these limits and with more sections in the broker's settings.
+    pub(crate) async fn start_with(
+        bin: &Path,
+        state: TempDir,
+        limits: &[(&str, usize)],
+        sections: &str,
+    ) -> anyhow::Result<Self> {
         let (broker, development) = (free_address()?, free_address()?);
         let (aws, smtp) = (free_address()?, free_address()?);
         let config = format!(
-            "listen = \"{broker}\"\nmetrics_listen = \"{}\"\nstate = \"{}\"\n\
-             [mail]\nsmtp = \"smtp://{smtp}\"\n[limits]\nmints_per_account_and_minute = 4000000000\n\
-             mails_per_address_and_hour = 4000000000\nmails_per_source_and_hour = 4000000000\nmails_per_hour = 4000000000\n\
-             codes_per_source_and_hour = 4000000000\n",
+            "listen = \"{broker}\"\nmetrics_listen = \"{}\"\nstate = \"{}\"\nissuer = \"http://{broker}\"\n\
+             [mail]\nsmtp = \"smtp://{smtp}\"\n[limits]\n{}{sections}",
             free_address()?,
             state.path().join("broker").display(),
+            limits_of(limits),
         );
         fs::write(state.path().join("broker.toml"), config)?;
         let log = state.path().join("log");
@@ -60,6 +82,17 @@ impl System {
         let mut command = Command::new(bin.join("agentkeys-broker"));
         command.arg("--config").arg(state.join("broker.toml"));
         Process::start(&mut command, address, &state.join("log")).await
+    }
+
+    /// Starts another broker at this address, on the same settings and keys and, unless it has its own, on the same store.
+    pub(crate) async fn start_sibling(&self, address: SocketAddr, state: Option<&Path>) -> anyhow::Result<Process> {
+        let mut command = Command::new(self.bin.join("agentkeys-broker"));
+        command.arg("--config").arg(self.state.path().join("broker.toml")).args(["--listen", &address.to_string()]);
+        command.args(["--metrics-listen", &free_address()?.to_string()]);
+        if let Some(state) = state {
+            command.arg("--state").arg(state);
+        }
+        Process::start(&mut command, address, &self.state.path().join("log")).await
     }
 
     /// Ends the broker as a crash would, and starts it again on its state.
@@ -164,4 +197,17 @@ impl System {
         let proved = self.post(self.broker.address, "/v1/auth/wallet/verify", Some(token), &answer).await?;
         Ok(proved.text("session_token").to_owned())
     }
+}
+
+/// The lines of the settings that say so, and that all else has no limit.
+fn limits_of(limits: &[(&str, usize)]) -> String {
+    let most = |name: &str| limits.iter().find(|(known, _)| *known == name).map_or(NO_LIMIT, |(_, most)| *most);
+    LIMITS.map(|name| format!("{name} = {}\n", most(name))).concat()
+}
+
+/// Where a sync costs nothing, so that the disk does not drown what is looked for.
+pub(crate) fn folder_in_memory() -> anyhow::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    Ok(TempDir::new_in(parent)?)
 }

@@ -1,7 +1,6 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,6 +17,8 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use tempfile::TempDir;
 use tokio::sync::Notify;
+
+use crate::system::folder_in_memory;
 
 pub(super) const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Which machine asks.
@@ -121,13 +122,6 @@ impl TimingBroker {
         self.store.purge(self.clock.now()).await?;
         Ok(())
     }
-}
-
-/// Where a sync costs nothing, so that the disk does not drown what is looked for.
-fn folder_in_memory() -> anyhow::Result<TempDir> {
-    let memory = PathBuf::from("/dev/shm");
-    let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    Ok(TempDir::new_in(AsRef::<Path>::as_ref(&parent))?)
 }
 
 /// Keeps the last code that was mailed to each address, until it is read.

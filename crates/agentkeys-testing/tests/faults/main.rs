@@ -12,6 +12,7 @@ mod client;
 mod disk_full;
 mod kill;
 mod leaks;
+mod races;
 mod revocation;
 mod rotation;
 #[cfg(target_os = "linux")]
