@@ -5,6 +5,8 @@ use agentkeys_types::{IdentityType, KeyThumbprint};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use url::{Host, Origin, Url};
 
+use crate::Broker;
+
 /// Longer than any state of ours, and short enough for a URL.
 const LONGEST_STATE: usize = 512;
 /// As in the body of a sign-in by e-mail.
@@ -73,6 +75,12 @@ impl AuthorizationRequest {
         let way = way.map_err(|why| refuse(OauthError::InvalidRequest, why))?;
         let state = state.to_owned();
         Ok(Self { redirect_uri, state, challenge, key, client_name, way })
+    }
+
+    /// The client hears that, and why, its request is refused by `broker`.
+    pub(crate) fn refused(&self, error: OauthError, why: &str, broker: &Broker) -> AuthorizationError {
+        let to = self.redirect_uri.refused(error, why, &self.state, broker.issuer().as_str());
+        AuthorizationError::Redirect { to }
     }
 
     /// What a form carries, so that the request can be read again.

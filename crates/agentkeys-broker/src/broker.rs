@@ -97,6 +97,11 @@ impl Broker {
         self.oidc_issuer.keys()
     }
 
+    /// Whether a session may be opened without a device key.
+    pub fn opens_unbound(&self) -> bool {
+        !self.sessions.life(false).is_zero()
+    }
+
     /// The nonce for proofs from now on (RFC 9449 section 8).
     pub fn dpop_nonce(&self) -> String {
         self.holders.nonce(self.clock.now())

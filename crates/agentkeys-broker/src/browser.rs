@@ -4,7 +4,7 @@ mod begin;
 use std::time::Duration;
 
 use agentkeys_provider::ProviderError;
-use agentkeys_store::{Grant, IdentityLink, Proved, StoreError};
+use agentkeys_store::{Grant, IdentityLink, PinError, Proved, StoreError};
 use agentkeys_types::{IdentityType, RequestId};
 use url::Url;
 
@@ -119,6 +119,19 @@ pub enum BrowserError {
     /// This way of signing in is not offered.
     #[error("this way of signing in is not offered here")]
     Way,
+}
+
+/// Another broker of the deployment has it that another issuer stands behind the provider.
+impl From<PinError> for BrowserError {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::Changed { .. } => {
+                tracing::error!(%error, "nobody can sign in at this provider");
+                ProviderError::Unavailable.into()
+            }
+            PinError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl From<SignInError> for BrowserError {

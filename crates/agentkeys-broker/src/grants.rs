@@ -90,7 +90,7 @@ impl Broker {
         key: Option<KeyThumbprint>,
         source: IpAddr,
     ) -> Result<StartedDevice, GrantError> {
-        if key.is_none() && self.sessions.life(false).is_zero() {
+        if key.is_none() && !self.opens_unbound() {
             return Err(GrantError::KeyRequired);
         }
         let now = self.clock.now();
@@ -153,7 +153,7 @@ impl Broker {
         key: Option<KeyThumbprint>,
         source: IpAddr,
     ) -> Result<OpenedSession, GrantError> {
-        if key.is_none() && self.sessions.life(false).is_zero() {
+        if key.is_none() && !self.opens_unbound() {
             return Err(GrantError::KeyRequired);
         }
         let (grant, state) = self.store.find_grant(code.digest()).await?.ok_or(GrantError::Invalid)?;

@@ -1,8 +1,15 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use agentkeys_crypto::private_file;
 use agentkeys_memory::Secret;
 use agentkeys_provider::{IssuerUrl, Provider, ProviderSettings, Reach};
+use agentkeys_store::{PinError, Store};
 use agentkeys_types::{Clock, EmailAddress, Identity, IdentityType, ProviderName};
 use url::{Origin, Url};
 
@@ -18,6 +25,8 @@ pub(crate) struct Choice {
     provider: Provider,
     label: String,
     origin: Origin,
+    issuer: String,
+    is_pinned: AtomicBool,
 }
 
 impl Providers {
@@ -31,7 +40,8 @@ impl Providers {
             let provider = Provider::new(name.clone(), settings_of, redirect_uri, reach, Arc::clone(clock))
                 .map_err(|error| ConfigError::Provider { name: name.clone(), error })?;
             let label = settings.label.clone().unwrap_or_else(|| name.to_string());
-            Ok((name.clone(), Choice { provider, label, origin }))
+            let (issuer, is_pinned) = (settings.issuer.clone(), AtomicBool::new(false));
+            Ok((name.clone(), Choice { provider, label, origin, issuer, is_pinned }))
         };
         config.providers.iter().map(choice).collect::<Result<_, _>>().map(Self)
     }
@@ -68,10 +78,25 @@ impl Choice {
         &self.provider
     }
 
+    /// Pins its issuer in the store: somebody has signed in there, and accounts depend on it.
+    pub(crate) async fn pin(&self, store: &dyn Store) -> Result<(), PinError> {
+        if !self.is_pinned.load(Ordering::Relaxed) {
+            let identity_type = IdentityType::Oauth2(self.provider.name().clone());
+            store.pin(&pin_of(&identity_type), &self.issuer).await?;
+            self.is_pinned.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// What people call it.
     pub(crate) fn label(&self) -> &str {
         &self.label
     }
+}
+
+/// Under which name a deployment remembers what stands behind a type of identities.
+pub(crate) fn pin_of(identity_type: &IdentityType) -> String {
+    format!("identity_type:{identity_type}")
 }
 
 impl ProviderConfig {

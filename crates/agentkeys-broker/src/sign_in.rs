@@ -86,7 +86,7 @@ impl Broker {
         key: Option<KeyThumbprint>,
         source: IpAddr,
     ) -> Result<RequestId, SignInError> {
-        if key.is_none() && self.sessions.life(false).is_zero() {
+        if key.is_none() && !self.opens_unbound() {
             return Err(SignInError::KeyRequired);
         }
         let now = self.clock.now();

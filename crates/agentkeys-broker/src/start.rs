@@ -14,7 +14,7 @@ use crate::{
     Broker, Config, ConfigError, Issuer, Mailer, SmtpMailer,
     broker::Keys,
     key_watch::{KeyFolder, KeyWatch, Seen},
-    providers::Providers,
+    providers::{Providers, pin_of},
     routes,
     witness::{Witness, WitnessError},
 };
@@ -180,13 +180,15 @@ async fn pin_deployment(store: &dyn Store, config: &Config) -> Result<(), StartE
     let used = store.pinned("identity_type:").await?.into_iter();
     let used = used.filter_map(|(name, _)| name.strip_prefix("identity_type:")?.parse().ok());
     let types = IdentityTypes::of(types.iter().cloned().chain(used).collect())?;
-    for identity_type in types.iter() {
-        let issuer = match identity_type {
-            IdentityType::Oauth2(provider) => config.providers.get(provider).map(|provider| provider.issuer.as_str()),
-            IdentityType::Email | IdentityType::Evm => Some("built in"),
-        };
-        if let Some(issuer) = issuer {
-            store.pin(&format!("identity_type:{identity_type}"), issuer).await?;
+    for identity_type in types.iter().filter(|identity_type| !matches!(identity_type, IdentityType::Oauth2(_))) {
+        store.pin(&pin_of(identity_type), "built in").await?;
+    }
+    // Those of providers are pinned when somebody signs in there: until then a mistake can be mended.
+    for (provider, settings) in &config.providers {
+        let name = pin_of(&IdentityType::Oauth2(provider.clone()));
+        let pinned = store.pinned(&name).await?.into_iter().find(|(known, _)| *known == name);
+        if let Some((name, pinned)) = pinned.filter(|(_, issuer)| *issuer != settings.issuer) {
+            return Err(PinError::Changed { name, pinned }.into());
         }
     }
     Ok(())

@@ -22,7 +22,8 @@ impl Broker {
     ) -> Result<Question, BrowserError> {
         let request: RequestId = answer.state.and_then(|state| state.parse().ok()).ok_or(BrowserError::State)?;
         let found = self.find_browser(&request, browser).await?;
-        let relying_party = self.providers.find(provider).ok_or(BrowserError::State)?.provider();
+        let choice = self.providers.find(provider).ok_or(BrowserError::State)?;
+        let relying_party = choice.provider();
         if found.sign_in.way != IdentityType::Oauth2(provider.clone()) {
             return Err(ProviderError::IssuerMismatch.into());
         }
@@ -37,6 +38,7 @@ impl Broker {
             }
         };
         let subject = relying_party.exchange(code, answer.iss, &self.round_trip(&request)?).await?;
+        choice.pin(&*self.store).await?;
         let proved = Proved { identity: subject.identity, email: subject.email };
         self.admit(&found.grant, &proved, source).await?;
         if !self.store.prove_browser_sign_in(request.digest(), proved.clone()).await? {

@@ -22,7 +22,8 @@ async fn refused(broker: &TestBroker, change: impl FnOnce(&mut Config)) -> Start
 
 #[tokio::test]
 async fn the_issuer_of_a_provider_is_pinned_at_its_first_use() {
-    let broker = TestBroker::start_with(|config| add(config, "acme", "http://127.0.0.1:1")).await;
+    let (broker, _acme) = TestBroker::start_with_acme(|_| {}).await;
+    broker.sign_in_at("acme").await;
 
     let error = refused(&broker, |config| add(config, "acme", "http://127.0.0.1:2")).await;
 
@@ -30,8 +31,18 @@ async fn the_issuer_of_a_provider_is_pinned_at_its_first_use() {
 }
 
 #[tokio::test]
-async fn a_name_that_begins_like_one_that_was_ever_used_is_refused() {
+async fn a_mistyped_issuer_can_be_corrected_until_somebody_signs_in_there() {
     let broker = TestBroker::start_with(|config| add(config, "acme", "http://127.0.0.1:1")).await;
+
+    let broker = broker.restart_with(|config| add(config, "acme", "http://127.0.0.1:2")).await;
+
+    broker.get("/readyz").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_name_that_begins_like_one_that_was_ever_used_is_refused() {
+    let (broker, _acme) = TestBroker::start_with_acme(|_| {}).await;
+    broker.sign_in_at("acme").await;
 
     for name in ["acm", "acmex"] {
         let beside = refused(&broker, |config| add(config, name, "http://127.0.0.1:2")).await;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use agentkeys_api::paths;
+use agentkeys_api::{OauthError, paths};
 use agentkeys_http::{Parameters, Source};
 use axum::{
     extract::{RawQuery, State},
@@ -38,6 +38,9 @@ pub(in crate::routes) async fn show(
 ) -> Result<Response, BrowserRefusal> {
     let parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
     let request = AuthorizationRequest::read(|name| parameters.find(name), broker.issuer().as_str())?;
+    if request.key.is_none() && !broker.opens_unbound() {
+        return Err(request.refused(OauthError::InvalidRequest, "a device key is needed: `dpop_jkt`", &broker).into());
+    }
     let errand = Errand::Command(Box::new(request));
     let asking = broker.asking(&errand, source).await?;
     let page = sign_in_page(&broker, &browser.id, &errand, &asking, EmailField::default());
