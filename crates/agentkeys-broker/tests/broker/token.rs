@@ -107,9 +107,10 @@ async fn a_code_that_nobody_approved_is_none() {
 async fn where_every_session_needs_a_device_key_a_code_without_one_is_refused() {
     let broker = TestBroker::start_with(|config| config.sessions.unbound_hours = 0).await;
     let sign_in = CommandSignIn::new(None);
-    let code = broker.code_for(&sign_in, "ada@example.com").await;
 
-    assert_eq!(broker.redeem(&sign_in, &code).await.refusal(), (400, "invalid_dpop_proof"));
+    let sent = broker.browser().open(&sign_in.path()).await.expect(303);
+    assert_eq!(sent.brought("error").as_deref(), Some("invalid_request"));
+    assert_eq!(broker.redeem(&sign_in, &"0".repeat(64)).await.refusal(), (400, "invalid_dpop_proof"));
     let device = broker.post_form("/oauth/device_authorization", &[("client_id", "agentkeys-cli")], None).await;
     assert_eq!(device.refusal(), (400, "invalid_dpop_proof"));
 
