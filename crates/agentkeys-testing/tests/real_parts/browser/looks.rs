@@ -96,21 +96,25 @@ impl<'b> Look<'b> {
 
     async fn the_pages_of_another_machine(&self, bench: &Bench) {
         let (browser, device) = (self.browser, bench.broker.url("/device"));
-        for (decision, end) in [(format!("Sign in on {MACHINE}"), "done-device"), ("Refuse".to_owned(), "refused")] {
-            let machine = Machine::start(&bench.broker).await;
-            browser.open(&device).await;
-            self.at("device").await;
-            browser.type_into("Code on the machine", "AAAA-AAAA").await;
-            browser.press("Continue").await;
-            self.at("device-again").await;
-            browser.type_into("Code on the machine", &machine.user_code).await;
-            browser.press("Continue").await;
-            self.at("sign-in-device").await;
-            bench.prove_address(browser, ADA).await;
-            self.at("confirm-device").await;
-            browser.press(&decision).await;
-            self.at(end).await;
-        }
+        let [approved, refused] = [Machine::start(&bench.broker).await, Machine::start(&bench.broker).await];
+        browser.open(&device).await;
+        self.at("device").await;
+        browser.type_into("Code on the machine", "AAAA-AAAA").await;
+        browser.press("Continue").await;
+        self.at("device-again").await;
+        browser.type_into("Code on the machine", &approved.user_code).await;
+        browser.press("Continue").await;
+        self.at("sign-in-device").await;
+        bench.prove_address(browser, ADA).await;
+        self.at("confirm-device").await;
+        browser.press(&format!("Sign in on {MACHINE}")).await;
+        self.at("done-device").await;
+        browser.open(&device).await;
+        browser.type_into("Code on the machine", &refused.user_code).await;
+        browser.press("Continue").await;
+        bench.prove_address(browser, ADA).await;
+        browser.press("Refuse").await;
+        self.at("refused").await;
     }
 
     async fn the_pages_of_a_link(&self, bench: &Bench, session: &Session) {

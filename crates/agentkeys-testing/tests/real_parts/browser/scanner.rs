@@ -1,6 +1,10 @@
 //! Programs that open whatever a mail could lead to, run what is there, and press all that can be pressed.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Instant,
+};
 
 use agentkeys_broker::Limits;
 use agentkeys_mock_server::Mail;
@@ -44,7 +48,8 @@ async fn no_scanner_signs_anybody_in_however_much_it_presses() {
 
     assert!(presses > visits, "it pressed {presses} buttons only");
     let opened = bench.sessions_opened().await - before;
-    println!("scanner: {visits} visits, {presses} presses, {} s: {opened} sessions", started.elapsed().as_secs());
+    let seconds = started.elapsed().as_secs();
+    writeln!(io::stderr(), "scanner: {visits} visits, {presses} presses, {seconds} s: {opened} sessions").unwrap();
     assert_eq!(opened, 0);
     assert_eq!(victims.machine.ask().await.refusal(), (400, "authorization_pending"));
     victims.link.ask().await.expect(202);

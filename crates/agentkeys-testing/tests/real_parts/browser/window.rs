@@ -13,10 +13,10 @@ use crate::parts;
 
 /// How long a page may take to become what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Of the screen, and further down where there is more; a dense screen has more dots than that.
+/// Of the screen, and further down where there is more, without the density of the screen and 960 dots wide at most.
 const WHOLE_PAGE: &str = "
     const {clientWidth: width, clientHeight, scrollHeight} = document.documentElement;
-    return {x: 0, y: 0, width, height: Math.max(clientHeight, scrollHeight), scale: 1 / devicePixelRatio};";
+    return {x: 0, y: 0, width, height: Math.max(clientHeight, scrollHeight), scale: Math.min(1, 960 / width) / devicePixelRatio};";
 /// Where an element is on the screen, once it is there.
 const MIDDLE: &str = "
     arguments[0].scrollIntoView({block: 'center', behavior: 'instant'});
@@ -211,7 +211,7 @@ impl Browser {
         self.window.execute(script, []).await.unwrap().json().clone()
     }
 
-    /// Takes a picture of the whole page as PNG, which is as many dots wide as the page says.
+    /// Takes a picture of the whole page, also further down, as a small PNG.
     pub(crate) async fn screenshot(&self, path: &Path) {
         let clip = self.evaluate(WHOLE_PAGE).await;
         let request = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
