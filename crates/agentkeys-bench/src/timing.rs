@@ -5,8 +5,10 @@
 //! the code that the servers run, without a network's noise. Only where the two kinds differ in what is no secret, as
 //! whether a request is known, it is a client that measures, on one connection to the real routes over loopback.
 
+mod addresses;
 mod bench;
 mod client;
+mod link_code;
 mod measure;
 mod planted;
 mod sign_in;
@@ -93,7 +95,7 @@ pub(crate) async fn run(samples: usize, only: Option<usize>) -> anyhow::Result<(
     }
 }
 
-const PAIRS: usize = 8;
+const PAIRS: usize = 11;
 
 /// The pair of this number, on a system of its own.
 async fn pair(number: usize) -> anyhow::Result<Box<dyn Pair>> {
@@ -103,9 +105,12 @@ async fn pair(number: usize) -> anyhow::Result<Box<dyn Pair>> {
         3 => Box::new(tokens::Forged::new().await?),
         4 => Box::new(sign_in::WrongCode::new().await?),
         5 => Box::new(sign_in::UnknownRequest::new().await?),
-        6 => Box::new(sign_in::Start::new().await?),
+        6 => Box::new(addresses::Start::new().await?),
         7 => Box::new(standing::UnknownSession::new().await?),
-        _ => Box::new(sign_in::AlteredRequest::new().await?),
+        8 => Box::new(sign_in::AlteredRequest::new().await?),
+        9 => Box::new(addresses::BrowserStart::new().await?),
+        10 => Box::new(addresses::LinkStart::new().await?),
+        _ => Box::new(link_code::OthersRequest::new().await?),
     })
 }
 

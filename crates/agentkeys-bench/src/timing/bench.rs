@@ -6,13 +6,14 @@ use std::{
 };
 
 use agentkeys_broker::{
-    AuthError, Broker, Caller, Config, Limits, Mail, MailError, Mailer, RenderedMail, Running, start_with_mailer,
+    AuthError, Broker, Caller, Config, Limits, Mail, MailError, Mailer, RenderedMail, Running, SessionCaller,
+    start_with_mailer,
 };
 use agentkeys_crypto::Presentation;
 use agentkeys_store::{PurgeStore, SqliteStore};
 use agentkeys_testing::{ManualClock, find_code};
 use agentkeys_types::{Clock, EmailAddress, RequestId, SessionId, SessionToken};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use tempfile::TempDir;
@@ -84,6 +85,14 @@ impl TimingBroker {
             url: "http://127.0.0.1/v1/session",
         };
         self.broker().authenticate(&presented, SOURCE).await
+    }
+
+    /// Whoever has the session of this token.
+    pub(super) async fn caller(&self, token: &SessionToken) -> anyhow::Result<SessionCaller> {
+        match self.authenticate(token.expose()).await? {
+            Caller::Session(caller) => Ok(caller),
+            Caller::Wallet(_) => bail!("a session token opens a session"),
+        }
     }
 
     /// The addresses of `count` people, all of the same length.

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use agentkeys_types::SessionToken;
 use anyhow::ensure;
 
 use crate::load::{Connection, post};
@@ -8,6 +9,7 @@ use crate::load::{Connection, post};
 pub(super) struct Client {
     address: SocketAddr,
     path: &'static str,
+    token: Option<SessionToken>,
     status: u16,
     connection: Connection,
     inputs: Vec<Vec<u8>>,
@@ -15,15 +17,21 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects. Every answer under `path` must have the status `status`.
-    pub(super) async fn connect(address: SocketAddr, path: &'static str, status: u16) -> anyhow::Result<Self> {
+    /// Connects, as whoever has the token. Every answer under `path` must have the status `status`.
+    pub(super) async fn connect(
+        address: SocketAddr,
+        path: &'static str,
+        token: Option<SessionToken>,
+        status: u16,
+    ) -> anyhow::Result<Self> {
         let connection = Connection::open(address).await?;
-        Ok(Self { address, path, status, connection, inputs: Vec::new(), request: Vec::with_capacity(1024) })
+        Ok(Self { address, path, token, status, connection, inputs: Vec::new(), request: Vec::with_capacity(1024) })
     }
 
     /// Makes requests with these bodies ready.
     pub(super) fn prepare(&mut self, bodies: impl Iterator<Item = serde_json::Value>) {
-        self.inputs = bodies.map(|body| post(self.address, self.path, None, &body.to_string())).collect();
+        let token = self.token.as_ref().map(SessionToken::expose);
+        self.inputs = bodies.map(|body| post(self.address, self.path, token, &body.to_string())).collect();
     }
 
     /// Takes up a request.

@@ -3,19 +3,16 @@ use std::hint::black_box;
 use agentkeys_api::paths;
 use agentkeys_crypto::random;
 use agentkeys_types::{EmailAddress, RequestId};
-use anyhow::Context;
 use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
     Kind, Pair,
-    bench::{MACHINE, SOURCE, TimingBroker},
+    bench::{SOURCE, TimingBroker},
     client::Client,
 };
 
 const BATCH: usize = 512;
-/// How many addresses of each kind begin sign-ins.
-const ADDRESSES: usize = 64;
 
 /// Answers to sign-ins: inputs of two pairs, and open sign-ins for a third.
 struct Answers {
@@ -105,7 +102,7 @@ pub(super) struct UnknownRequest {
 impl UnknownRequest {
     pub(super) async fn new() -> anyhow::Result<Self> {
         let answers = Answers::new().await?;
-        let client = Client::connect(answers.bench.address(), paths::EMAIL_VERIFY, 401).await?;
+        let client = Client::connect(answers.bench.address(), paths::EMAIL_VERIFY, None, 401).await?;
         Ok(Self { answers, client })
     }
 }
@@ -177,59 +174,6 @@ impl Pair for AlteredRequest {
 
     async fn run(&mut self) -> anyhow::Result<()> {
         self.0.run().await;
-        Ok(())
-    }
-}
-
-/// Sign-ins that begin, for addresses that opened an account and for others.
-pub(super) struct Start {
-    bench: TimingBroker,
-    known: Vec<EmailAddress>,
-    unknown: Vec<EmailAddress>,
-    inputs: Vec<EmailAddress>,
-    next: Option<EmailAddress>,
-    machine: Option<String>,
-}
-
-impl Start {
-    pub(super) async fn new() -> anyhow::Result<Self> {
-        let bench = TimingBroker::start().await?;
-        // Every other one, so that both kinds lie side by side wherever they are kept.
-        let people = TimingBroker::people(2 * ADDRESSES)?;
-        let every_other = |first| people.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>();
-        let (known, unknown) = (every_other(0), every_other(1));
-        bench.sign_in(&known).await?;
-        // Both kinds have asked for a mail in this hour, so that both are counted already.
-        bench.begin(&unknown).await?;
-        Ok(Self { bench, known, unknown, inputs: Vec::new(), next: None, machine: None })
-    }
-}
-
-#[async_trait]
-impl Pair for Start {
-    fn name(&self) -> &'static str {
-        "sign-in: begun for a known or an unknown address"
-    }
-
-    async fn prepare(&mut self, kinds: &[Kind]) -> anyhow::Result<()> {
-        self.inputs.clear();
-        for kind in kinds {
-            let addresses = if *kind == Kind::First { &self.known } else { &self.unknown };
-            let one = addresses.get(usize::from(random::<1>()[0]) % ADDRESSES).context("there are that many")?;
-            self.inputs.push(one.clone());
-        }
-        Ok(())
-    }
-
-    fn load(&mut self, index: usize) {
-        self.next = Some(self.inputs[index].clone());
-        self.machine = Some(MACHINE.to_owned());
-    }
-
-    async fn run(&mut self) -> anyhow::Result<()> {
-        if let Some(email) = self.next.take() {
-            black_box(self.bench.broker().start_email_sign_in(email, self.machine.take(), None, SOURCE).await.is_ok());
-        }
         Ok(())
     }
 }

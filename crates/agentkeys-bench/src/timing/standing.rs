@@ -1,8 +1,6 @@
 use agentkeys_api::paths;
-use agentkeys_broker::Caller;
 use agentkeys_crypto::random;
 use agentkeys_types::SessionId;
-use anyhow::bail;
 use async_trait::async_trait;
 use serde_json::json;
 
@@ -28,13 +26,11 @@ impl UnknownSession {
         let mut revoked = Vec::new();
         // Every other one goes on standing, as in a store that is in use.
         for (token, session) in bench.sign_in(&TimingBroker::people(2 * REVOKED)?).await?.into_iter().step_by(2) {
-            let Caller::Session(caller) = bench.authenticate(token.expose()).await? else {
-                bail!("a session token opens a session");
-            };
+            let caller = bench.caller(&token).await?;
             bench.broker().revoke_session(&caller, session, SOURCE).await?;
             revoked.push(session);
         }
-        let client = Client::connect(bench.address(), paths::SESSIONS_STANDING, 200).await?;
+        let client = Client::connect(bench.address(), paths::SESSIONS_STANDING, None, 200).await?;
         Ok(Self { _bench: bench, revoked, client })
     }
 }
