@@ -43,8 +43,7 @@ pub struct Question {
     pub request: RequestId,
 }
 
-/// How a browser's part ended.
-#[derive(Debug)]
+/// How a browser's part ended. Not printed: the answer to a command carries its code.
 pub enum Ending {
     /// The browser takes the answer to the command.
     Command(Url),
@@ -61,8 +60,8 @@ pub enum Ending {
     Refused,
 }
 
-/// What a provider has the browser bring back (RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207).
-#[derive(Clone, Copy, Debug)]
+/// What a provider has the browser bring back (RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207). Not printed.
+#[derive(Clone, Copy)]
 pub struct ProviderAnswer<'p> {
     /// The code.
     pub code: Option<&'p str>,

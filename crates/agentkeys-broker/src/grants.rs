@@ -18,8 +18,7 @@ use crate::{
 /// For how long a person can approve what a machine asks for.
 pub(crate) const FLOW_LIFE: Duration = CODE_LIFE;
 
-/// What a device shows to its person, and what it asks with.
-#[derive(Debug)]
+/// What a device shows to its person, and what it asks with. Not printed.
 pub struct StartedDevice {
     /// The secret of the device.
     pub device_code: RequestId,
