@@ -120,7 +120,10 @@ fn outside_of_containers(command: Command, folder: &Path) -> Command {
     fs::create_dir_all(&root).unwrap();
     let command = command.as_std();
     let mut inside = Command::new("unshare");
-    inside.args(["--user", "--map-root-user", "--mount", "sh", "-ec", ENTER]).arg(root);
+    if !rustix::process::geteuid().is_root() {
+        inside.arg("--map-root-user");
+    }
+    inside.args(["--mount", "sh", "-ec", ENTER]).arg(root);
     inside.arg(command.get_program()).args(command.get_args());
     inside.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     inside
