@@ -82,6 +82,10 @@ impl InitArgs {
         }
         if is_new {
             output.note(format_args!("Next: {0} whoami · {0} aws export", context.command()));
+            if opens_in_one_way(context, &session).await {
+                let command = context.command();
+                output.note(format_args!("A second way in, should you lose this one: {command} identities add"));
+            }
         }
         Ok(())
     }
@@ -183,6 +187,11 @@ async fn reached_broker(context: &Context, output: &Output) -> Result<BrokerClie
     output.note(format_args!("  Broker   {} ({how})", broker.url()));
     output.note(format_args!("  Storage  {} (tested: write, read, delete)", context.store.name()));
     Ok(broker)
+}
+
+/// Whether the account would be lost with this identity. Not worth a failure.
+async fn opens_in_one_way(context: &Context, session: &Session) -> bool {
+    context.broker().identities(session).await.is_ok_and(|identities| identities.identities.len() == 1)
 }
 
 /// The account's wallet, if one has been proved already.

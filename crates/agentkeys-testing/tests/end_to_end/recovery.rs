@@ -79,7 +79,7 @@ impl Story {
         assert_eq!(ended.code(), Some(0), "{ended:?}");
         let broker = format!("  Broker   {} (on this machine)", self.system.broker_url());
         let storage = "(tested: write, read, delete)";
-        for part in [broker.as_str(), storage, "Next: agentkeys whoami · agentkeys aws export"] {
+        for part in [broker.as_str(), storage, "Next: agentkeys whoami · agentkeys aws export", "A second way in"] {
             assert!(ended.stderr.contains(part), "no `{part}`: {ended:?}");
         }
         let lines: Vec<_> = ended.stdout.lines().collect();
