@@ -3,7 +3,7 @@ use std::{net::IpAddr, time::Duration};
 use agentkeys_crypto::{KeyError, TokenError, VerifiedToken, random};
 use agentkeys_store::{
     Action, Begun, Entry, Grant, GrantKind, GrantState, Limit, Outcome, POLL_INTERVAL, Polled, Proved, Redeemed,
-    SessionOpening, SessionRecord, StoreError,
+    SessionRecord, StoreError,
 };
 use agentkeys_types::{Identity, KeyThumbprint, OmniAccount, RequestId, SessionId};
 use sha2::{Digest, Sha256};
@@ -196,20 +196,17 @@ impl Broker {
             self.store.append(entry, vec![once]).await?;
             return Err(GrantError::NotAllowed);
         }
-        let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(grant.key.is_some())));
-        let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
-        let entry = Entry { session: Some(id), ..self.proof_entry(&grant, &identity, source) };
         let machine = grant.client_name.clone();
         let notice = self.notice(NoticeKind::SignIn, &identity, email.as_ref(), machine, grant.source);
-        let opening = SessionOpening { identity: identity.clone(), email, anchor, id, expires_at };
+        let opening = self.opening(identity.clone(), email, grant.key.is_some());
+        let (id, expires_at) = (opening.id, opening.expires_at);
+        let entry = Entry { session: Some(id), ..self.proof_entry(&grant, &identity, source) };
         match self.store.redeem_grant(grant.secret, opening, entry, notice).await? {
             Redeemed::Opened { account } => {
                 self.outbox.wake();
-                let key = grant.key;
-                let session = SessionRecord { key, ..SessionRecord::opened(id, account, identity, now, expires_at) };
-                let token = self.issue_session(&session, now)?;
-                let identity = session.identity;
-                Ok(OpenedSession { token, id, account, identity, expires_at, is_bound: key.is_some() })
+                let session =
+                    SessionRecord { key: grant.key, ..SessionRecord::opened(id, account, identity, now, expires_at) };
+                Ok(self.issue_session(session, now)?)
             }
             Redeemed::Over => Err(GrantError::Invalid),
             Redeemed::Retired => Err(GrantError::NotAllowed),
@@ -238,9 +235,7 @@ impl Broker {
             subject: format!("session:{id}"),
             source: Some(source),
         };
-        self.store.revoke_session(account, id, entry).await?;
-        self.standing.changed(id);
-        self.witness().await
+        self.end_session(account, id, entry).await.map(drop)
     }
 
     /// The line of the audit record for an identity that was proved for a grant.

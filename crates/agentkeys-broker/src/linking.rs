@@ -2,8 +2,8 @@ use std::{net::IpAddr, time::Duration};
 
 use agentkeys_crypto::random;
 use agentkeys_store::{
-    Action, Begun, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Grant, GrantKind, GrantState, IdentityLink, Limit,
-    Linking, Opening, Outcome, Proved, Purpose, StoreError, Unlinking,
+    Action, Begun, CodeAnswer, CodeOutcome, Entry, Grant, GrantKind, GrantState, IdentityLink, Limit, Linking, Opening,
+    Outcome, Proved, Purpose, StoreError, Unlinking,
 };
 use agentkeys_types::{EmailAddress, Identity, IdentityType, OmniAccount, ProviderName, RequestId};
 
@@ -11,8 +11,8 @@ use crate::{
     Broker, SessionCaller,
     code::TypedCode,
     grants::FLOW_LIFE,
-    mail::{CodeMail, CodePurpose, NoticeKind},
-    sign_in::{CODE_LIFE, HOUR, PendingCode, SignInError},
+    mail::{CodePurpose, NoticeKind},
+    sign_in::{AskedCode, HOUR, SignInError},
 };
 
 /// How long ago a person may have signed in who changes what opens the account.
@@ -100,32 +100,22 @@ impl Broker {
         source: IpAddr,
     ) -> Result<RequestId, LinkError> {
         self.check_recent(caller)?;
-        let (now, session) = (self.clock.now(), &caller.session);
-        let request = RequestId::from_bytes(random());
-        let code = TypedCode::generate();
-        let sign_in = EmailSignIn {
-            request: request.digest(),
-            email: email.clone(),
-            code_hash: code.hash(&self.code_key, request.digest()),
-            client_name: session.client_name.clone(),
-            created_at: now,
-            expires_at: now.after(CODE_LIFE),
-            key: None,
-            purpose: Purpose::Link { session: session.id, account: session.account },
-        };
+        let session = &caller.session;
         let owner = self.owner_in_words(caller).await?;
-        let mail = CodeMail {
-            to: email.as_str().to_owned(),
-            code: code.expose(),
-            purpose: CodePurpose::Link { owner },
-            client_name: session.client_name.clone(),
-            source,
-            asked_at: now,
-        };
         let mut limits = self.mail_limits(&email, source);
         limits.push(self.link_limit(session.account));
-        self.begin_by_mail(PendingCode { sign_in, browser: None, limits }, mail).await?;
-        Ok(request)
+        let asked = AskedCode {
+            request: RequestId::from_bytes(random()),
+            email,
+            client_name: session.client_name.clone(),
+            key: None,
+            purpose: Purpose::Link { session: session.id, account: session.account },
+            words: CodePurpose::Link { owner },
+            source,
+            browser: None,
+            limits,
+        };
+        Ok(self.begin_by_mail(asked).await?)
     }
 
     /// Links the address whose mail had this code.

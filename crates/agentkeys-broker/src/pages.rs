@@ -20,6 +20,10 @@ mod style;
 mod tests;
 mod when;
 
+pub use agentkeys_api::paths::{
+    DEVICE as DEVICE_PATH, OAUTH_CONFIRM as CONFIRM_PATH, OAUTH_SIGN_IN_CODE as CODE_PATH,
+    OAUTH_SIGN_IN_EMAIL as EMAIL_PATH, OAUTH_SIGN_IN_PROVIDER as PROVIDER_PATH, STYLE as STYLE_PATH,
+};
 pub use confirm::{Confirm, ConfirmErrand};
 pub use device::{Device, DeviceFault};
 pub use done::Done;
@@ -29,16 +33,5 @@ pub use hidden::Hidden;
 pub use page::Page;
 pub use shown::{Shown, ShownIdentity};
 pub use sign_in::{EmailFault, EmailField, Errand, ProviderChoice, SignIn};
-pub use style::{STYLE_PATH, style};
+pub use style::style;
 pub use when::{Asking, When};
-
-/// Where the button of a provider posts to.
-pub const PROVIDER_PATH: &str = "/oauth/sign-in/provider";
-/// Where an e-mail address is posted to.
-pub const EMAIL_PATH: &str = "/oauth/sign-in/email";
-/// Where the code from the mail is posted to.
-pub const CODE_PATH: &str = "/oauth/sign-in/code";
-/// Where the last button is posted to, with `decision` = `approve` or `refuse`.
-pub const CONFIRM_PATH: &str = "/oauth/confirm";
-/// Where a person types the code that a machine shows.
-pub const DEVICE_PATH: &str = "/device";

@@ -56,12 +56,17 @@ impl Providers {
 
     /// An identity as its person knows it: by the address that its provider has, where it has one.
     pub(crate) fn in_words(&self, identity: &Identity, email: Option<&EmailAddress>) -> String {
+        match self.label_of(identity) {
+            Some(label) => format!("{label}: {}", email.map_or(identity.value(), EmailAddress::as_str)),
+            None => identity.value().to_owned(),
+        }
+    }
+
+    /// What people call the provider of an identity, if it has one.
+    pub(crate) fn label_of<'i>(&'i self, identity: &'i Identity) -> Option<&'i str> {
         match identity.identity_type() {
-            IdentityType::Oauth2(provider) => {
-                let label = self.find(provider).map_or(provider.as_str(), Choice::label);
-                format!("{label}: {}", email.map_or(identity.value(), EmailAddress::as_str))
-            }
-            IdentityType::Email | IdentityType::Evm => identity.value().to_owned(),
+            IdentityType::Oauth2(provider) => Some(self.find(provider).map_or(provider.as_str(), Choice::label)),
+            IdentityType::Email | IdentityType::Evm => None,
         }
     }
 

@@ -67,9 +67,7 @@ impl Broker {
             Renewal::Over => return Err(AuthError::Revoked.into()),
         };
         let session = SessionRecord { expires_at, ..session.clone() };
-        let token = self.issue_session(&session, issued_at)?;
-        let SessionRecord { id, account, identity, key, .. } = session;
-        Ok(OpenedSession { token, id, account, identity, expires_at, is_bound: key.is_some() })
+        Ok(self.issue_session(session, issued_at)?)
     }
 
     /// Revokes a session one of whose replaced tokens was presented: two hold what one should.
@@ -77,9 +75,7 @@ impl Broker {
         let session = &caller.session;
         tracing::warn!(session = %session.id, "a replaced session token was used: its session is revoked");
         let entry = self.entry(caller, Action::ReuseToken, format!("session:{}", session.id), source);
-        self.store.revoke_session(session.account, session.id, entry).await?;
-        self.standing.changed(session.id);
-        self.witness().await
+        self.end_session(session.account, session.id, entry).await.map(drop)
     }
 
     /// Notes now and then that a session is in use. Nobody waits for it, and nothing depends on it.

@@ -1,7 +1,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use agentkeys_store::{Action, Entry, Outcome, SessionRecord, StoreError};
-use agentkeys_types::SessionId;
+use agentkeys_types::{OmniAccount, SessionId};
 
 use crate::{Broker, SessionCaller};
 
@@ -34,10 +34,21 @@ impl Broker {
         source: IpAddr,
     ) -> Result<(), SessionError> {
         let entry = self.entry(caller, Action::RevokeSession, format!("session:{id}"), source);
-        let revoked = self.store.revoke_session(caller.session.account, id, entry).await?;
+        let revoked = self.end_session(caller.session.account, id, entry).await?;
+        if revoked { Ok(()) } else { Err(SessionError::NotFound) }
+    }
+
+    /// Revokes a session of the account, if it stands: from then on nothing here accepts it.
+    pub(crate) async fn end_session(
+        &self,
+        account: OmniAccount,
+        id: SessionId,
+        entry: Entry,
+    ) -> Result<bool, StoreError> {
+        let revoked = self.store.revoke_session(account, id, entry).await?;
         self.standing.changed(id);
         self.witness().await?;
-        if revoked { Ok(()) } else { Err(SessionError::NotFound) }
+        Ok(revoked)
     }
 
     /// Revokes every session of the caller's account, the calling one with them.

@@ -89,41 +89,51 @@ impl Broker {
         if key.is_none() && !self.opens_unbound() {
             return Err(SignInError::KeyRequired);
         }
-        let now = self.clock.now();
-        let request = RequestId::from_bytes(random());
-        let code = TypedCode::generate();
+        let limits = self.mail_limits(&email, source);
+        let asked = AskedCode {
+            request: RequestId::from_bytes(random()),
+            email,
+            client_name,
+            key,
+            purpose: Purpose::Session,
+            words: CodePurpose::SignIn,
+            source,
+            browser: None,
+            limits,
+        };
+        self.begin_by_mail(asked).await
+    }
+
+    /// Lets a code wait whose mail is on its way then, or will be as soon as it can; returns the secret under which it
+    /// is answered.
+    ///
+    /// A mail that cannot be queued is sent at once; where that fails too, no code is left pending.
+    pub(crate) async fn begin_by_mail(&self, asked: AskedCode) -> Result<RequestId, SignInError> {
+        let AskedCode { request, email, client_name, key, purpose, words, source, browser, limits } = asked;
+        let (now, code) = (self.clock.now(), TypedCode::generate());
+        let message = Message::Code(CodeMail {
+            to: email.as_str().to_owned(),
+            code: code.expose(),
+            purpose: words,
+            client_name: client_name.clone(),
+            source,
+            asked_at: now,
+        });
         let sign_in = EmailSignIn {
             request: request.digest(),
-            email: email.clone(),
+            email,
             code_hash: code.hash(&self.code_key, request.digest()),
-            client_name: client_name.clone(),
+            client_name,
             created_at: now,
             expires_at: now.after(CODE_LIFE),
             key,
-            purpose: Purpose::Session,
+            purpose,
         };
-        let mail = CodeMail {
-            to: email.as_str().to_owned(),
-            code: code.expose(),
-            purpose: CodePurpose::SignIn,
-            client_name,
-            source,
-            asked_at: now,
-        };
-        let limits = self.mail_limits(&email, source);
-        self.begin_by_mail(PendingCode { sign_in, browser: None, limits }, mail).await?;
-        Ok(request)
-    }
-
-    /// Lets a code wait whose mail is on its way then, or will be as soon as it can.
-    ///
-    /// A mail that cannot be queued is sent at once; where that fails too, no code is left pending.
-    pub(crate) async fn begin_by_mail(&self, code: PendingCode, mail: CodeMail) -> Result<(), SignInError> {
-        let message = Message::Code(mail);
+        let code = PendingCode { sign_in, browser, limits };
         match code.begin(&*self.store, Some(self.outbox.seal_bounded(&message))).await? {
             Begun::Begun => {
                 self.outbox.wake();
-                return Ok(());
+                return Ok(request);
             }
             Begun::Limited { retry_after } => return Err(SignInError::RateLimited { retry_after }),
             Begun::QueueFull => tracing::warn!("the queue of mails is full"),
@@ -136,7 +146,7 @@ impl Broker {
             self.store.cancel_email_sign_in(code.sign_in.request).await?;
             return Err(SignInError::Mail);
         }
-        Ok(())
+        Ok(request)
     }
 
     /// Opens a session for whoever types the code from the mail into the terminal that asked.
@@ -179,38 +189,34 @@ impl Broker {
         let EmailSignIn { email, client_name, .. } = right;
         let identity = Identity::email(email);
         let allowed = self.allow.allows(&identity, None);
-        let (id, expires_at) = (SessionId::from_bytes(random()), now.after(self.sessions.life(key.is_some())));
-        let opening = if allowed {
-            let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
-            Opening::Session(SessionOpening { identity: identity.clone(), email: None, anchor, id, expires_at })
-        } else {
-            Opening::Refused
-        };
+        let session = self.opening(identity.clone(), None, key.is_some());
+        let (id, expires_at) = (session.id, session.expires_at);
+        let opening = if allowed { Opening::Session(session) } else { Opening::Refused };
         let entry = Entry { session: allowed.then_some(id), ..entry };
-        let notice = self.notice(NoticeKind::SignIn, &identity, None, client_name.clone(), source);
+        let notice = self.notice(NoticeKind::SignIn, &identity, None, client_name, source);
         match self.store.answer(answer, opening, entry, limits, Some(notice)).await? {
             CodeOutcome::Accepted { account: Some(account) } if allowed => {
                 self.outbox.wake();
-                let session = SessionRecord {
-                    client_name,
-                    key,
-                    source: Some(source),
-                    ..SessionRecord::opened(id, account, identity, now, expires_at)
-                };
-                let token = self.issue_session(&session, now)?;
-                let identity = session.identity;
-                Ok(OpenedSession { token, id, account, identity, expires_at, is_bound: key.is_some() })
+                let session = SessionRecord { key, ..SessionRecord::opened(id, account, identity, now, expires_at) };
+                Ok(self.issue_session(session, now)?)
             }
             outcome => Err(refusal(outcome)),
         }
     }
 
+    /// The session that a proof of `identity` opens now, of which `email` is shown.
+    pub(crate) fn opening(&self, identity: Identity, email: Option<EmailAddress>, is_bound: bool) -> SessionOpening {
+        let anchor = OmniAccount::anchored_by(&self.client_id, &identity);
+        let expires_at = self.clock.now().after(self.sessions.life(is_bound));
+        SessionOpening { identity, email, anchor, id: SessionId::from_bytes(random()), expires_at }
+    }
+
     /// Signs a token of the session that is issued at `issued_at`.
     pub(crate) fn issue_session(
         &self,
-        session: &SessionRecord,
+        session: SessionRecord,
         issued_at: Timestamp,
-    ) -> Result<SessionToken, KeyError> {
+    ) -> Result<OpenedSession, KeyError> {
         let claims = SessionTokenClaims {
             iss: self.issuer.as_str().to_owned(),
             aud: AUDIENCE.to_owned(),
@@ -224,7 +230,8 @@ impl Broker {
         };
         let token = self.session_issuer.issue(&claims)?;
         self.verifier.remember(token.digest(), VerifiedToken::Session(claims.into()));
-        Ok(token)
+        let SessionRecord { id, account, identity, expires_at, key, .. } = session;
+        Ok(OpenedSession { token, id, account, identity, expires_at, is_bound: key.is_some() })
     }
 
     /// What everybody who can open an account is told of a change to it.
@@ -259,14 +266,33 @@ impl Broker {
     }
 }
 
-/// A code that is about to wait for its answer.
-pub(crate) struct PendingCode {
-    /// The code.
-    pub(crate) sign_in: EmailSignIn,
+/// A code by mail that somebody asks for.
+pub(crate) struct AskedCode {
+    /// The secret under which it is answered.
+    pub(crate) request: RequestId,
+    /// Who gets it.
+    pub(crate) email: EmailAddress,
+    /// Which machine asks.
+    pub(crate) client_name: Option<String>,
+    /// The device key that answers, if any.
+    pub(crate) key: Option<KeyThumbprint>,
+    /// What the code does.
+    pub(crate) purpose: Purpose,
+    /// What its mail says that it does.
+    pub(crate) words: CodePurpose,
+    /// From where the machine asks.
+    pub(crate) source: IpAddr,
     /// The browser that asks for it, if it is one.
     pub(crate) browser: Option<Beginning>,
     /// What it counts against.
     pub(crate) limits: Vec<Limit>,
+}
+
+/// A code that is about to wait for its answer.
+struct PendingCode {
+    sign_in: EmailSignIn,
+    browser: Option<Beginning>,
+    limits: Vec<Limit>,
 }
 
 impl PendingCode {

@@ -3,31 +3,30 @@ use std::{net::IpAddr, time::Duration};
 use agentkeys_crypto::random;
 use agentkeys_provider::RoundTrip;
 use agentkeys_store::{
-    Beginning, Begun, BrowserSignIn, DeviceLookup, EmailSignIn, Grant, GrantKind, GrantState, Purpose, StoreError,
+    Beginning, Begun, BrowserSignIn, DeviceLookup, Grant, GrantKind, GrantState, Purpose, StoreError,
 };
 use agentkeys_types::{EmailAddress, IdentityType, ProviderName, RequestId};
 use url::Url;
 
 use super::{Asking, BrowserError, Errand};
-use crate::{
-    AuthorizationRequest, Broker,
-    code::TypedCode,
-    grants::FLOW_LIFE,
-    mail::{CodeMail, CodePurpose},
-    sign_in::{CODE_LIFE, PendingCode},
-};
+use crate::{AuthorizationRequest, Broker, code::TypedCode, grants::FLOW_LIFE, mail::CodePurpose, sign_in::AskedCode};
 
 const STATE_CONTEXT: &[u8] = b"client state";
 
 impl Broker {
     /// Who waits for the person that comes with this errand.
     pub async fn asking(&self, errand: &Errand, source: IpAddr) -> Result<Asking, BrowserError> {
+        self.asked_in(errand, &RequestId::from_bytes(random()), source).await
+    }
+
+    /// As [`Broker::asking`], for the browser of this secret, of which the grant of a command is made.
+    async fn asked_in(&self, errand: &Errand, request: &RequestId, source: IpAddr) -> Result<Asking, BrowserError> {
         let now = self.clock.now();
         match errand {
-            Errand::Command(request) => Ok(Asking {
-                grant: self.code_grant(request, &RequestId::from_bytes(random()), source),
+            Errand::Command(asked) => Ok(Asking {
+                grant: self.code_grant(asked, request, source),
                 owner: None,
-                way: self.offered(request.way.as_ref()),
+                way: self.offered(asked.way.as_ref()),
             }),
             Errand::Device(user_code) => {
                 let user_code = TypedCode::typed(user_code).hash_alone(&self.code_key);
@@ -78,30 +77,20 @@ impl Broker {
     ) -> Result<RequestId, BrowserError> {
         let request = RequestId::from_bytes(random());
         let (beginning, grant) = self.beginning(errand, IdentityType::Email, &request, browser, source).await?;
-        let code = TypedCode::generate();
-        let now = self.clock.now();
-        let sign_in = EmailSignIn {
-            request: request.digest(),
-            email: email.clone(),
-            code_hash: code.hash(&self.code_key, request.digest()),
-            client_name: grant.client_name.clone(),
-            created_at: now,
-            expires_at: now.after(CODE_LIFE),
-            key: None,
-            purpose: Purpose::Browser,
-        };
-        let mail = CodeMail {
-            to: email.as_str().to_owned(),
-            code: code.expose(),
-            purpose: CodePurpose::SignIn,
-            client_name: grant.client_name,
-            source: grant.source,
-            asked_at: now,
-        };
         let mut limits = self.mail_limits(&email, source);
         limits.extend(self.flow_limits(source));
-        self.begin_by_mail(PendingCode { sign_in, browser: Some(beginning), limits }, mail).await?;
-        Ok(request)
+        let asked = AskedCode {
+            request,
+            email,
+            client_name: grant.client_name,
+            key: None,
+            purpose: Purpose::Browser,
+            words: CodePurpose::SignIn,
+            source: grant.source,
+            browser: Some(beginning),
+            limits,
+        };
+        Ok(self.begin_by_mail(asked).await?)
     }
 
     /// What a form of this browser carries, so that no other page can post it.
@@ -129,14 +118,11 @@ impl Broker {
         source: IpAddr,
     ) -> Result<(Beginning, Grant), BrowserError> {
         let now = self.clock.now();
-        let asking = self.asking(errand, source).await?;
-        if asking.way.is_some_and(|only| only != way) {
+        let Asking { grant, way: only, .. } = self.asked_in(errand, request, source).await?;
+        if only.is_some_and(|only| only != way) {
             return Err(BrowserError::Way);
         }
-        let (grant, is_new) = match errand {
-            Errand::Command(asked) => (self.code_grant(asked, request, source), true),
-            _ => (asking.grant, false),
-        };
+        let is_new = matches!(errand, Errand::Command(_));
         let sign_in = BrowserSignIn {
             request: request.digest(),
             browser: browser.digest(),

@@ -4,9 +4,6 @@ use agentkeys_crypto::keccak256;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-/// Where the pages find their stylesheet.
-pub const STYLE_PATH: &str = "/assets/style.css";
-
 pub(super) const STYLE: &str = include_str!("../../templates/pages/style.css");
 
 static ETAG: LazyLock<HeaderValue> = LazyLock::new(|| {

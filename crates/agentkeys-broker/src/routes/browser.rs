@@ -1,11 +1,11 @@
 //! What the routes that answer with pages share: the browser by its cookie, its forms, and how refusals look.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use agentkeys_http::{Parameters, Refusal, Source, Target, form};
 use agentkeys_provider::ProviderError;
 use agentkeys_store::IdentityLink;
-use agentkeys_types::{Identity, IdentityType, RequestId};
+use agentkeys_types::{EmailAddress, Identity, IdentityType, RequestId};
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     response::{IntoResponse, Redirect, Response},
@@ -47,6 +47,18 @@ impl Browser {
         }
         response
     }
+
+    /// The page on which a person chooses how to prove who they are, for this errand.
+    pub(super) async fn asked(
+        &self,
+        broker: &Broker,
+        errand: &Errand,
+        source: IpAddr,
+    ) -> Result<Response, BrowserRefusal> {
+        let asking = broker.asking(errand, source).await?;
+        let page = sign_in_page(broker, &self.id, errand, &asking, EmailField::default());
+        Ok(self.remember(broker, page))
+    }
 }
 
 impl FromRequestParts<Arc<Broker>> for Browser {
@@ -75,7 +87,7 @@ fn is_https(broker: &Broker) -> bool {
 /// A form that a page of this broker, in this browser, has posted.
 pub(super) struct PostedForm {
     pub(super) browser: RequestId,
-    pub(super) source: std::net::IpAddr,
+    pub(super) source: IpAddr,
     parameters: Parameters,
 }
 
@@ -281,11 +293,7 @@ pub(super) fn confirm_page(broker: &Broker, browser: &RequestId, question: &Ques
         GrantKind::Link { .. } => ConfirmErrand::Link { account: account(broker, asking.owner.as_ref()) },
     };
     let hidden = form_of(broker, browser).with("request", question.request.expose());
-    let identity = identity(
-        broker,
-        &question.proved.identity,
-        question.proved.email.as_ref().map(agentkeys_types::EmailAddress::as_str),
-    );
+    let identity = identity(broker, &question.proved.identity, question.proved.email.as_ref());
     Ok(Confirm { errand, identity, asking: shown(broker, asking), hidden }.page())
 }
 
@@ -307,26 +315,16 @@ fn shown(broker: &Broker, asking: &Asking) -> crate::pages::Asking {
 }
 
 /// An identity as its person knows it: by the address that its provider has, where there is one.
-pub(super) fn identity(broker: &Broker, identity: &Identity, email: Option<&str>) -> ShownIdentity {
-    match identity.identity_type() {
-        IdentityType::Oauth2(provider) => {
-            let label = broker.providers.find(provider).map_or(provider.as_str(), |choice| choice.label());
-            ShownIdentity::new(label, email.unwrap_or(identity.value()))
-        }
-        IdentityType::Email | IdentityType::Evm => ShownIdentity::new("E-mail", identity.value()),
+pub(super) fn identity(broker: &Broker, identity: &Identity, email: Option<&EmailAddress>) -> ShownIdentity {
+    match broker.providers.label_of(identity) {
+        Some(label) => ShownIdentity::new(label, email.map_or(identity.value(), EmailAddress::as_str)),
+        None => ShownIdentity::new("E-mail", identity.value()),
     }
 }
 
 pub(super) fn account(broker: &Broker, owner: Option<&IdentityLink>) -> ShownIdentity {
     match owner {
-        Some(owner) => {
-            identity(broker, &owner.identity, owner.email.as_ref().map(agentkeys_types::EmailAddress::as_str))
-        }
+        Some(owner) => identity(broker, &owner.identity, owner.email.as_ref()),
         None => ShownIdentity::new("Account", "unknown"),
     }
-}
-
-/// Where a page of this broker is, for those who are sent there.
-pub(super) fn url_of(broker: &Broker, path: &str) -> Url {
-    broker.issuer().join(path)
 }

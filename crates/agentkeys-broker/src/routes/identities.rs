@@ -13,7 +13,7 @@ use axum::{
 };
 use http::StatusCode;
 
-use super::{browser::url_of, email::RESEND_AFTER};
+use super::email::RESEND_AFTER;
 use crate::{
     Broker, SessionCaller,
     error::ApiError,
@@ -113,7 +113,7 @@ pub(super) async fn start_oauth(
 ) -> Result<(StatusCode, Json<LinkOauthStarted>), ApiError> {
     let (request_id, page) = broker.start_page_link(&caller, request.provider, source).await?;
     let started = LinkOauthStarted {
-        authorize_url: format!("{}?request={}", url_of(&broker, paths::OAUTH_LINK), page.expose()),
+        authorize_url: format!("{}?request={}", broker.issuer().join(paths::OAUTH_LINK), page.expose()),
         request_id,
         expires_in: FLOW_LIFE.as_secs(),
         interval: POLL_INTERVAL.as_secs(),

@@ -8,7 +8,6 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::browser::url_of;
 use crate::Broker;
 
 /// OpenID Connect Discovery 1.0 section 3, with what an issuer of web identities has to say.
@@ -39,7 +38,7 @@ pub(super) async fn openid_configuration(State(broker): State<Arc<Broker>>) -> R
 /// What the authorization server says of itself (RFC 8414).
 #[utoipa::path(get, path = paths::OAUTH_METADATA, responses((status = 200, body = AuthorizationServer)))]
 pub(super) async fn authorization_server(State(broker): State<Arc<Broker>>) -> Response {
-    let url = |path: &str| url_of(&broker, path).into();
+    let url = |path: &str| broker.issuer().join(path).into();
     let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
     let providers = broker.providers.iter().map(|(name, _)| name.to_string());
     cacheable(&AuthorizationServer {

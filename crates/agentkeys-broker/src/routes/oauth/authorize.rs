@@ -10,8 +10,7 @@ use axum::{
 use crate::{
     AuthorizationRequest, Broker,
     browser::Errand,
-    pages::EmailField,
-    routes::browser::{Browser, BrowserRefusal, sign_in_page},
+    routes::browser::{Browser, BrowserRefusal},
 };
 
 /// The page on which a person signs in for the command on the same machine (RFC 6749 section 4.1.1, with PKCE).
@@ -42,7 +41,5 @@ pub(in crate::routes) async fn show(
         return Err(request.refused(OauthError::InvalidRequest, "a device key is needed: `dpop_jkt`", &broker).into());
     }
     let errand = Errand::Command(Box::new(request));
-    let asking = broker.asking(&errand, source).await?;
-    let page = sign_in_page(&broker, &browser.id, &errand, &asking, EmailField::default());
-    Ok(browser.remember(&broker, page))
+    browser.asked(&broker, &errand, source).await
 }

@@ -38,8 +38,7 @@ pub(in crate::routes) async fn create(
             Done::Device { machine }.page().into_response()
         }
         Ending::Link { proved, owner } => {
-            let email = proved.email.as_ref().map(agentkeys_types::EmailAddress::as_str);
-            let identity = identity(&broker, &proved.identity, email);
+            let identity = identity(&broker, &proved.identity, proved.email.as_ref());
             Done::Linked { identity, account: account(&broker, owner.as_ref()) }.page().into_response()
         }
         Ending::Refused => Done::Refused.page().into_response(),

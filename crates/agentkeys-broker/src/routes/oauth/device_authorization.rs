@@ -5,7 +5,7 @@ use agentkeys_http::{Json, Source, form};
 use axum::extract::{FromRequestParts, Request, State};
 
 use super::{OauthRefusal, holder};
-use crate::{Broker, authorization::read_name, routes::browser::url_of};
+use crate::{Broker, authorization::read_name};
 
 /// Lets a machine wait until a person has approved it in a browser elsewhere (RFC 8628 section 3.1).
 ///
@@ -33,7 +33,7 @@ pub(in crate::routes) async fn create(
     Ok(Json(DeviceAuthorization {
         device_code: started.device_code.expose(),
         user_code: started.user_code,
-        verification_uri: url_of(&broker, paths::DEVICE).into(),
+        verification_uri: broker.issuer().join(paths::DEVICE).into(),
         expires_in: started.expires_in.as_secs(),
         interval: started.interval.as_secs(),
     }))

@@ -10,8 +10,7 @@ use axum::{
 use crate::{
     Broker, BrowserError,
     browser::Errand,
-    pages::EmailField,
-    routes::browser::{Browser, BrowserRefusal, sign_in_page},
+    routes::browser::{Browser, BrowserRefusal},
 };
 
 /// The page on which a person agrees to link an identity: it names the account that the identity will open.
@@ -28,7 +27,5 @@ pub(in crate::routes) async fn show(
     let parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
     let request = parameters.find("request").and_then(|request| request.parse().ok()).ok_or(BrowserError::State)?;
     let errand = Errand::Link(request);
-    let asking = broker.asking(&errand, source).await?;
-    let page = sign_in_page(&broker, &browser.id, &errand, &asking, EmailField::default());
-    Ok(browser.remember(&broker, page))
+    browser.asked(&broker, &errand, source).await
 }
