@@ -1,10 +1,10 @@
-use agentkeys_api::{EmailVerify, ErrorCode, LinkEmail, LinkOauth, LinkedIdentity};
+use agentkeys_api::{LinkEmail, LinkOauth, LinkedIdentity};
 use agentkeys_types::{EmailAddress, ProviderName};
 
 use crate::{
     BrokerClient, BrowserScreen, ClientError, CodePrompt, Session,
     patience::wait_for_a_person,
-    sign_in::{check_provider, while_shown},
+    sign_in::{answer_with_code, check_provider, while_shown},
 };
 
 /// What came of linking an identity.
@@ -26,15 +26,8 @@ pub async fn link_email(
     prompt: &mut dyn CodePrompt,
 ) -> Result<Linked, ClientError> {
     let started = broker.start_email_link(session, &LinkEmail { email }).await?;
-    let mut attempt = 1;
-    loop {
-        let code = prompt.code(&started, attempt).await?;
-        let request = EmailVerify { request_id: started.request_id.clone(), code };
-        match broker.verify_email_link(session, &request).await {
-            Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::InvalidCode => attempt += 1,
-            answer => return answer,
-        }
-    }
+    let verify = async |request| broker.verify_email_link(session, &request).await;
+    answer_with_code(&started, prompt, verify).await
 }
 
 /// Links an identity at a provider to the account: has a person prove it on a page of the broker, and waits for that.

@@ -78,14 +78,23 @@ pub async fn request_session_token(
     let EmailSignIn { email, client_name, binding } = sign_in.clone();
     let key = binding.key()?;
     let started = broker.start_email(&EmailStart { email, client_name }, key.as_ref()).await?;
+    let verify = async |request| broker.verify_email(&request, key.as_ref()).await;
+    let signed_in = answer_with_code(&started, prompt, verify).await?;
+    Session::opened(signed_in, key, broker.url().clone(), broker.now())
+}
+
+/// Has the code of a mail typed and answers with it by `verify`, until the broker takes it or ends the request.
+pub(crate) async fn answer_with_code<T>(
+    started: &EmailStarted,
+    prompt: &mut dyn CodePrompt,
+    verify: impl AsyncFn(EmailVerify) -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
     let mut attempt = 1;
     loop {
-        let code = prompt.code(&started, attempt).await?;
-        let request = EmailVerify { request_id: started.request_id.clone(), code };
-        match broker.verify_email(&request, key.as_ref()).await {
-            Ok(signed_in) => return Session::opened(signed_in, key, broker.url().clone(), broker.now()),
+        let code = prompt.code(started, attempt).await?;
+        match verify(EmailVerify { request_id: started.request_id.clone(), code }).await {
             Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::InvalidCode => attempt += 1,
-            Err(error) => return Err(error),
+            answer => return answer,
         }
     }
 }
