@@ -1,3 +1,5 @@
+use agentkeys_types::is_invisible;
+
 const LONGEST_CODE: usize = 64;
 const LONGEST_DESCRIPTION: usize = 200;
 
@@ -42,16 +44,6 @@ fn presentable(text: &str) -> String {
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     line.chars().filter(|character| !is_invisible(*character)).take(LONGEST_DESCRIPTION).collect()
-}
-
-/// Format characters, tags and private or unassigned marks, as far as they change how other text looks.
-fn is_invisible(character: char) -> bool {
-    matches!(
-        u32::from(character),
-        0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f | 0x2028..=0x202e
-            | 0x2060..=0x206f | 0x3164 | 0xe000..=0xf8ff | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xffff
-            | 0xe0000..=0x0010_ffff
-    )
 }
 
 #[cfg(test)]

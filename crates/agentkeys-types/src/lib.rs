@@ -11,6 +11,7 @@ mod email;
 mod id;
 mod identity;
 mod invalid;
+mod invisible;
 mod secret;
 mod thumbprint;
 
@@ -22,6 +23,7 @@ pub use email::EmailAddress;
 pub use id::{RequestId, RequestIdDigest, SessionId};
 pub use identity::{Identity, IdentityType, IdentityTypes, PrefixClash, ProviderName};
 pub use invalid::Invalid;
+pub use invisible::is_invisible;
 pub use secret::{OidcJwt, SessionToken, TOKEN_PATTERN, TokenDigest, WalletSessionToken};
 pub use thumbprint::KeyThumbprint;
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use agentkeys_types::{EmailAddress, Timestamp};
+use agentkeys_types::{EmailAddress, Timestamp, is_invisible};
 use askama::Template;
 use zeroize::Zeroizing;
 
@@ -186,13 +186,9 @@ fn plain(text: &str, most: usize, read: impl Fn(char) -> char) -> String {
     words.chars().take(most - 1).chain(['…']).collect()
 }
 
-/// Control characters, and those of Unicode's that have no width or turn the direction of writing.
+/// What has no shape of its own, and white space that moves what follows it.
 fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') || is_invisible(character)
 }
 
 #[cfg(test)]

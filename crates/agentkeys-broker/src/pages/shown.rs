@@ -1,6 +1,6 @@
 use std::fmt;
 
-use agentkeys_types::EmailAddress;
+use agentkeys_types::{EmailAddress, is_invisible};
 
 /// A name that somebody chose.
 const LONGEST_NAME: usize = 60;
@@ -88,19 +88,6 @@ impl ShownIdentity {
     pub fn email(address: &EmailAddress) -> Self {
         Self::new("E-mail", address.as_str())
     }
-}
-
-/// Whether a character has no shape of its own: control and format characters, those that set the direction of
-/// writing, and those that are blank without being white space.
-fn is_invisible(character: char) -> bool {
-    (character.is_control() && !character.is_whitespace())
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
-            | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}'
-            | '\u{110cd}' | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
