@@ -1,6 +1,8 @@
 use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
-use agentkeys_types::{EmailAddress, EvmAddress, OmniAccount, ProviderName, RequestId, SessionId};
+use agentkeys_types::{
+    AgentName, EmailAddress, EvmAddress, OmniAccount, ProviderName, RequestId, SessionId, Timestamp,
+};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::{ErrorCode, Problem};
@@ -32,6 +34,8 @@ pub enum Value {
     Integer(u64),
     /// `null`
     Null,
+    /// A list of nothing but texts.
+    Texts(Vec<String>),
     /// Anything else, which no field of ours takes.
     Other,
 }
@@ -112,6 +116,7 @@ macro_rules! parsed_field {
     };
 }
 
+parsed_field!(AgentName, InvalidField, "must be 1 to 32 of a-z, 0-9 and hyphen");
 parsed_field!(OmniAccount, InvalidOmniAccount, "must be 64 hex characters");
 parsed_field!(
     EvmAddress,
@@ -121,6 +126,7 @@ parsed_field!(
 parsed_field!(EmailAddress, InvalidEmail, "must be one plain address, such as ada@example.com");
 parsed_field!(ProviderName, InvalidField, "must be the name of a provider: 1 to 32 of a-z and 0-9");
 parsed_field!(RequestId, InvalidField, "must be 64 hex digits");
+parsed_field!(Timestamp, InvalidField, "must be a time such as 2026-12-22T10:00:00Z");
 parsed_field!(SessionId, InvalidField, "must be 32 lowercase hex digits");
 
 /// A short text without control characters.
@@ -263,10 +269,15 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let seed = self.deeper()?;
-        while seq.next_element_seed(seed)?.is_some() {
+        let mut texts = Some(Vec::new());
+        while let Some(element) = seq.next_element_seed(seed)? {
             self.scan.count()?;
+            match element {
+                Value::Text(text) => texts.iter_mut().for_each(|texts| texts.push(text.clone())),
+                _ => texts = None,
+            }
         }
-        Ok(Value::Other)
+        Ok(texts.map_or(Value::Other, Value::Texts))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {

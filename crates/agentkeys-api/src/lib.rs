@@ -4,6 +4,7 @@
 //! everything else with the [`Problem`] that belongs to it. Replies are plain `serde` structs. The OpenAPI
 //! description is made from these types.
 
+mod agent;
 mod body;
 pub mod daemon;
 mod identity;
@@ -16,8 +17,12 @@ mod signer;
 mod wallet;
 mod web_identity;
 
+pub use agent::{AgentGrant, AgentView, Agents, Audiences};
 pub use body::{Body, Field, Fields, Text, Value, read_body};
-pub use daemon::{DaemonCredentials, DaemonState, DaemonStatus};
+pub use daemon::{
+    AccessKind, AccessRequest, AccessRequested, Allowed, AllowedRole, ContainerCredentials, ContainerProblem,
+    DaemonCredentials, DaemonState, DaemonStatus, DaemonToken, RoleStatus,
+};
 pub use identity::{
     Identities, LinkEmail, LinkOauth, LinkOauthStarted, LinkOauthVerify, LinkPending, LinkedIdentity, Pending,
 };
@@ -33,4 +38,4 @@ pub use wallet::{
     ChainId, LinkStatus, WalletChallenge, WalletLink, WalletLinkView, WalletLinked, WalletLinks, WalletProved,
     WalletStart, WalletVerify,
 };
-pub use web_identity::{AgentName, Audience, MintOidcJwt, MintedOidcJwt};
+pub use web_identity::{Audience, MintOidcJwt, MintedOidcJwt};

@@ -38,6 +38,10 @@ pub const WALLET_LINKS: &str = "/v1/wallet/links";
 pub const WALLET_START: &str = "/v1/auth/wallet/start";
 /// Answers it.
 pub const WALLET_VERIFY: &str = "/v1/auth/wallet/verify";
+/// The account's agents.
+pub const AGENTS: &str = "/v1/agents";
+/// One of them.
+pub const AGENT: &str = "/v1/agents/{name}";
 /// Mints the web-identity JWT.
 pub const MINT_OIDC_JWT: &str = "/v1/mint-oidc-jwt";
 /// OpenID Connect Discovery 1.0.

@@ -43,6 +43,8 @@ error_codes! {
     AccessDenied = 403 "access_denied",
     /// The token belongs to another account.
     AccountMismatch = 403 "account_mismatch",
+    /// The agent may have neither this role nor this audience, until a person gives it.
+    AgentNotAllowed = 403 "agent_not_allowed",
     /// No agent of that name exists for the account.
     AgentUnknown = 400 "agent_unknown",
     /// More than one way of authenticating at once.
@@ -117,7 +119,9 @@ error_codes! {
     NotAttested = 404 "not_attested",
     /// There is no such thing here.
     NotFound = 404 "not_found",
-    /// The peer of the socket is another user.
+    /// The request comes from a page of another origin.
+    OriginNotAllowed = 403 "origin_not_allowed",
+    /// The peer of the socket is another user, or another program, than the daemon answers.
     PeerNotAllowed = 403 "peer_not_allowed",
     /// The identity provider is away, or not what it should be.
     ProviderError = 502 "provider_error",
@@ -127,6 +131,8 @@ error_codes! {
     ReauthRequired = 403 "reauth_required",
     /// AWS does not let the wallet assume the role.
     RoleRefused = 403 "role_refused",
+    /// Nothing that lives longer than minutes leaves the daemon, whoever asks.
+    SecretNotExportable = 403 "secret_not_exportable",
     /// A 30-day session token is needed here, and this is a wallet session token.
     SessionRequired = 403 "session_required",
     /// The signer has no master secret.
@@ -149,6 +155,8 @@ error_codes! {
     TokenMissing = 401 "token_missing",
     /// The token's session was revoked.
     TokenRevoked = 401 "token_revoked",
+    /// The account has as many agents as one may have.
+    TooManyAgents = 409 "too_many_agents",
     /// A field that this request does not have.
     UnknownField = 400 "unknown_field",
     /// The body is not declared as JSON.

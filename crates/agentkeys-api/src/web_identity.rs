@@ -1,5 +1,7 @@
-use agentkeys_types::{EvmAddress, OidcJwt, Timestamp};
-use serde::{Deserialize, Serialize, Serializer};
+use std::{fmt, str::FromStr};
+
+use agentkeys_types::{AgentName, EvmAddress, Invalid, OidcJwt, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::{Body, ErrorCode, Field, Fields, Problem, body::Value};
@@ -23,9 +25,44 @@ impl Body for MintOidcJwt {
     }
 }
 
-/// Whom a JWT is for. Whether that is allowed is the broker's decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Audience(pub String);
+/// Whom a JWT is for: 1 to 255 visible ASCII characters. Whether that is allowed is the broker's decision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Audience(String);
+
+impl Audience {
+    /// AWS's own STS.
+    pub fn aws_sts() -> Self {
+        Self("sts.amazonaws.com".to_owned())
+    }
+
+    /// The audience as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for Audience {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if !(1..=255).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Invalid("an audience is 1 to 255 visible ASCII characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 impl Field for Audience {
     const CODE: ErrorCode = ErrorCode::AudienceNotAllowed;
@@ -33,22 +70,7 @@ impl Field for Audience {
 
     fn read(value: Value) -> Option<Self> {
         let Value::Text(text) = value else { return None };
-        (1..=255).contains(&text.len()).then_some(Self(text))
-    }
-}
-
-/// The name of an agent: `[a-z0-9-]{1,32}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AgentName(String);
-
-impl Field for AgentName {
-    const CODE: ErrorCode = ErrorCode::InvalidField;
-    const EXPECTED: &'static str = "must be 1 to 32 of a-z, 0-9 and hyphen";
-
-    fn read(value: Value) -> Option<Self> {
-        let Value::Text(text) = value else { return None };
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        ((1..=32).contains(&text.len()) && text.bytes().all(allowed)).then_some(Self(text))
+        text.parse().ok()
     }
 }
 

@@ -1,9 +1,9 @@
 use std::{net::IpAddr, time::Duration};
 
-use agentkeys_api::{AgentName, Audience};
+use agentkeys_api::Audience;
 use agentkeys_crypto::{KeyError, OidcClaims, SessionTags, random};
 use agentkeys_store::{Action, Entry, Limit, Outcome, Recorded, StoreError};
-use agentkeys_types::{OidcJwt, Timestamp};
+use agentkeys_types::{AgentName, OidcJwt, Timestamp};
 
 use crate::{Broker, WalletCaller, wallets::hex};
 
@@ -56,7 +56,7 @@ impl Broker {
         source: IpAddr,
     ) -> Result<Minted, MintError> {
         let now = self.clock.now();
-        let audience = audience.map_or_else(|| DEFAULT_AUDIENCE.to_owned(), |Audience(audience)| audience);
+        let audience = audience.map_or_else(|| DEFAULT_AUDIENCE.to_owned(), |audience| audience.to_string());
         let jti = hex(&random::<16>());
         self.authorize_mint(caller, &audience, agent.as_ref(), &jti, now, source).await?;
         let expires_at = now.after(JWT_LIFE);

@@ -12,6 +12,7 @@ mod id;
 mod identity;
 mod invalid;
 mod invisible;
+mod names;
 mod secret;
 mod thumbprint;
 
@@ -24,6 +25,7 @@ pub use id::{RequestId, RequestIdDigest, SessionId};
 pub use identity::{Identity, IdentityType, IdentityTypes, PrefixClash, ProviderName};
 pub use invalid::Invalid;
 pub use invisible::is_invisible;
+pub use names::{AgentName, RoleName};
 pub use secret::{OidcJwt, SessionToken, TOKEN_PATTERN, TokenDigest, WalletSessionToken};
 pub use thumbprint::KeyThumbprint;
 
