@@ -31,6 +31,7 @@ pub use endpoint::{Endpoint, EndpointDesk, EndpointError, RunningEndpoint};
 pub use hand_outs::{Door, HandOut, HandOutLog, Outcome, read_last};
 pub use peer::{Peer, PeerPolicy};
 pub use private_file::PrivateFileError;
+pub use problem::of as problem_of;
 pub use run::{RunError, run};
 pub use service_manager::ServiceManager;
 pub use socket::{Socket, SocketError};
