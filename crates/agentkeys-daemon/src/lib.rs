@@ -7,6 +7,7 @@
 mod args;
 mod cached;
 mod daemon;
+mod peer;
 mod problem;
 mod routes;
 mod run;
@@ -17,6 +18,7 @@ mod standing;
 pub use args::DaemonArgs;
 pub use cached::Cached;
 pub use daemon::{Daemon, DaemonConfig, Running};
+pub use peer::{Peer, PeerPolicy};
 pub use run::{RunError, run};
 pub use socket::{Socket, SocketError};
 pub use source::{CredentialSource, Issued, WalletSource};
