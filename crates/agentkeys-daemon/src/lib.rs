@@ -7,6 +7,7 @@
 mod args;
 mod cached;
 mod daemon;
+mod hand_outs;
 mod peer;
 mod problem;
 mod routes;
@@ -18,6 +19,7 @@ mod standing;
 pub use args::DaemonArgs;
 pub use cached::Cached;
 pub use daemon::{Daemon, DaemonConfig, Running};
+pub use hand_outs::{Door, HandOut, HandOutLog, Outcome, read_last};
 pub use peer::{Peer, PeerPolicy};
 pub use run::{RunError, run};
 pub use socket::{Socket, SocketError};
