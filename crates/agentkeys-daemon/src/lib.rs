@@ -4,6 +4,7 @@
 //! [`Cached`] keeps what a [`CredentialSource`] gave and renews it in time; [`Socket`] is where agents ask, and only
 //! those of the same user are answered. [`run`] is the whole process around it.
 
+mod alarm;
 mod args;
 mod cached;
 mod daemon;
@@ -16,6 +17,7 @@ mod socket;
 mod source;
 mod standing;
 
+pub use alarm::Alarm;
 pub use args::DaemonArgs;
 pub use cached::Cached;
 pub use daemon::{Daemon, DaemonConfig, Running};
