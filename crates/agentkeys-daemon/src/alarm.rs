@@ -28,8 +28,11 @@ impl Alarm {
 
 #[cfg(target_os = "linux")]
 async fn ring(moment: Timestamp) -> io::Result<()> {
-    use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    use rustix::{
+        io::Errno,
+        time::{
+            Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+        },
     };
     use tokio::io::{Interest, unix::AsyncFd};
 
@@ -37,25 +40,22 @@ async fn ring(moment: Timestamp) -> io::Result<()> {
     let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
     let it_value = Timespec { tv_sec: moment.as_unix(), tv_nsec: 0 };
     let due = Itimerspec { it_interval: Timespec::default(), it_value };
-    if clock_was_set(timerfd_settime(&timer, flags, &due))? {
-        return Ok(());
+    match timerfd_settime(&timer, flags, &due) {
+        // It was set since the timer was made.
+        Err(Errno::CANCELED) => return Ok(()),
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
     }
+    #[expect(
+        deprecated,
+        reason = "what takes its place is unsafe, for types that could lend another descriptor than their own"
+    )]
     let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
     // What is read is how often it rang.
     let read = |timer: &std::os::fd::OwnedFd| Ok(rustix::io::read(timer, &mut [0; 8])?);
     match timer.async_io(Interest::READABLE, read).await {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error()) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => Ok(()),
         rang => rang.map(drop),
-    }
-}
-
-/// The kernel says so also when it sets a timer just after that.
-#[cfg(target_os = "linux")]
-fn clock_was_set<T>(answer: rustix::io::Result<T>) -> io::Result<bool> {
-    match answer {
-        Ok(_) => Ok(false),
-        Err(rustix::io::Errno::CANCELED) => Ok(true),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -135,7 +135,8 @@ fn is_same_file(running: &Path, named: &Path) -> bool {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::{
         os::unix::fs::symlink,

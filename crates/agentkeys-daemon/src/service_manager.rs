@@ -103,7 +103,7 @@ fn take_listener(handed: &mut ListenFd) -> io::Result<Option<UnixListener>> {
 fn address(name: &OsString) -> io::Result<SocketAddr> {
     match name.as_bytes() {
         #[cfg(target_os = "linux")]
-        [b'@', name @ ..] => std::os::linux::net::SocketAddrExt::from_abstract_name(name),
+        [b'@', name @ ..] => <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name),
         [b'/', ..] => SocketAddr::from_pathname(Path::new(name)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "`NOTIFY_SOCKET` is neither a path nor a name")),
     }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_service_manager_without_a_path_is_told_too() {
         let name = format!("agentkeys-test-{}", std::process::id());
-        let bound = std::os::linux::net::SocketAddrExt::from_abstract_name(&name).unwrap();
+        let bound = <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(&name).unwrap();
         let told = Told::at(UnixDatagram::bind_addr(&bound).unwrap(), &format!("@{name}"));
 
         told.manager.ready();
