@@ -105,14 +105,13 @@ impl Drop for KeptToken {
     }
 }
 
-/// Where a file of the profile lies that nobody has named: beside the socket, in a folder that is made where it is
-/// missing.
-pub(crate) fn beside_socket(name: &str, context: &Context) -> Result<PathBuf, CliError> {
+/// The folder of the profile's socket, made where it is missing: what nobody has named another place for lies there.
+pub(crate) fn socket_folder(context: &Context) -> Result<PathBuf, CliError> {
     let socket = context.socket();
     let folder = socket.parent().unwrap_or(Path::new("/"));
     let failed = |source| CliError::File { context: format!("`{}` cannot be made", folder.display()), source };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    Ok(folder.join(name))
+    Ok(folder.to_owned())
 }
 
 #[cfg(test)]

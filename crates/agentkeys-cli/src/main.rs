@@ -19,6 +19,7 @@ mod interruption;
 mod kept_token;
 mod logging;
 mod output;
+mod random_name;
 mod surroundings;
 
 use std::{io, process::ExitCode};

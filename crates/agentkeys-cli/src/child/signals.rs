@@ -41,7 +41,7 @@ pub(crate) struct Signals {
 impl Signals {
     /// Keeps what arrives from now on.
     pub(crate) fn listen() -> io::Result<Self> {
-        let (arrives, arrived) = mpsc::unbounded_channel();
+        let (sender, arrived) = mpsc::unbounded_channel();
         let mut listeners = JoinSet::new();
         let ignored = ignored();
         for (kind, is_the_terminals) in PASSED_ON {
@@ -49,9 +49,9 @@ impl Signals {
                 continue;
             }
             let mut stream = signal(SignalKind::from_raw(kind.as_raw()))?;
-            let arrives = arrives.clone();
+            let sender = sender.clone();
             listeners.spawn(async move {
-                while stream.recv().await.is_some() && arrives.send((kind, is_the_terminals)).is_ok() {}
+                while stream.recv().await.is_some() && sender.send((kind, is_the_terminals)).is_ok() {}
             });
         }
         Ok(Self { arrived, changed: signal(SignalKind::child())?, _listeners: listeners })

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use self::{
     file::AwsConfigFile,
-    section::{AwsProfileName, Section},
+    section::{AwsProfileName, NotOurs, Section},
 };
 use super::export::quoted;
 use crate::{commands::code::confirm, context::Context, dispensary::RoleArgs, error::CliError, output::Output};
@@ -48,12 +48,12 @@ impl ConfigureArgs {
         let profile = self.profile_name();
         let file = AwsConfigFile::open(&self.path()?)?;
         let section = Section::of(profile.clone());
-        let not_ours = || CliError::NotOurs(format!("[{}] in {}", section.heading(), file.path().display()));
+        let not_ours = |_: NotOurs| CliError::NotOurs(format!("[{}] in {}", section.heading(), file.path().display()));
         let changed = if self.undo {
-            section.removed_from(file.text()).ok_or_else(not_ours)?
+            section.removed_from(file.text()).map_err(not_ours)?
         } else {
             let settings = self.settings(context).await?;
-            Some(section.put_into(file.text(), &settings, self.force).ok_or_else(not_ours)?)
+            Some(section.put_into(file.text(), &settings, self.force).map_err(not_ours)?)
         };
         let document = |is_changed: bool| json!({"file": file.path(), "aws_profile": profile, "changed": is_changed});
         if changed.as_deref() == file.text() {

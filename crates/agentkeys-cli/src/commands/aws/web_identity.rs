@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     dispensary::RoleArgs,
     error::CliError,
-    kept_token::{KeptToken, beside_socket},
+    kept_token::{KeptToken, socket_folder},
     output::Output,
 };
 
@@ -34,7 +34,7 @@ impl WebIdentityArgs {
         let role = self.role.details(context).await?;
         let path = match &self.file {
             Some(path) => std::path::absolute(path)?,
-            None => beside_socket(&self.file_name(), context)?,
+            None => socket_folder(context)?.join(self.file_name()),
         };
         let (kept, token) = KeptToken::write(&path, Audience::aws_sts(), self.role.agent.clone(), context).await?;
         let variables = variables(&role, &path, &token);

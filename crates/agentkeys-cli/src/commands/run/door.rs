@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     dispensary::RoleArgs,
     error::CliError,
-    kept_token::{KeptToken, beside_socket},
+    kept_token::{KeptToken, socket_folder},
 };
 
 /// What AWS programs would ask before the doors that stand last in their order: their files, and the machine itself.
@@ -34,7 +34,7 @@ impl OpenDoor {
         let dispenser = context.dispenser();
         // What cannot be had is told before the program starts.
         let first = role.credentials_of(dispenser.as_ref(), context).await?;
-        let folder = private_folder(context)?;
+        let folder = PrivateFolder::create_in(&socket_folder(context)?)?;
         let (token, path) = (ConsumerToken::generate(), folder.path().join("token"));
         token.write(&path)?;
         let desk = ProgramDesk::new(token, role.clone(), dispenser);
@@ -56,7 +56,7 @@ impl OpenDoor {
     /// A file with a JWT, for which AWS programs get credentials themselves.
     pub(super) async fn web_identity(role: &RoleArgs, context: &Context) -> Result<Self, CliError> {
         let details = role.details(context).await?;
-        let folder = private_folder(context)?;
+        let folder = PrivateFolder::create_in(&socket_folder(context)?)?;
         let path = folder.path().join("jwt");
         let (kept, jwt) = KeptToken::write(&path, Audience::aws_sts(), role.agent.clone(), context).await?;
         let variables = aws::web_identity_variables(&details, &path, &jwt);
@@ -88,8 +88,4 @@ impl OpenDoor {
 
 fn container_path(role: &RoleArgs) -> String {
     agentkeys_api::daemon::CONTAINER.replace("{role}", role.role.as_str())
-}
-
-fn private_folder(context: &Context) -> Result<PrivateFolder, CliError> {
-    PrivateFolder::create(&beside_socket("run", context)?)
 }

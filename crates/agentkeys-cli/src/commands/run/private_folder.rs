@@ -4,20 +4,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::CliError;
+use crate::{error::CliError, random_name::random_name};
 
 /// A folder 0700 that nobody else has. Removed when dropped, with all that is in it.
 #[derive(Debug)]
 pub(super) struct PrivateFolder(PathBuf);
 
 impl PrivateFolder {
-    /// A fresh one, named after `prefix`.
-    pub(super) fn create(prefix: &Path) -> Result<Self, CliError> {
-        let mut bits = [0; 8];
-        getrandom::fill(&mut bits).map_err(std::io::Error::from)?;
-        let mut name = prefix.as_os_str().to_owned();
-        name.push(format!("-{:016x}", u64::from_ne_bytes(bits)));
-        let path = PathBuf::from(name);
+    /// A fresh one in a folder that is there.
+    pub(super) fn create_in(folder: &Path) -> Result<Self, CliError> {
+        let path = folder.join(random_name("run-")?);
         let failed = |source| CliError::File { context: format!("`{}` cannot be made", path.display()), source };
         // One that is there already is not ours.
         DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
@@ -46,8 +42,8 @@ mod tests {
     #[test]
     fn a_folder_is_its_owners_alone_and_gone_at_the_end() {
         let place = tempfile::tempdir().unwrap();
-        let folder = PrivateFolder::create(&place.path().join("run")).unwrap();
-        let other = PrivateFolder::create(&place.path().join("run")).unwrap();
+        let folder = PrivateFolder::create_in(place.path()).unwrap();
+        let other = PrivateFolder::create_in(place.path()).unwrap();
         fs::write(folder.path().join("token"), "t").unwrap();
         let path = folder.path().to_owned();
 

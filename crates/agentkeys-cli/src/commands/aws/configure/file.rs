@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::CliError;
+use crate::{error::CliError, random_name::random_name};
 
 /// The configuration file of AWS programs, as it was when it was read.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl AwsConfigFile {
         if self.text.is_none() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         }
-        let draft = self.draft().map_err(failed)?;
+        let draft = folder.join(random_name(".agentkeys-")?);
         if let Some(text) = text {
             self.write(&draft, text).map_err(failed)?;
         }
@@ -72,13 +72,6 @@ impl AwsConfigFile {
         file.write_all(text.as_bytes())?;
         file.set_permissions(Permissions::from_mode(self.mode))?;
         file.sync_all()
-    }
-
-    /// A file beside it that is nobody's.
-    fn draft(&self) -> io::Result<PathBuf> {
-        let mut bits = [0; 8];
-        getrandom::fill(&mut bits)?;
-        Ok(self.path.with_extension(format!("agentkeys-{:016x}", u64::from_ne_bytes(bits))))
     }
 }
 

@@ -73,6 +73,10 @@ impl Before {
     }
 }
 
+/// The section of that name is somebody else's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotOurs;
+
 /// A section of the profile's name.
 enum Found {
     /// As we wrote it.
@@ -91,14 +95,13 @@ impl Section {
         if self.profile.0 == "default" { "default".to_owned() } else { format!("profile {}", self.profile) }
     }
 
-    /// The text with the section, in place of the one that it has or at the end. None where that one is not ours and
-    /// is not to be replaced.
+    /// The text with the section: in place of the one that it has, if that may be replaced, or at the end.
     pub(super) fn put_into(
         &self,
         text: Option<&str>,
         settings: &[(&'static str, String)],
         replaces: bool,
-    ) -> Option<String> {
+    ) -> Result<String, NotOurs> {
         let before = Before::of(text);
         let text = text.unwrap_or_default();
         let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
@@ -106,27 +109,26 @@ impl Section {
         match self.find(text) {
             None => {
                 let gap = if before == Before::OpenLine { line_end } else { "" };
-                Some([text, gap, &written(before)].concat())
+                Ok([text, gap, &written(before)].concat())
             }
             Some(Found::Ours(lines, before)) => {
-                Some([&text[..lines.start], &written(before), &text[lines.end..]].concat())
+                Ok([&text[..lines.start], &written(before), &text[lines.end..]].concat())
             }
             Some(Found::Theirs(lines)) if replaces => {
                 let gap =
                     if text[..lines.start].is_empty() || text[..lines.start].ends_with('\n') { "" } else { line_end };
-                Some([&text[..lines.start], gap, &written(Before::Lines), &text[lines.end..]].concat())
+                Ok([&text[..lines.start], gap, &written(Before::Lines), &text[lines.end..]].concat())
             }
-            Some(Found::Theirs(_)) => None,
+            Some(Found::Theirs(_)) => Err(NotOurs),
         }
     }
 
-    /// The text as it was without the section; none inside where there was no file. None at all where the section is
-    /// not ours.
-    pub(super) fn removed_from(&self, text: Option<&str>) -> Option<Option<String>> {
-        let Some(whole) = text else { return Some(None) };
+    /// The text as it was without the section; none where there was no file.
+    pub(super) fn removed_from(&self, text: Option<&str>) -> Result<Option<String>, NotOurs> {
+        let Some(whole) = text else { return Ok(None) };
         let (lines, before) = match self.find(whole) {
-            None => return Some(Some(whole.to_owned())),
-            Some(Found::Theirs(_)) => return None,
+            None => return Ok(Some(whole.to_owned())),
+            Some(Found::Theirs(_)) => return Err(NotOurs),
             Some(Found::Ours(lines, before)) => (lines, before),
         };
         let (start, end) = (&whole[..lines.start], &whole[lines.end..]);
@@ -138,7 +140,7 @@ impl Section {
             _ => start,
         };
         let rest = [start, end].concat();
-        Some(if before == Before::Nothing && rest.is_empty() { None } else { Some(rest) })
+        Ok((before != Before::Nothing || !rest.is_empty()).then_some(rest))
     }
 
     fn written(&self, settings: &[(&'static str, String)], before: Before, line_end: &str) -> String {
@@ -266,7 +268,7 @@ mod tests {
             assert!(first.starts_with(before.unwrap_or_default()));
             assert_eq!(first, again);
             assert_eq!(first.replace("/a", "/b"), changed);
-            assert_eq!(section.removed_from(Some(&changed)), Some(before.map(str::to_owned)));
+            assert_eq!(section.removed_from(Some(&changed)), Ok(before.map(str::to_owned)));
             assert_eq!(first.contains("\r\n"), before.is_some_and(|text| text.contains("\r\n")));
             assert_eq!(first.matches('\n').count(), first.lines().count());
         }
@@ -287,8 +289,8 @@ mod tests {
     #[test]
     fn somebody_elses_profile_is_replaced_only_where_that_is_meant() {
         for name in ["work", "default"] {
-            assert!(section(name).put_into(Some(FILE), &settings("/a"), false).is_none(), "{name}");
-            assert!(section(name).removed_from(Some(FILE)).is_none());
+            assert!(section(name).put_into(Some(FILE), &settings("/a"), false).is_err(), "{name}");
+            assert!(section(name).removed_from(Some(FILE)).is_err());
         }
 
         let text = section("work").put_into(Some(FILE), &settings("/a"), true).unwrap();
@@ -305,8 +307,8 @@ mod tests {
         let text = section("agentkeys").put_into(Some(FILE), &settings("/a"), false).unwrap();
         let text = text.replace("region = us-east-1\n", "region = us-east-1\noutput = json\n");
 
-        assert!(section("agentkeys").put_into(Some(&text), &settings("/b"), false).is_none());
-        assert!(section("agentkeys").removed_from(Some(&text)).is_none());
+        assert!(section("agentkeys").put_into(Some(&text), &settings("/b"), false).is_err());
+        assert!(section("agentkeys").removed_from(Some(&text)).is_err());
     }
 
     #[test]
