@@ -13,7 +13,7 @@ use std::{
 };
 
 use agentkeys_client::Exit;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// Why another program did not run.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +50,17 @@ impl ChildError {
 ///
 /// The program is in our own process group, so that the terminal is its as much as ours.
 pub(crate) async fn run(words: &[OsString], environment: Environment, signals: Signals) -> Result<u8, ChildError> {
+    let mut child = start(words, environment)?;
+    signals.pass_on_until_the_end(&mut child).await.map(code).map_err(ChildError::Signals)
+}
+
+/// What the environment has of secrets is gone from this process when the program runs.
+fn start(words: &[OsString], environment: Environment) -> Result<Child, ChildError> {
     let (program, arguments) = words.split_first().map_or((OsStr::new(""), words), |(first, rest)| (first, rest));
     agentkeys_memory::keep_descriptors_apart().map_err(|source| not_run(program, source))?;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(environment.variables());
-    let mut child = command.spawn().map_err(|source| not_run(program, source))?;
-    signals.pass_on_until_the_end(&mut child).await.map(code).map_err(ChildError::Signals)
+    command.args(arguments).env_clear().envs(environment.into_variables());
+    command.spawn().map_err(|source| not_run(program, source))
 }
 
 fn not_run(program: &OsStr, source: io::Error) -> ChildError {

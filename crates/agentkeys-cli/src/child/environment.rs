@@ -61,8 +61,8 @@ impl Environment {
         self
     }
 
-    pub(super) fn variables(&self) -> &BTreeMap<OsString, OsString> {
-        &self.0
+    pub(super) fn into_variables(self) -> BTreeMap<OsString, OsString> {
+        self.0
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn names(environment: &Environment) -> Vec<&str> {
-        environment.variables().keys().map(|name| name.to_str().unwrap()).collect()
+        environment.0.keys().map(|name| name.to_str().unwrap()).collect()
     }
 
     #[test]
@@ -123,6 +123,6 @@ mod tests {
     fn what_is_given_is_there_whatever_was() {
         let environment = Environment::of([("AWS_REGION", "a")]).with([("AWS_REGION", "b".to_owned())]);
 
-        assert_eq!(environment.variables()[OsStr::new("AWS_REGION")], "b");
+        assert_eq!(environment.0[OsStr::new("AWS_REGION")], "b");
     }
 }

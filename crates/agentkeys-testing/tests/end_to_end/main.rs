@@ -14,6 +14,7 @@ mod revocation;
 mod run;
 mod servers;
 mod stores;
+mod terminal;
 mod visitor;
 mod waiting;
 

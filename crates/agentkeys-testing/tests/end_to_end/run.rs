@@ -18,7 +18,10 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::machine::{Machine, document};
+use crate::{
+    machine::{Machine, document},
+    terminal::Terminal,
+};
 
 const ADA: &str = "ada@example.com";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -140,6 +143,25 @@ async fn what_signals_us_signals_the_program_once() {
 
     assert_eq!(running.lines.next_line().await.unwrap(), None);
     assert_eq!(running.end().await, Some(3));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn ctrl_c_at_a_terminal_reaches_the_program_once() {
+    const SCRIPT: &str = "trap 'echo interrupted' INT; echo ready; until read line; do :; done; echo \"read $line\"";
+    let bench = Bench::start().await;
+    let file = bench.machine.path().join("program.sh");
+    fs::write(&file, SCRIPT).unwrap();
+    let agentkeys = bench.system.used_by(bench.machine.agentkeys(&[]));
+
+    let mut terminal = Terminal::start(&agentkeys, &format!("run --door environment -- sh {}", file.display()));
+    terminal.wait_for("ready").await;
+    terminal.type_in("\x03").await;
+    terminal.answer("interrupted", "on").await;
+    let shown = terminal.end().await;
+
+    assert!(shown.contains("read on"), "{shown}");
+    assert_eq!(shown.matches("interrupted").count(), 1, "{shown}");
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! Where a session is kept: one sign-in, and what later processes find of it.
 
-mod terminal;
-
 use std::{fs, process::Stdio, time::Duration};
 
 use agentkeys_testing::{Process, System};
@@ -9,8 +7,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use self::terminal::Terminal;
-use crate::machine::{Machine, document};
+use crate::{
+    machine::{Machine, document},
+    terminal::Terminal,
+};
 
 const ADA: &str = "ada@example.com";
 

@@ -67,8 +67,11 @@ impl ConfigureArgs {
         }
         file.replace(changed.as_deref())?;
         output.result(&document(true), |output| {
-            output.done(format_args!("{} is written", file.path().display()));
-            if !self.undo {
+            let path = file.path().display();
+            if self.undo {
+                output.done(format_args!("The profile {profile} is no more in {path}"));
+            } else {
+                output.done(format_args!("The profile {profile} is in {path}"));
                 output.line(format_args!("  Try it: aws --profile {profile} s3 ls"));
             }
         });

@@ -34,11 +34,16 @@ impl Terminal {
     /// Waits for a question, and types the answer to it.
     pub(super) async fn answer(&mut self, question: &str, answer: &str) {
         self.wait_for(question).await;
-        self.keyboard.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+        self.type_in(&format!("{answer}\n")).await;
+    }
+
+    /// Types keys.
+    pub(super) async fn type_in(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).await.unwrap();
     }
 
     /// Waits until the screen shows it.
-    async fn wait_for(&mut self, text: &str) {
+    pub(super) async fn wait_for(&mut self, text: &str) {
         while !self.shown.contains(text) {
             assert!(self.read().await, "it ended without `{text}`: {}", self.shown);
         }
