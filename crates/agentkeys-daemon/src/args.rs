@@ -57,15 +57,13 @@ impl DaemonArgs {
         let Settings { broker_url, signer_url, allow_unattested_signer, .. } =
             Config::load(&places.config_file())?.profile(&self.profile);
         let allow_unattested_signer = allow_unattested_signer || self.allow_unattested_signer;
+        let servers = [self.broker_url.unwrap_or(broker_url), self.signer_url.unwrap_or(signer_url)];
+        let rules = rules_of(places.clone(), self.profile.clone(), self.listen);
+        let config = DaemonConfig::in_places(places, self.profile, servers, rules);
         Ok(DaemonConfig {
-            broker_url: self.broker_url.unwrap_or(broker_url),
-            signer_url: self.signer_url.unwrap_or(signer_url),
             signer_trust: SignerTrust::allowing_unattested(allow_unattested_signer),
-            socket: self.socket.unwrap_or_else(|| places.socket(&self.profile)),
-            hand_outs: places.hand_outs(&self.profile),
-            book: AgentBook::of(places, &self.profile),
-            rules: rules_of(places.clone(), self.profile.clone(), self.listen),
-            profile: self.profile,
+            socket: self.socket.unwrap_or(config.socket),
+            ..config
         })
     }
 }

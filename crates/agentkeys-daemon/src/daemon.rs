@@ -7,7 +7,7 @@ use std::{
 
 use agentkeys_api::DaemonStatus;
 use agentkeys_client::{
-    AgentBook, BrokerClient, ClientError, Dispenser, Flow, Http, ProfileName, Renewal, ServerUrl, Session,
+    AgentBook, BrokerClient, ClientError, Dispenser, Flow, Http, Places, ProfileName, Renewal, ServerUrl, Session,
     SignerClient, SignerTrust,
 };
 use agentkeys_types::{Clock, RoleName};
@@ -54,6 +54,25 @@ impl fmt::Debug for DaemonConfig {
 }
 
 impl DaemonConfig {
+    /// Serves `profile` by `rules`, in the usual places.
+    pub fn in_places(
+        places: &Places,
+        profile: ProfileName,
+        [broker_url, signer_url]: [ServerUrl; 2],
+        rules: Arc<ReadRules>,
+    ) -> Self {
+        Self {
+            broker_url,
+            signer_url,
+            signer_trust: SignerTrust::Loopback,
+            socket: places.socket(&profile),
+            hand_outs: places.hand_outs(&profile),
+            book: AgentBook::of(places, &profile),
+            rules,
+            profile,
+        }
+    }
+
     /// What gives credentials by the wallet of the person behind `session`.
     pub fn source(
         &self,

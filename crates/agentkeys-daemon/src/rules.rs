@@ -37,6 +37,11 @@ impl Rules {
         Self { aws, daemon, agents: pages.agents, person, agent }
     }
 
+    /// The rules of a daemon without settings of its own, and without agents.
+    pub fn of_aws(aws: AwsSettings) -> Self {
+        Self::new(aws, DaemonSettings::default(), AgentPages::default())
+    }
+
     /// Rules that never change.
     pub fn fixed(self) -> Arc<ReadRules> {
         Arc::new(move || Ok(self.clone()))
@@ -143,7 +148,7 @@ mod tests {
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
             audiences: BTreeSet::from([Audience::aws_sts()]),
             created_at: NOW,
-            expires_at: Some(NOW.after(std::time::Duration::from_secs(60))),
+            expires_at: Some(NOW.after(std::time::Duration::from_mins(1))),
             token_file: None,
         };
         let mut pages = AgentPages::default();
@@ -178,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_agent_has_nothing_once_its_time_is_over() {
-        let later = NOW.after(std::time::Duration::from_secs(60));
+        let later = NOW.after(std::time::Duration::from_mins(1));
 
         assert_eq!(decide(Some("claude"), Wish::Role(&RoleName::default()), later), Some(ErrorCode::AgentUnknown));
     }

@@ -14,10 +14,7 @@ use std::{
 };
 
 use agentkeys_api::{Audience, DaemonCredentials, DaemonState, DaemonToken, ErrorCode, Problem};
-use agentkeys_client::{
-    AgentBook, AgentPages, AwsSettings, ClientError, DaemonClient, DaemonSettings, Dispenser, Places, ProfileName,
-    Role, SignerTrust,
-};
+use agentkeys_client::{AwsSettings, ClientError, DaemonClient, Dispenser, Places, ProfileName, Role};
 use agentkeys_daemon::{Cached, CredentialSource, Daemon, DaemonConfig, Fetch, Rules, Running, Socket, SocketError};
 use agentkeys_types::{AgentName, AwsCredentials, Clock, EvmAddress, OidcJwt, OmniAccount, RoleName, Timestamp};
 use async_trait::async_trait;
@@ -154,18 +151,10 @@ impl Bench {
             endpoint_url: Some("http://127.0.0.1:8472".parse().unwrap()),
             ..AwsSettings::default()
         };
-        let profile: ProfileName = "dev".parse().unwrap();
         let places = Places::new(self.folder.path(), None, None, None);
-        DaemonConfig {
-            broker_url: "http://127.0.0.1:1".parse().unwrap(),
-            signer_url: "http://127.0.0.1:1".parse().unwrap(),
-            signer_trust: SignerTrust::Loopback,
-            socket: self.socket(),
-            hand_outs: places.hand_outs(&profile),
-            book: AgentBook::of(&places, &profile),
-            rules: Rules::new(aws, DaemonSettings::default(), AgentPages::default()).fixed(),
-            profile,
-        }
+        let nowhere = ["http://127.0.0.1:1".parse().unwrap(), "http://127.0.0.1:1".parse().unwrap()];
+        let config = DaemonConfig::in_places(&places, "dev".parse().unwrap(), nowhere, Rules::of_aws(aws).fixed());
+        DaemonConfig { socket: self.socket(), ..config }
     }
 }
 
