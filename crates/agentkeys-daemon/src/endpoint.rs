@@ -30,6 +30,8 @@ use self::{
 
 /// How many connections there may be at once; further ones wait to be accepted.
 const MOST_CONNECTIONS: usize = 256;
+/// How large a request may be: strangers decide how many there are.
+const LARGEST_HEAD: usize = 16 * 1024;
 /// How long a connection may be silent, or let its request dribble in.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a stopping endpoint waits for the answers under way.
@@ -190,5 +192,6 @@ fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false)
+        .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service)
 }

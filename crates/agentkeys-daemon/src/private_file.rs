@@ -45,19 +45,27 @@ pub enum PrivateFileError {
 #[derive(Clone, Debug)]
 pub(crate) struct PrivateFile {
     path: PathBuf,
-    /// What others may not do in the folder.
-    forbidden: Mode,
+    folder: Folder,
+}
+
+/// What kind of folder a file is in. In either case it is this process's user's.
+#[derive(Clone, Copy, Debug)]
+enum Folder {
+    /// Nobody else may write into it.
+    Owned,
+    /// Nobody else may do anything in it; made where it is missing.
+    Private,
 }
 
 impl PrivateFile {
     /// A file in a folder that is there, and into which nobody else may write.
     pub(crate) fn in_owned_folder(path: &Path) -> Self {
-        Self { path: path.to_owned(), forbidden: Mode::WGRP | Mode::WOTH }
+        Self { path: path.to_owned(), folder: Folder::Owned }
     }
 
     /// A file in a folder that is nobody else's at all, and is made 0700 where it is missing.
     pub(crate) fn in_private_folder(path: &Path) -> Self {
-        Self { path: path.to_owned(), forbidden: Mode::RWXG | Mode::RWXO }
+        Self { path: path.to_owned(), folder: Folder::Private }
     }
 
     /// Where it is.
@@ -67,8 +75,8 @@ impl PrivateFile {
 
     /// Writes it over whatever was there. Only one may do so at a time.
     pub(crate) fn replace(&self, bytes: &[u8]) -> Result<(), PrivateFileError> {
-        if self.forbidden.contains(Mode::RGRP) {
-            DirBuilder::new().recursive(true).mode(0o700).create(self.folder()).map_err(|error| self.failed(error))?;
+        if matches!(self.folder, Folder::Private) {
+            DirBuilder::new().recursive(true).mode(0o700).create(self.parent()).map_err(|error| self.failed(error))?;
         }
         let folder = self.open_folder()?;
         self.check_target(&folder)?;
@@ -87,19 +95,20 @@ impl PrivateFile {
     fn open_folder(&self) -> Result<File, PrivateFileError> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let opened = || -> io::Result<_> {
-            let folder = File::from(open(self.folder(), flags, Mode::empty())?);
+            let folder = File::from(open(self.parent(), flags, Mode::empty())?);
             let found = fstat(&folder)?;
             Ok((folder, found))
         };
         let (folder, found) = opened().map_err(|error| self.failed(error))?;
-        let insecure = |reason| Err(PrivateFileError::InsecureFolder { folder: self.folder().to_owned(), reason });
+        let insecure = |reason| Err(PrivateFileError::InsecureFolder { folder: self.parent().to_owned(), reason });
         if found.st_uid != own_uid() {
             return insecure("it belongs to another user");
         }
-        if Mode::from_raw_mode(found.st_mode).intersects(self.forbidden) {
-            return insecure("others may use it");
-        }
-        Ok(folder)
+        let (forbidden, reason) = match self.folder {
+            Folder::Owned => (Mode::WGRP | Mode::WOTH, "others may write into it"),
+            Folder::Private => (Mode::RWXG | Mode::RWXO, "others may look into it"),
+        };
+        if Mode::from_raw_mode(found.st_mode).intersects(forbidden) { insecure(reason) } else { Ok(folder) }
     }
 
     fn check_target(&self, folder: &File) -> Result<(), PrivateFileError> {
@@ -127,7 +136,7 @@ impl PrivateFile {
         written
     }
 
-    fn folder(&self) -> &Path {
+    fn parent(&self) -> &Path {
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
