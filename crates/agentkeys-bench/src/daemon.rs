@@ -8,9 +8,9 @@ use std::{
 };
 
 use agentkeys_api::SignedIn;
-use agentkeys_client::{AwsSettings, DaemonClient, Http, ProfileName, ServerUrl, Session, SignerTrust};
+use agentkeys_client::{AwsSettings, DaemonClient, Dispenser, Http, ProfileName, ServerUrl, Session, SignerTrust};
 use agentkeys_daemon::DaemonConfig;
-use agentkeys_types::{Clock, SystemClock};
+use agentkeys_types::{Clock, RoleName, SystemClock};
 use anyhow::Context;
 use clap::Args;
 
@@ -68,9 +68,9 @@ pub(crate) async fn resident(system: &System) -> anyhow::Result<u64> {
     let mut child = command.spawn()?;
     child.stdin.take().context("a pipe")?.write_all(signed_in.body.to_string().as_bytes())?;
     let process = Process::adopt(child, system.broker.address);
-    let client = DaemonClient::new(socket);
+    let client = DaemonClient::new(socket, ProfileName::default());
     for _ in 0..200 {
-        if client.credentials(&ProfileName::default()).await.is_ok() {
+        if client.credentials(&RoleName::default(), None).await.is_ok() {
             return process.resident();
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use agentkeys_api::EmailStarted;
 use agentkeys_client::{
-    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Region, Role, SessionDuration,
-    SignerClient, SignerTrust, Step, StsClient,
+    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, SignerClient, SignerTrust,
+    Step, StsClient,
 };
 use async_trait::async_trait;
 
@@ -30,9 +30,10 @@ pub(crate) async fn eight_steps(system: &System, sync: Duration) -> anyhow::Resu
             format!("http://{}", system.development.address).parse()?,
             SignerTrust::Loopback,
         )?,
-        sts: StsClient::new(&http, &Region::default(), Some(&format!("http://{}", system.aws).parse()?))?,
+        sts: StsClient::new(&http),
     };
-    let role = Role { role_arn: ROLE.parse()?, duration: SessionDuration::default() };
+    let role = Role::with_arn(ROLE.parse()?);
+    let role = Role { endpoint_url: Some(format!("http://{}", system.aws).parse()?), ..role };
     let mut walks = Vec::new();
     for index in 0..WALKS {
         let email = format!("walker{index}@example.com").parse()?;

@@ -1,8 +1,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use agentkeys_client::{
-    AskedStorage, BrokerClient, ClientError, Config, Flow, Http, Places, ProfileName, Renewal, Session, SessionStorage,
-    SessionTokenKeyStore, Settings, SignerClient, SignerTrust, StoreChoice, TerminalPrompt,
+    AgentBook, AskedStorage, BrokerClient, ClientError, Config, DaemonClient, Flow, Http, Places, ProfileName, Renewal,
+    Session, SessionStorage, SessionTokenKeyStore, Settings, SignerClient, SignerTrust, StoreChoice, TerminalPrompt,
 };
 use agentkeys_types::{Clock, SystemClock};
 
@@ -60,7 +60,17 @@ impl Context {
     }
 
     pub(crate) fn flow(&self) -> Result<Flow, ClientError> {
-        Flow::new(&self.http, self.settings.broker_url.clone(), self.signer()?, &self.settings.aws)
+        Ok(Flow::new(&self.http, self.settings.broker_url.clone(), self.signer()?))
+    }
+
+    /// The profile's daemon.
+    pub(crate) fn daemon(&self) -> DaemonClient {
+        DaemonClient::new(self.socket(), self.profile.clone())
+    }
+
+    /// What the profile's agents may have.
+    pub(crate) fn agents(&self) -> AgentBook {
+        AgentBook::of(&self.places, &self.profile)
     }
 
     /// Where the profile's daemon listens.

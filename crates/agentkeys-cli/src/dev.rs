@@ -95,7 +95,8 @@ impl DevArgs {
 
         let code = if let Some((program, arguments)) = self.command.split_first() {
             let Walked { session, wallet, credentials } = walked;
-            let credentials = aws.hand_out(credentials, wallet, session.omni_account);
+            let role = Role::of(&aws).ok_or(CliError::NoRole { config: context.places.config_file() })?;
+            let credentials = role.hand_out(credentials, wallet, session.omni_account, None);
             child::run(program, arguments, &variables(&credentials)).await
         } else if self.once {
             Ok(0)
@@ -118,7 +119,7 @@ impl DevArgs {
         let aws = system.aws_settings()?;
         let role = Role::of(&aws).ok_or(CliError::NoRole { config: context.places.config_file() })?;
         let signer = SignerClient::new(&context.http, system.signer_url()?, SignerTrust::Loopback)?;
-        let flow = Flow::new(&context.http, system.broker_url()?, signer, &aws)?;
+        let flow = Flow::new(&context.http, system.broker_url()?, signer);
         let sign_in = EmailSignIn {
             email: self.email.clone(),
             client_name: Some("agentkeys dev".to_owned()),

@@ -86,7 +86,7 @@ macro_rules! as_text {
 as_text!(RoleArn);
 as_text!(Region);
 
-/// How long AWS credentials live: 900 to 43,200 seconds, by default 900.
+/// How long AWS credentials live: 900 to 43,200 seconds, by default 900. An STS other than Amazon's own may give less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionDuration(u32);
 
@@ -94,6 +94,11 @@ impl SessionDuration {
     /// The number of seconds.
     pub const fn as_secs(self) -> u32 {
         self.0
+    }
+
+    /// Whether Amazon's own STS refuses it.
+    pub(crate) const fn is_below_the_floor_of_aws(self) -> bool {
+        self.0 < 900
     }
 }
 
@@ -113,7 +118,7 @@ impl TryFrom<u32> for SessionDuration {
     type Error = Invalid;
 
     fn try_from(seconds: u32) -> Result<Self, Invalid> {
-        if !(900..=43_200).contains(&seconds) {
+        if !(1..=43_200).contains(&seconds) {
             return Err(Invalid("AWS credentials live from 900 to 43200 seconds"));
         }
         Ok(Self(seconds))
@@ -159,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_duration_is_one_that_aws_accepts() {
-        assert!(SessionDuration::try_from(899).is_err());
+        assert!(SessionDuration::try_from(899).unwrap().is_below_the_floor_of_aws());
+        assert!(SessionDuration::try_from(0).is_err());
         assert!(SessionDuration::try_from(43_201).is_err());
         assert_eq!(SessionDuration::try_from(3600).unwrap().as_secs(), 3600);
     }

@@ -5,11 +5,11 @@ use std::{
 
 use agentkeys_api::{MintOidcJwt, WalletChallenge, WalletLinked, WalletStart, WalletVerify};
 use agentkeys_crypto::DeviceKey;
-use agentkeys_types::{AwsCredentials, EvmAddress, OidcJwt, OmniAccount, Timestamp, WalletSessionToken};
+use agentkeys_types::{AgentName, AwsCredentials, EvmAddress, OidcJwt, OmniAccount, Timestamp, WalletSessionToken};
 
 use crate::{
-    AwsSettings, BrokerClient, ClientError, CodePrompt, EmailSignIn, Http, RoleArn, ServerUrl, Session,
-    SessionDuration, SignerClient, StsClient, http::Credential, request_session_token, siwe,
+    BrokerClient, ClientError, CodePrompt, EmailSignIn, Http, Role, ServerUrl, Session, SignerClient, StsClient,
+    http::Credential, request_session_token, siwe,
 };
 
 /// One of the eight steps from a sign-in to AWS credentials.
@@ -65,22 +65,6 @@ impl Observer for () {
     fn step(&mut self, _: Step, _: Duration, _: &str) {}
 }
 
-/// Which role to assume, and for how long.
-#[derive(Clone, Debug)]
-pub struct Role {
-    /// The role.
-    pub role_arn: RoleArn,
-    /// How long the credentials are to live.
-    pub duration: SessionDuration,
-}
-
-impl Role {
-    /// The role of the settings, if they name one.
-    pub fn of(aws: &AwsSettings) -> Option<Self> {
-        aws.role_arn.clone().map(|role_arn| Self { role_arn, duration: aws.duration_seconds })
-    }
-}
-
 /// A wallet that proved itself to the broker a moment ago.
 #[derive(Clone, Debug)]
 pub struct WalletProof {
@@ -120,20 +104,14 @@ pub struct Flow {
     pub broker: BrokerClient,
     /// Holds the wallet.
     pub signer: SignerClient,
-    /// Gives the credentials.
+    /// Gives the credentials, at each role's own STS.
     pub sts: StsClient,
 }
 
 impl Flow {
-    /// The way from the broker at `broker_url`, over `signer`, to the STS of `aws`.
-    pub fn new(
-        http: &Http,
-        broker_url: ServerUrl,
-        signer: SignerClient,
-        aws: &AwsSettings,
-    ) -> Result<Self, ClientError> {
-        let sts = StsClient::new(http, &aws.region, aws.endpoint_url.as_ref())?;
-        Ok(Self { broker: BrokerClient::new(http, broker_url), signer, sts })
+    /// The way from the broker at `broker_url`, over `signer`, to the STS of each role.
+    pub fn new(http: &Http, broker_url: ServerUrl, signer: SignerClient) -> Self {
+        Self { broker: BrokerClient::new(http, broker_url), signer, sts: StsClient::new(http) }
     }
 
     /// All eight steps.
@@ -151,7 +129,7 @@ impl Flow {
         let signature = self.sign_challenge(&session, wallet, &challenge, observer).await?;
         let proof = self.verify_challenge(&session, challenge, signature, observer).await?;
         let jwt = self.mint_oidc_jwt(&proof, observer).await?;
-        let credentials = self.assume_role(&proof, &jwt, role, observer).await?;
+        let credentials = self.assume_role(&proof, &jwt, role, None, observer).await?;
         Ok(Walked { session, wallet, credentials })
     }
 
@@ -188,7 +166,7 @@ impl Flow {
     ) -> Result<AwsCredentials, ClientError> {
         let proof = self.prove_wallet(session, wallet, observer).await?;
         let jwt = self.mint_oidc_jwt(&proof, observer).await?;
-        self.assume_role(&proof, &jwt, role, observer).await
+        self.assume_role(&proof, &jwt, role, None, observer).await
     }
 
     /// Step 1.
@@ -288,17 +266,17 @@ impl Flow {
         Ok(minted.jwt)
     }
 
-    /// Step 8. The role session is named after the wallet, so that AWS's own logs show it.
+    /// Step 8, for `agent` if the JWT names one. The role session has a name, so that AWS's own logs show whose it is.
     pub async fn assume_role(
         &self,
         proof: &WalletProof,
         jwt: &OidcJwt,
         role: &Role,
+        agent: Option<&AgentName>,
         observer: &mut dyn Observer,
     ) -> Result<AwsCredentials, ClientError> {
-        let session_name = proof.address.to_lowercase();
-        let assumed = self.sts.assume_role_with_web_identity(&role.role_arn, &session_name, jwt, role.duration);
-        let (credentials, elapsed) = timed(assumed).await?;
+        let session_name = role.session_name.fill(proof.address, agent);
+        let (credentials, elapsed) = timed(self.sts.assume_role_with_web_identity(role, &session_name, jwt)).await?;
         observer.step(Step::Assume, elapsed, &credentials.access_key_id);
         Ok(credentials)
     }

@@ -240,6 +240,16 @@ impl Server {
         self.parse(&self.exchange(request.json(body)).await?.body)
     }
 
+    /// As [`Server::create`], for what has its place already.
+    pub(crate) async fn put<B: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        credential: Credential<'_>,
+        body: &B,
+    ) -> Result<A, ClientError> {
+        self.parse(&self.send(Method::PUT, path, credential, |request| Ok(request.json(body))).await?.body)
+    }
+
     pub(crate) async fn delete(&self, path: &str, credential: Credential<'_>) -> Result<(), ClientError> {
         self.send(Method::DELETE, path, credential, Ok).await.map(drop)
     }

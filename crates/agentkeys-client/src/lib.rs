@@ -4,14 +4,17 @@
 //! [`StsClient`], which share one [`Http`]. A person signs in by [`request_session_token`] with a code from a mail, by
 //! [`sign_in_by_browser`] on the same machine, or by [`sign_in_by_device`] on any other. [`SessionTokenKeyStore`] keeps
 //! the [`Session`] between runs ([`SessionStorage`] says which one), [`Config`] holds the settings, [`Places`] says
-//! where things lie, and [`DaemonClient`] asks the daemon of this machine instead. Whatever fails is a [`ClientError`],
+//! where things lie, and [`DaemonClient`] asks the daemon of this machine instead: it is a [`Dispenser`], and
+//! [`AgentBook`] says what it gives to which agent. Whatever fails is a [`ClientError`],
 //! which knows its [`Exit`] code.
 
+mod agent_book;
 mod aws_names;
 mod broker;
 mod config;
 #[cfg(unix)]
 mod daemon_client;
+mod dispenser;
 mod error;
 mod exit;
 mod flow;
@@ -22,6 +25,7 @@ mod places;
 mod plain_answer;
 mod profile;
 mod renewal;
+mod role;
 mod server_url;
 mod session;
 mod session_token_key_store;
@@ -30,20 +34,23 @@ mod signer;
 mod siwe;
 mod sts;
 
+pub use agent_book::{Agent, AgentBook, AgentPages, AgentRequest};
 pub use aws_names::{Region, RoleArn, SessionDuration};
 pub use broker::BrokerClient;
-pub use config::{AwsSettings, Config, ConfigError, Settings};
+pub use config::{AwsSettings, Config, ConfigError, DaemonSettings, RoleSettings, Settings, TokenFileSettings};
 #[cfg(unix)]
 pub use daemon_client::DaemonClient;
+pub use dispenser::Dispenser;
 pub use error::ClientError;
 pub use exit::Exit;
-pub use flow::{Flow, Observer, Role, Step, Walked, WalletProof};
+pub use flow::{Flow, Observer, Step, Walked, WalletProof};
 pub use http::Http;
 pub use linking::{Linked, link_email, link_oauth};
 pub use places::Places;
 pub use plain_answer::PlainAnswer;
 pub use profile::ProfileName;
 pub use renewal::Renewal;
+pub use role::{Role, SessionNamePattern, SessionPolicy};
 pub use server_url::ServerUrl;
 pub use session::Session;
 pub use session_token_key_store::{

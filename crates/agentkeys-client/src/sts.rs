@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClientError, Http, Region, RoleArn, ServerUrl, SessionDuration,
+    ClientError, Http, Role, ServerUrl, SessionPolicy,
     http::{read_limited, unreachable},
 };
 
@@ -28,58 +28,62 @@ impl StsError {
     }
 }
 
-/// Asks an AWS Security Token Service.
+/// Asks AWS Security Token Services.
 #[derive(Clone, Debug)]
 pub struct StsClient {
     http: Http,
-    url: ServerUrl,
 }
 
 impl StsClient {
-    /// A client of the region's own STS, or of the one at `endpoint`.
-    ///
-    /// # Errors
-    ///
-    /// When the region makes no host name.
-    pub fn new(http: &Http, region: &Region, endpoint: Option<&ServerUrl>) -> Result<Self, ClientError> {
-        let url = if let Some(endpoint) = endpoint {
-            endpoint.clone()
-        } else {
-            let suffix = if region.as_str().starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            format!("https://sts.{region}.{suffix}").parse()?
-        };
-        Ok(Self { http: http.clone(), url })
+    /// A client of every STS.
+    pub fn new(http: &Http) -> Self {
+        Self { http: http.clone() }
     }
 
-    /// Where the STS is.
-    pub fn url(&self) -> &ServerUrl {
-        &self.url
-    }
-
-    /// Exchanges a web-identity JWT for temporary credentials. The call is not signed: the JWT is the proof.
+    /// Exchanges a web-identity JWT for temporary credentials of a role, at the role's own STS or its region's.
+    ///
+    /// The call is not signed: the JWT is the proof.
     pub async fn assume_role_with_web_identity(
         &self,
-        role_arn: &RoleArn,
+        role: &Role,
         session_name: &str,
         jwt: &OidcJwt,
-        duration: SessionDuration,
     ) -> Result<AwsCredentials, ClientError> {
         let form = AssumeRoleForm {
             action: "AssumeRoleWithWebIdentity",
             version: "2011-06-15",
-            role_arn: role_arn.as_str(),
+            role_arn: role.role_arn.as_str(),
             role_session_name: session_name,
-            duration_seconds: duration.as_secs(),
+            duration_seconds: role.duration.as_secs(),
+            policy: role.session_policy.as_ref().map(SessionPolicy::as_str),
             web_identity_token: jwt.expose(),
         };
-        let request = self.http.request(Method::POST, &self.url, "/")?.form(&form);
-        let response = request.send().await.map_err(|error| unreachable(&self.url, error))?;
+        let server = Sts { url: sts_of(role)? };
+        let request = self.http.request(Method::POST, &server.url, "/")?.form(&form);
+        let response = request.send().await.map_err(|error| unreachable(&server.url, error))?;
         let status = response.status();
-        let body = read_limited(&self.url, response).await?;
-        let text = std::str::from_utf8(&body).map_err(|_| self.unexpected())?;
-        if status.is_success() { self.read_credentials(text) } else { Err(self.read_error(status, text)) }
+        let body = read_limited(&server.url, response).await?;
+        let text = std::str::from_utf8(&body).map_err(|_| server.unexpected())?;
+        if status.is_success() { server.read_credentials(text) } else { Err(server.read_error(status, text)) }
     }
+}
 
+/// The STS of the role's settings, or Amazon's own of its region.
+fn sts_of(role: &Role) -> Result<ServerUrl, ClientError> {
+    if let Some(endpoint) = &role.endpoint_url {
+        return Ok(endpoint.clone());
+    }
+    let region = &role.region;
+    let suffix = if region.as_str().starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://sts.{region}.{suffix}").parse()
+}
+
+/// One STS, and what its answers mean.
+struct Sts {
+    url: ServerUrl,
+}
+
+impl Sts {
     fn read_credentials(&self, text: &str) -> Result<AwsCredentials, ClientError> {
         let answer: AssumeRoleAnswer = quick_xml::de::from_str(text).map_err(|_| self.unexpected())?;
         let CredentialsAnswer { access_key_id, secret_access_key, session_token, expires_at } =
@@ -126,6 +130,8 @@ struct AssumeRoleForm<'a> {
     role_arn: &'a str,
     role_session_name: &'a str,
     duration_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a str>,
     web_identity_token: &'a str,
 }
 
@@ -174,16 +180,17 @@ mod tests {
 
     use super::*;
 
-    fn client() -> StsClient {
-        StsClient::new(&Http::default(), &Region::default(), None).unwrap()
+    fn client() -> Sts {
+        Sts { url: "https://sts.us-east-1.amazonaws.com".parse().unwrap() }
     }
 
     #[test]
     fn each_region_has_its_own_address() {
-        let beijing = StsClient::new(&Http::default(), &"cn-north-1".parse().unwrap(), None).unwrap();
+        let role = Role::with_arn("arn:aws:iam::123456789012:role/agents".parse().unwrap());
+        let beijing = Role { region: "cn-north-1".parse().unwrap(), ..role.clone() };
 
-        assert_eq!(client().url().to_string(), "https://sts.us-east-1.amazonaws.com");
-        assert_eq!(beijing.url().to_string(), "https://sts.cn-north-1.amazonaws.com.cn");
+        assert_eq!(sts_of(&role).unwrap().to_string(), "https://sts.us-east-1.amazonaws.com");
+        assert_eq!(sts_of(&beijing).unwrap().to_string(), "https://sts.cn-north-1.amazonaws.com.cn");
     }
 
     /// The example of the AWS STS API reference, `AssumeRoleWithWebIdentity`, shortened.

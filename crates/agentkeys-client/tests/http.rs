@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use agentkeys_api::{EmailStarted, ErrorCode, Problem};
 use agentkeys_client::{
-    Attestation, Binding, BrokerClient, ChallengeFault, ClientError, CodePrompt, EmailSignIn, Flow, Http, Region,
-    ServerUrl, Session, SessionDuration, SignerClient, SignerTrust, StsClient, request_session_token,
+    Attestation, Binding, BrokerClient, ChallengeFault, ClientError, CodePrompt, EmailSignIn, Flow, Http, Role,
+    ServerUrl, Session, SignerClient, SignerTrust, StsClient, request_session_token,
 };
 use agentkeys_crypto::{Confirmation, DeviceKey, HolderCheck, HolderError, Presentation};
 use agentkeys_types::{Clock, OidcJwt, OmniAccount, SessionId, SessionToken, SystemClock};
@@ -72,10 +72,6 @@ impl Fake {
 
     fn signer(&self) -> SignerClient {
         SignerClient::new(&Http::default(), self.url.clone(), SignerTrust::default()).unwrap()
-    }
-
-    fn sts(&self) -> StsClient {
-        StsClient::new(&Http::default(), &Region::default(), Some(&self.url)).unwrap()
     }
 
     fn session(&self) -> Session {
@@ -262,10 +258,10 @@ async fn an_answer_that_is_not_of_sts_is_unexpected() {
 }
 
 async fn assume_role(fake: &Fake) -> ClientError {
-    let role = "arn:aws:iam::123456789012:role/agents".parse().unwrap();
+    let role = Role::with_arn("arn:aws:iam::123456789012:role/agents".parse().unwrap());
+    let role = Role { endpoint_url: Some(fake.url.clone()), ..role };
     let jwt = OidcJwt::new("a.b.c".to_owned());
-    let sts = fake.sts();
-    sts.assume_role_with_web_identity(&role, "ada", &jwt, SessionDuration::default()).await.unwrap_err()
+    StsClient::new(&Http::default()).assume_role_with_web_identity(&role, "ada", &jwt).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -280,7 +276,7 @@ async fn a_challenge_for_another_account_never_reaches_the_signer() {
         .into_response()
     })
     .await;
-    let flow = Flow { broker: broker.broker(), signer: signer.signer(), sts: broker.sts() };
+    let flow = Flow { broker: broker.broker(), signer: signer.signer(), sts: StsClient::new(&Http::default()) };
 
     let error = flow.prove_wallet(&broker.session(), WALLET.parse().unwrap(), &mut ()).await.unwrap_err();
 
@@ -301,7 +297,7 @@ fn challenge(domain: &str, account: &str) -> String {
 #[tokio::test]
 async fn a_session_of_another_broker_sends_its_token_nowhere() {
     let fake = Fake::start(|_| StatusCode::OK.into_response()).await;
-    let flow = Flow { broker: fake.broker(), signer: fake.signer(), sts: fake.sts() };
+    let flow = Flow { broker: fake.broker(), signer: fake.signer(), sts: StsClient::new(&Http::default()) };
     let session = Session { broker_url: "https://broker.example.com".parse().unwrap(), ..fake.session() };
 
     let error = flow.connect_wallet(&session, &mut ()).await.unwrap_err();

@@ -50,7 +50,7 @@ impl DaemonArgs {
 
     /// What the daemon works with: these flags over the profile's settings.
     pub fn configure(self, places: &Places) -> Result<DaemonConfig, RunError> {
-        let Settings { broker_url, signer_url, allow_unattested_signer, store: _, aws } =
+        let Settings { broker_url, signer_url, allow_unattested_signer, store: _, aws, daemon: _ } =
             Config::load(&places.config_file())?.profile(&self.profile);
         let allow_unattested_signer = allow_unattested_signer || self.allow_unattested_signer;
         Ok(DaemonConfig {

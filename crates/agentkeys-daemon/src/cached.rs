@@ -102,6 +102,11 @@ impl<S: CredentialSource> Cached<S> {
             wallet: live.map(|issued| issued.wallet),
             credentials_expire_at: live.map(|issued| issued.credentials.expires_at),
             last_error: kept.failure.as_ref().map(|failure| failure.error.to_string()),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            endpoint: None,
+            roles: Vec::new(),
+            agents: Vec::new(),
         }
     }
 

@@ -65,7 +65,7 @@ impl Daemon {
     ) -> Result<Running, RunError> {
         let role = Role::of(&config.aws).ok_or(RunError::NoRole)?;
         let signer = SignerClient::new(http, config.signer_url.clone(), config.signer_trust)?;
-        let flow = Flow::new(http, config.broker_url.clone(), signer, &config.aws)?;
+        let flow = Flow::new(http, config.broker_url.clone(), signer);
         let broker_url = config.broker_url.clone();
         let source = Arc::new(WalletSource::new(flow, role, session, renewal, Arc::clone(&clock)));
         let mut running = Self::serve(config, Arc::clone(&source) as Arc<dyn CredentialSource>, clock).await?;

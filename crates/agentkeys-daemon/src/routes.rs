@@ -83,7 +83,9 @@ async fn credentials(
         return Err(Refusal::new(ErrorCode::NotFound, "this daemon serves another profile"));
     }
     let issued = desk.cached.fetch().await.map_err(|error| problem::of(&error))?;
-    Ok(Json(desk.aws.hand_out(issued.credentials, issued.wallet, issued.account)))
+    let role =
+        agentkeys_client::Role::of(&desk.aws).ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no role"))?;
+    Ok(Json(role.hand_out(issued.credentials, issued.wallet, issued.account, None)))
 }
 
 /// `GET /v1/status`

@@ -14,9 +14,9 @@ use std::{
 };
 
 use agentkeys_api::{DaemonState, ErrorCode, Problem};
-use agentkeys_client::{AwsSettings, ClientError, DaemonClient, ProfileName, SignerTrust};
+use agentkeys_client::{AwsSettings, ClientError, DaemonClient, Dispenser, ProfileName, SignerTrust};
 use agentkeys_daemon::{Cached, CredentialSource, Daemon, DaemonConfig, Issued, Running, Socket, SocketError};
-use agentkeys_types::{AwsCredentials, Clock, EvmAddress, OmniAccount, Timestamp};
+use agentkeys_types::{AwsCredentials, Clock, EvmAddress, OmniAccount, RoleName, Timestamp};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
@@ -120,7 +120,7 @@ impl Bench {
         };
         let source = Arc::clone(&self.source) as Arc<dyn CredentialSource>;
         let running = Daemon::serve(config, source, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
-        (running, DaemonClient::new(self.socket()))
+        (running, DaemonClient::new(self.socket(), "dev".parse().unwrap()))
     }
 }
 
@@ -270,7 +270,7 @@ async fn an_agent_gets_credentials_and_what_it_needs_to_use_them() {
     let bench = Bench::new();
     let (running, client) = bench.serve().await;
 
-    let credentials = client.credentials(&"dev".parse().unwrap()).await.unwrap();
+    let credentials = client.credentials(&RoleName::default(), None).await.unwrap();
     let status = client.status().await.unwrap();
     running.stop().await;
 
@@ -286,9 +286,10 @@ async fn an_agent_gets_credentials_and_what_it_needs_to_use_them() {
 #[tokio::test]
 async fn another_profile_is_not_found() {
     let bench = Bench::new();
-    let (_running, client) = bench.serve().await;
+    let (_running, _client) = bench.serve().await;
+    let client = DaemonClient::new(bench.socket(), ProfileName::default());
 
-    let error = client.credentials(&ProfileName::default()).await.unwrap_err();
+    let error = client.credentials(&RoleName::default(), None).await.unwrap_err();
 
     let ClientError::Problem { problem, .. } = error else { panic!("{error}") };
     assert_eq!(problem.error, ErrorCode::NotFound);
@@ -300,7 +301,7 @@ async fn an_agent_learns_that_a_person_must_sign_in() {
     bench.fail(Some(revoked()));
     let (_running, client) = bench.serve().await;
 
-    let error = client.credentials(&"dev".parse().unwrap()).await.unwrap_err();
+    let error = client.credentials(&RoleName::default(), None).await.unwrap_err();
 
     assert!(error.needs_sign_in(), "{error}");
 }

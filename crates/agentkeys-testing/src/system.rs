@@ -8,8 +8,8 @@ use std::{
 
 use agentkeys_api::EmailStarted;
 use agentkeys_client::{
-    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl,
-    SessionDuration, SignerClient, SignerTrust, StsClient, Walked,
+    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl, SignerClient,
+    SignerTrust, StsClient, Walked,
 };
 use agentkeys_crypto::random;
 use agentkeys_mock_server::AwsConfig;
@@ -141,17 +141,17 @@ impl System {
         let http = Http::default();
         let url = |url: String| -> ServerUrl { url.parse().expect("an address makes a URL") };
         let signer = SignerClient::new(&http, url(self.signer_url()), SignerTrust::default());
-        let sts = StsClient::new(&http, &"us-east-1".parse().expect("a region"), Some(&url(self.aws_url())));
         Flow {
             broker: BrokerClient::new(&http, url(self.broker_url())),
             signer: signer.expect("a signer on loopback"),
-            sts: sts.expect("an STS on loopback"),
+            sts: StsClient::new(&http),
         }
     }
 
     /// The role, for the shortest time there is.
     pub fn role(&self) -> Role {
-        Role { role_arn: Self::ROLE_ARN.parse().expect("a role"), duration: SessionDuration::default() }
+        let endpoint_url = Some(self.aws_url().parse().expect("an address makes a URL"));
+        Role { endpoint_url, ..Role::with_arn(Self::ROLE_ARN.parse().expect("a role")) }
     }
 
     /// The texts of the mails to an address, the newest first.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::Invalid;
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $extra:pat, $expected:literal) => {
+    ($(#[$doc:meta])* $type:ident, [$($extra:literal),+], $expected:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $type(String);
@@ -28,7 +28,7 @@ macro_rules! name {
 
             fn from_str(text: &str) -> Result<Self, Invalid> {
                 // It becomes part of file names, paths and tags, so neither a dot nor a slash will do.
-                let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | $extra);
+                let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' $(| $extra)+);
                 if !(1..=32).contains(&text.len()) || !text.bytes().all(allowed) {
                     return Err(Invalid($expected));
                 }
@@ -53,13 +53,13 @@ macro_rules! name {
 name!(
     /// The name that a person gave an agent: `[a-z0-9-]{1,32}`.
     AgentName,
-    b'-',
+    [b'-'],
     "an agent is named with 1 to 32 of a-z, 0-9 and hyphen"
 );
 name!(
     /// The name that the settings give a role: `[a-z0-9_-]{1,32}`.
     RoleName,
-    b'-' | b'_',
+    [b'-', b'_'],
     "a role is named with 1 to 32 of a-z, 0-9, hyphen and underscore"
 );
 

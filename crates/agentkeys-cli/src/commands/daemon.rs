@@ -1,7 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use agentkeys_api::DaemonState;
-use agentkeys_client::DaemonClient;
 use agentkeys_daemon::DaemonArgs;
 use clap::{Args, Subcommand};
 
@@ -55,9 +54,10 @@ impl RunArgs {
 }
 
 async fn status(context: &Context, output: &Output) -> Result<(), CliError> {
-    let status = DaemonClient::new(context.socket()).status().await?;
+    let status = context.daemon().status().await?;
     output.result(&status, |output| {
         let state = match status.state {
+            DaemonState::Idle => "idle",
             DaemonState::Ready => "ready",
             DaemonState::Retrying => "retrying",
             DaemonState::SignInNeeded => "sign-in needed",

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use agentkeys_api::{DaemonState, IdentityView, LinkStatus};
-use agentkeys_client::{Attestation, ClientError, DaemonClient, Session};
+use agentkeys_client::{Attestation, ClientError, Session};
 use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
 use clap::Args;
 use serde::Serialize;
@@ -107,7 +107,7 @@ impl WhoamiArgs {
     }
 
     async fn ask_daemon(&self, context: &Context, output: &Output, error: ClientError) -> Result<(), CliError> {
-        let status = match DaemonClient::new(context.socket()).status().await {
+        let status = match context.daemon().status().await {
             Ok(status) => status,
             Err(no_daemon) if context.is_dev() => return Err(no_daemon.into()),
             Err(_) => return Err(error.into()),

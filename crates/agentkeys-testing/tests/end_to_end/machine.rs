@@ -5,8 +5,9 @@ use std::{
 };
 
 use agentkeys_api::DaemonCredentials;
-use agentkeys_client::{DaemonClient, ProfileName};
+use agentkeys_client::{DaemonClient, Dispenser, ProfileName};
 use agentkeys_testing::{Home, System};
+use agentkeys_types::RoleName;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -43,9 +44,9 @@ impl Machine {
 
     /// What the daemon gives as soon as it has any.
     pub(crate) async fn credentials(&self) -> DaemonCredentials {
-        let agent = DaemonClient::new(self.0.path().join("run/agentkeys/agent.sock"));
+        let agent = DaemonClient::new(self.0.path().join("run/agentkeys/agent.sock"), ProfileName::default());
         loop {
-            if let Ok(credentials) = agent.credentials(&ProfileName::default()).await {
+            if let Ok(credentials) = agent.credentials(&RoleName::default(), None).await {
                 return credentials;
             }
         }

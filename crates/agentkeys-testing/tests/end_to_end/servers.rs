@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use agentkeys_client::{AwsSettings, DaemonClient, Http, Observer, ProfileName, SignerTrust, Step};
+use agentkeys_client::{AwsSettings, DaemonClient, Dispenser, Http, Observer, ProfileName, SignerTrust, Step};
 use agentkeys_daemon::{Daemon, DaemonConfig};
 use agentkeys_testing::System;
-use agentkeys_types::SystemClock;
+use agentkeys_types::{RoleName, SystemClock};
 use secrecy::ExposeSecret;
 
 #[tokio::test]
@@ -62,15 +62,15 @@ async fn a_running_daemon_hands_out_nothing_more_once_its_session_is_revoked() {
     };
     let daemon =
         Daemon::start(config, walked.session.clone(), None, Arc::new(SystemClock), &Http::default()).await.unwrap();
-    let agent = DaemonClient::new(daemon.socket().to_owned());
-    agent.credentials(&ProfileName::default()).await.unwrap();
+    let agent = DaemonClient::new(daemon.socket().to_owned(), ProfileName::default());
+    agent.credentials(&RoleName::default(), None).await.unwrap();
 
     let session = walked.session;
     system.flow().broker.revoke_session(&session, session.session_id).await.unwrap();
 
     let refused = async {
         loop {
-            if let Err(error) = agent.credentials(&ProfileName::default()).await {
+            if let Err(error) = agent.credentials(&RoleName::default(), None).await {
                 return error;
             }
         }

@@ -1,5 +1,6 @@
 use agentkeys_api::DaemonCredentials;
-use agentkeys_client::{ClientError, DaemonClient, Role, Session};
+use agentkeys_client::{ClientError, Dispenser, Role, Session};
+use agentkeys_types::RoleName;
 
 use crate::{context::Context, error::CliError};
 
@@ -7,7 +8,7 @@ use crate::{context::Context, error::CliError};
 ///
 /// Nothing is kept on disk on the way.
 pub(super) async fn credentials(context: &Context) -> Result<DaemonCredentials, CliError> {
-    match DaemonClient::new(context.socket()).credentials(&context.profile).await {
+    match context.daemon().credentials(&RoleName::default(), None).await {
         // `agentkeys dev` keeps its session nowhere: without it there is nothing to walk with.
         Err(ClientError::NoDaemon { .. }) if !context.is_dev() => walk(context).await,
         answer => Ok(answer?),
@@ -21,7 +22,7 @@ async fn walk(context: &Context) -> Result<DaemonCredentials, CliError> {
     let flow = context.flow()?;
     let wallet = flow.connect_wallet(&session, &mut ()).await?;
     let credentials = flow.fetch_credentials(&session, wallet, &role, &mut ()).await?;
-    Ok(aws.hand_out(credentials, wallet, session.omni_account))
+    Ok(role.hand_out(credentials, wallet, session.omni_account, None))
 }
 
 /// The session, or what has to be mended first: where no broker answers, signing in would not help either.

@@ -1,5 +1,5 @@
 use agentkeys_api::{DaemonState, DaemonStatus};
-use agentkeys_client::{ClientError, DaemonClient, Exit};
+use agentkeys_client::{ClientError, Exit};
 
 use super::finding::Finding;
 use crate::context::Context;
@@ -9,7 +9,7 @@ const NAME: &str = "daemon";
 /// Whether the profile's daemon runs, and has credentials to hand out.
 pub(super) async fn check(context: &Context) -> Finding {
     let command = context.command();
-    match DaemonClient::new(context.socket()).status().await {
+    match context.daemon().status().await {
         Ok(status) => judge(&status, &command),
         Err(ClientError::NoDaemon { .. }) if context.is_dev() => {
             Finding::failure(NAME, Exit::Unreachable, "`agentkeys dev` does not run", "start it: agentkeys dev")
@@ -25,6 +25,7 @@ pub(super) async fn check(context: &Context) -> Finding {
 fn judge(status: &DaemonStatus, command: &str) -> Finding {
     let last = status.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     match status.state {
+        DaemonState::Idle => Finding::ok(NAME, "sleeps, because nobody has asked for some time"),
         DaemonState::Ready => Finding::ok(NAME, "has credentials at hand"),
         DaemonState::Starting => Finding::ok(NAME, "has just started"),
         DaemonState::Retrying => {

@@ -39,7 +39,7 @@ impl Receipt {
         own: &Session,
         session_id: SessionId,
     ) -> Result<Self, ClientError> {
-        let daemon = DaemonClient::new(context.socket());
+        let daemon = context.daemon();
         let before = daemon.status().await.ok();
         let started = Instant::now();
         broker.revoke_session(own, session_id).await?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agentkeys_broker::Config;
-use agentkeys_client::{ClientError, Http, RoleArn, SessionDuration, StsClient};
+use agentkeys_client::{ClientError, Http, Role, RoleArn, SessionDuration, StsClient};
 use agentkeys_http::Running;
 use agentkeys_mock_server::{AwsConfig, AwsStandIn, Trust};
 use agentkeys_testing::{Person, TestBroker};
@@ -129,8 +129,7 @@ pub(crate) struct Cloud {
 
 impl Cloud {
     fn new(url: &str, bucket: &str, role_arn: RoleArn) -> Self {
-        let endpoint = url.parse().unwrap();
-        let sts = StsClient::new(&Http::default(), &"us-east-1".parse().unwrap(), Some(&endpoint)).unwrap();
+        let sts = StsClient::new(&Http::default());
         let http = Client::builder().no_proxy().build().unwrap();
         Self { url: url.to_owned(), bucket: bucket.to_owned(), role_arn, sts, http }
     }
@@ -145,7 +144,9 @@ impl Cloud {
     pub(crate) async fn assume(&self, request: &Assume) -> Result<AwsCredentials, ClientError> {
         let Assume { jwt, role_arn, session_name, duration } = request;
         let jwt = OidcJwt::new(jwt.clone());
-        self.sts.assume_role_with_web_identity(role_arn, session_name, &jwt, *duration).await
+        let role = Role::with_arn(role_arn.clone());
+        let role = Role { endpoint_url: Some(self.url.parse().unwrap()), duration: *duration, ..role };
+        self.sts.assume_role_with_web_identity(&role, session_name, &jwt).await
     }
 
     /// Keys for this JWT.

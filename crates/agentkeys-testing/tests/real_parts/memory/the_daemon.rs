@@ -3,9 +3,11 @@
 use std::{fs, time::Duration};
 
 use agentkeys_client::{
-    AskedStorage, DaemonClient, Places, ProfileName, Session, SessionStorage, StoreChoice, StoreKey, TerminalPrompt,
+    AskedStorage, DaemonClient, Dispenser, Places, ProfileName, Session, SessionStorage, StoreChoice, StoreKey,
+    TerminalPrompt,
 };
 use agentkeys_testing::{Home, Process, System};
+use agentkeys_types::RoleName;
 use tokio::process::Command;
 
 use super::{
@@ -27,10 +29,10 @@ async fn a_daemon_holds_its_session_where_nobody_can_read_it() {
     serve_at_home(&home, &mut command);
     let mut daemon = Process::start(command);
     daemon.line_with("credentials are served").await;
-    let agent = DaemonClient::new(home.path().join("run/agent.sock"));
+    let agent = DaemonClient::new(home.path().join("run/agent.sock"), ProfileName::default());
 
     for _ in 0..MINTS {
-        agent.credentials(&ProfileName::default()).await.unwrap();
+        agent.credentials(&RoleName::default(), None).await.unwrap();
     }
 
     let mut secrets = forms_of_session(&session);

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use agentkeys_client::{DaemonClient, ProfileName};
+use agentkeys_client::{DaemonClient, Dispenser, ProfileName};
 use agentkeys_testing::{Process, System};
+use agentkeys_types::RoleName;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
@@ -32,10 +33,10 @@ async fn a_daemon_keeps_nothing_of_what_a_keychain_sent() {
     command.arg("--socket").arg(&socket);
     let mut daemon = Process::start(command);
     daemon.line_with("credentials are served").await;
-    let agent = DaemonClient::new(socket);
+    let agent = DaemonClient::new(socket, ProfileName::default());
 
     for _ in 0..MINTS {
-        agent.credentials(&ProfileName::default()).await.unwrap();
+        agent.credentials(&RoleName::default(), None).await.unwrap();
     }
 
     let kept = in_keychain(desktop.address()).await;
