@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::parts::{self, AwsClient, Ran};
@@ -57,7 +56,7 @@ impl Sdk {
             return keep_using_the_cli(&client, place, count).await;
         }
         let lines = self.run(&client, place, count).await.stdout();
-        lines.lines().map(|line| serde_json::from_str::<Line>(line).unwrap().into()).collect()
+        lines.lines().map(|line| Used::read(line)).collect()
     }
 
     /// Has it do the same, in vain; gives what it complains of.
@@ -90,16 +89,12 @@ impl Sdk {
     }
 }
 
-/// What the programs print.
-#[derive(Deserialize)]
-struct Line {
-    access_key_id: String,
-    expiration: Option<String>,
-}
-
-impl From<Line> for Used {
-    fn from(line: Line) -> Self {
-        Self { access_key_id: line.access_key_id, expires: line.expiration.is_some() }
+impl Used {
+    /// Reads a line of the programs.
+    fn read(line: &str) -> Self {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let access_key_id = line["access_key_id"].as_str().unwrap().to_owned();
+        Self { access_key_id, expires: line["expiration"].is_string() }
     }
 }
 
