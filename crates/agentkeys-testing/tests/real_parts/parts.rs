@@ -138,7 +138,8 @@ impl Ran {
         self.stderr()
     }
 
-    fn stderr(&self) -> String {
+    /// What it wrote beside that.
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 }

@@ -31,16 +31,22 @@ pub(crate) struct Place {
     pub(crate) prefix: String,
 }
 
-/// Credentials that a client has found.
+/// Credentials that a client has signed with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Used {
     pub(crate) access_key_id: String,
-    /// Whether the client was told when they end.
-    pub(crate) expires: bool,
+    /// Whether the client knows when they end; the AWS CLI does not say.
+    pub(crate) expires: Option<bool>,
 }
 
 impl Sdk {
     pub(crate) const ALL: [Self; 4] = [Self::Boto3, Self::Cli, Self::JavaScript, Self::Rust];
+
+    /// What it says of these.
+    pub(crate) fn used(self, access_key_id: &str, expires: bool) -> Used {
+        let says = !matches!(self, Self::Cli);
+        Used { access_key_id: access_key_id.to_owned(), expires: says.then_some(expires) }
+    }
 
     /// Has it use credentials from behind a door, until it has had `count` different ones; gives them in their order.
     ///
@@ -56,7 +62,7 @@ impl Sdk {
             return keep_using_the_cli(&client, place, count).await;
         }
         let lines = self.run(&client, place, count).await.stdout();
-        lines.lines().map(|line| Used::read(line)).collect()
+        lines.lines().map(Used::read).collect()
     }
 
     /// Has it do the same, in vain; gives what it complains of.
@@ -94,7 +100,7 @@ impl Used {
     fn read(line: &str) -> Self {
         let line: Value = serde_json::from_str(line).unwrap();
         let access_key_id = line["access_key_id"].as_str().unwrap().to_owned();
-        Self { access_key_id, expires: line["expiration"].is_string() }
+        Self { access_key_id, expires: Some(line["expiration"].is_string()) }
     }
 }
 
@@ -103,14 +109,13 @@ async fn keep_using_the_cli(client: &AwsClient, place: &Place, count: usize) -> 
     let object = format!("s3://{}/{}by-cli", place.bucket, place.prefix);
     let mut used: Vec<Used> = Vec::new();
     for _ in 0..MOST_RUNS {
-        let exported = client.run(&["configure", "export-credentials", "--format", "process"]).await.stdout();
-        let exported: Value = serde_json::from_str(&exported).unwrap();
-        put(client, place).await.stdout();
+        let put = put(client, place).await;
+        put.stdout();
         assert_eq!(client.run(&["s3", "cp", &object, "-"]).await.stdout(), "hello");
 
-        let access_key_id = exported["AccessKeyId"].as_str().unwrap().to_owned();
+        let access_key_id = signer_in(&put.stderr()).to_owned();
         if used.iter().all(|credentials| credentials.access_key_id != access_key_id) {
-            used.push(Used { access_key_id, expires: exported["Expiration"].is_string() });
+            used.push(Used { access_key_id, expires: None });
         }
         if used.len() >= count {
             return used;
@@ -122,5 +127,11 @@ async fn keep_using_the_cli(client: &AwsClient, place: &Place, count: usize) -> 
 async fn put(client: &AwsClient, place: &Place) -> Ran {
     fs::write(client.home().join("small"), "hello").unwrap();
     let object = format!("s3://{}/{}by-cli", place.bucket, place.prefix);
-    client.run(&["s3", "cp", "small", &object]).await
+    client.run(&["--debug", "s3", "cp", "small", &object]).await
+}
+
+/// The access key id in the first signature of a log.
+fn signer_in(log: &str) -> &str {
+    let (_, signature) = log.split_once("AWS4-HMAC-SHA256 Credential=").unwrap();
+    signature.split_once('/').unwrap().0
 }
