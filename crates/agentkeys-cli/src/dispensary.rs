@@ -1,14 +1,12 @@
 use std::sync::Arc;
 
-use agentkeys_api::{Audience, DaemonCredentials, DaemonToken, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem};
-use agentkeys_client::{
-    Agent, AgentBook, AwsSettings, BrokerClient, ClientError, DaemonClient, Dispenser, Flow, Http, Renewal, Role,
-    ServerUrl, Session, SignerClient, SignerTrust, WalletProof,
-};
-use agentkeys_types::{AgentName, Clock, EvmAddress, Invalid, OmniAccount, RoleName};
+use agentkeys_api::{Audience, DaemonCredentials, DaemonToken, ErrorCode, Problem};
+use agentkeys_client::{BrokerClient, ClientError, DaemonClient, Dispenser, Http, Renewal, Role, Session, SignerTrust};
+use agentkeys_daemon::{DaemonConfig, Desk, HandOutLog, rules_of};
+use agentkeys_types::{AgentName, Clock, Invalid, RoleName};
 use async_trait::async_trait;
 use clap::Args;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{context::Context, error::CliError};
 
@@ -64,21 +62,21 @@ impl RoleArgs {
     }
 }
 
-/// Hands out from the daemon if one answers, and otherwise by walking the steps in this process.
+/// Hands out from the daemon if one answers, and otherwise at a desk in this process.
 ///
-/// Nothing is kept on disk on the way.
+/// Either way each hand-out is recorded, and nothing secret is kept on disk.
 #[derive(Debug)]
 pub(crate) struct Dispensary {
     daemon: DaemonClient,
-    /// None where there is no session to walk with.
-    here: Option<Walk>,
+    /// None where no session is kept.
+    here: Option<Here>,
 }
 
 impl Dispensary {
     /// Hands out for the profile of the context.
     pub(crate) fn of(context: &Context) -> Self {
         // `agentkeys dev` keeps its session nowhere.
-        let here = (!context.is_dev()).then(|| Walk::of(context));
+        let here = (!context.is_dev()).then(|| Here::of(context));
         Self { daemon: context.daemon(), here }
     }
 }
@@ -100,79 +98,71 @@ impl Dispenser for Dispensary {
     }
 }
 
-/// Walks the steps in this process, with the session that is kept.
+/// A desk in this process, over the session that is kept.
 #[derive(Debug)]
-struct Walk {
+struct Here {
     http: Http,
-    broker_url: ServerUrl,
-    signer_url: ServerUrl,
-    signer_trust: SignerTrust,
-    aws: AwsSettings,
-    agents: AgentBook,
+    config: DaemonConfig,
     renewal: Arc<Renewal>,
     clock: Arc<dyn Clock>,
-    /// As it was read last.
-    session: Mutex<Option<Session>>,
+    /// From the first wish on.
+    open: Mutex<Option<OpenDesk>>,
 }
 
-/// What a walk came to before its last step.
-struct Minted {
-    flow: Flow,
-    proof: WalletProof,
-    jwt: MintedOidcJwt,
-    wallet: EvmAddress,
-    account: OmniAccount,
+/// A desk, and what keeps it fresh.
+#[derive(Debug)]
+struct OpenDesk {
+    desk: Arc<Desk>,
+    _keeper: JoinSet<()>,
 }
 
-impl Walk {
+impl Here {
     fn of(context: &Context) -> Self {
+        let (places, profile) = (&context.places, context.profile.clone());
+        let servers = [context.settings.broker_url.clone(), context.settings.signer_url.clone()];
+        let rules = rules_of(places.clone(), profile.clone(), None);
+        let config = DaemonConfig::in_places(places, profile, servers, rules);
+        let signer_trust = SignerTrust::allowing_unattested(context.settings.allow_unattested_signer);
         Self {
             http: context.http.clone(),
-            broker_url: context.settings.broker_url.clone(),
-            signer_url: context.settings.signer_url.clone(),
-            signer_trust: SignerTrust::allowing_unattested(context.settings.allow_unattested_signer),
-            aws: context.settings.aws.clone(),
-            agents: context.agents(),
+            config: DaemonConfig { signer_trust, book: context.agents(), ..config },
             renewal: Arc::clone(&context.renewal),
             clock: Arc::clone(&context.clock),
-            session: Mutex::default(),
+            open: Mutex::default(),
         }
     }
 
-    async fn mint(&self, audience: Audience, agent: Option<&AgentName>) -> Result<Minted, ClientError> {
+    async fn desk(&self) -> Result<Arc<Desk>, ClientError> {
+        let mut open = self.open.lock().await;
+        if let Some(open) = &*open {
+            return Ok(Arc::clone(&open.desk));
+        }
         let session = self.session().await?;
-        let signer = SignerClient::new(&self.http, self.signer_url.clone(), self.signer_trust)?;
-        let flow = Flow::new(&self.http, self.broker_url.clone(), signer);
-        let wallet = flow.connect_wallet(&session, &mut ()).await?;
-        let proof = flow.prove_wallet(&session, wallet, &mut ()).await?;
-        let request = MintOidcJwt { audience: Some(audience), agent: agent.cloned() };
-        let jwt = flow.broker.mint_oidc_jwt(&proof, &request).await?;
-        Ok(Minted { flow, proof, jwt, wallet, account: session.omni_account })
-    }
-
-    /// The session, with a fresh token where it was time for one.
-    async fn session(&self) -> Result<Session, ClientError> {
-        let mut kept = self.session.lock().await;
-        let read = match kept.take().filter(|session| !session.is_over(self.clock.now())) {
-            Some(session) => session,
-            None => self.load().await?,
-        };
-        let session = self.renewal.renew_if_due(&self.broker(), read).await?;
-        *kept = Some(session.clone());
-        Ok(session)
+        let (renewal, clock) = (Some(Arc::clone(&self.renewal)), Arc::clone(&self.clock));
+        let source = self.config.source(Some(session), renewal, Arc::clone(&clock), &self.http)?;
+        let rules = (self.config.rules)().map_err(|error| refused(ErrorCode::StorageUnavailable, &error))?;
+        let log = HandOutLog::open(&self.config.hand_outs);
+        let log = log.map_err(|error| refused(ErrorCode::AuditUnavailable, &error))?;
+        let (profile, book) = (self.config.profile.clone(), self.config.book.clone());
+        let desk = Arc::new(Desk::new(profile, rules, source, book, log, clock));
+        let mut keeper = JoinSet::new();
+        let kept = Arc::clone(&desk);
+        keeper.spawn(async move { kept.keep_fresh().await });
+        *open = Some(OpenDesk { desk: Arc::clone(&desk), _keeper: keeper });
+        Ok(desk)
     }
 
     /// The session, or what has to be mended first: where no broker answers, signing in would not help either.
-    async fn load(&self) -> Result<Session, ClientError> {
+    async fn session(&self) -> Result<Session, ClientError> {
         let session = match self.renewal.load().await {
             Ok(Some(session)) => session,
             missing => {
-                self.broker().health().await?;
+                BrokerClient::new(&self.http, self.config.broker_url.clone()).health().await?;
                 missing?;
                 return Err(ClientError::NotSignedIn);
             }
         };
-        session.at(&self.broker_url)?;
+        session.at(&self.config.broker_url)?;
         if session.is_over(self.clock.now()) {
             return Err(ClientError::SessionExpired);
         }
@@ -182,54 +172,24 @@ impl Walk {
     /// Reads the session anew the next time, where this answer says that a person must sign in.
     async fn learn<T>(&self, answer: Result<T, ClientError>) -> Result<T, ClientError> {
         if answer.as_ref().is_err_and(ClientError::needs_sign_in) {
-            *self.session.lock().await = None;
+            *self.open.lock().await = None;
         }
         answer
-    }
-
-    fn broker(&self) -> BrokerClient {
-        BrokerClient::new(&self.http, self.broker_url.clone())
-    }
-
-    /// Refuses what a person did not give to the agent.
-    fn check(&self, agent: Option<&AgentName>, may: impl Fn(&Agent) -> bool, what: &str) -> Result<(), ClientError> {
-        let Some(name) = agent else { return Ok(()) };
-        let book = self.agents.read().map_err(|error| {
-            refused(ErrorCode::AgentNotAllowed, format!("what agents may have cannot be read: {error}"))
-        })?;
-        match book.agents.get(name) {
-            None => Err(refused(ErrorCode::AgentNotAllowed, format!("there is no agent `{name}` here"))),
-            Some(agent) if agent.is_over(self.clock.now()) => {
-                Err(refused(ErrorCode::AgentNotAllowed, format!("the time of the agent `{name}` is over")))
-            }
-            Some(agent) if may(agent) => Ok(()),
-            Some(_) => Err(refused(ErrorCode::AgentNotAllowed, format!("the agent `{name}` may not have {what}"))),
-        }
     }
 }
 
 #[async_trait]
-impl Dispenser for Walk {
-    async fn credentials(&self, name: &RoleName, agent: Option<&AgentName>) -> Result<DaemonCredentials, ClientError> {
-        self.check(agent, |agent| agent.roles.contains(name), &format!("the role `{name}`"))?;
-        // What a person must do first is told first.
-        self.session().await?;
-        let unknown = || refused(ErrorCode::NotFound, format!("the settings have no role `{name}`"));
-        let role = self.aws.role(name).ok_or_else(unknown)?;
-        let Minted { flow, proof, jwt, wallet, account } =
-            self.learn(self.mint(Audience::aws_sts(), agent).await).await?;
-        let credentials = flow.assume_role(&proof, &jwt.jwt, &role, agent, &mut ()).await?;
-        Ok(role.hand_out(credentials, wallet, account, agent.cloned()))
+impl Dispenser for Here {
+    async fn credentials(&self, role: &RoleName, agent: Option<&AgentName>) -> Result<DaemonCredentials, ClientError> {
+        self.learn(self.desk().await?.credentials(role, agent).await).await
     }
 
     async fn token(&self, audience: &Audience, agent: Option<&AgentName>) -> Result<DaemonToken, ClientError> {
-        self.check(agent, |agent| agent.audiences.contains(audience), &format!("JWTs for `{audience}`"))?;
-        let minted = self.learn(self.mint(audience.clone(), agent).await).await?;
-        let MintedOidcJwt { jwt, expires_at, address } = minted.jwt;
-        Ok(DaemonToken { jwt, audience: audience.clone(), expires_at, agent: agent.cloned(), wallet: address })
+        self.learn(self.desk().await?.token(audience, agent).await).await
     }
 }
 
-fn refused(error: ErrorCode, detail: String) -> ClientError {
+fn refused(error: ErrorCode, reason: &dyn std::error::Error) -> ClientError {
+    let detail = format!("nothing can be handed out here: {reason}");
     ClientError::Problem { problem: Problem::new(error, detail), retry_after: None }
 }

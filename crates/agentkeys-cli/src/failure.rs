@@ -193,7 +193,7 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
             (ErrorCode::DpopRequired, _) => {
                 "leave `--no-bind` out: this broker takes only sessions that are bound to a device key".to_owned()
             }
-            (ErrorCode::AgentNotAllowed, _) => {
+            (ErrorCode::AgentNotAllowed | ErrorCode::AgentUnknown, _) => {
                 format!("`{command} agent list` shows what agents may have; a person gives them more")
             }
             (ErrorCode::CodeExpired, _) => "do it again: that sends a new code".to_owned(),

@@ -319,16 +319,24 @@ async fn a_jwt_is_printed_as_its_reader_expects_it() {
 }
 
 #[tokio::test]
-async fn an_agent_that_nobody_has_named_gets_nothing() {
+async fn an_agent_gets_what_a_person_gave_it_and_nothing_else() {
+    const BOOK: &str =
+        r#"{"agents": {"claude": {"roles": [], "audiences": [], "created_at": "2026-01-01T00:00:00Z"}}}"#;
     let bench = Bench::start().await;
+    let book = bench.machine.path().join("state/agentkeys/agents");
+    fs::create_dir_all(&book).unwrap();
+    fs::write(book.join("default.json"), BOOK).unwrap();
 
-    let export = bench.agentkeys(&["--json", "aws", "export", "--agent", "claude"]).output().await.unwrap();
-    let token = bench.agentkeys(&["--json", "token", "--audience", "a", "--agent", "claude"]).output().await.unwrap();
-    let run = bench.agentkeys(&["--json", "run", "--agent", "claude", "--", "true"]).output().await.unwrap();
+    for (arguments, exit, code) in [
+        (vec!["aws", "export", "--agent", "claude"], 4, "agent_not_allowed"),
+        (vec!["token", "--audience", "sts.amazonaws.com", "--agent", "claude"], 4, "agent_not_allowed"),
+        (vec!["run", "--agent", "claude", "--", "true"], 125, "agent_not_allowed"),
+        (vec!["aws", "credential-process", "--agent", "mallory"], 1, "agent_unknown"),
+    ] {
+        let ended = bench.agentkeys(&["--json"]).args(&arguments).output().await.unwrap();
 
-    for (ended, exit) in [(export, 4), (token, 4), (run, 125)] {
         let told: Value = serde_json::from_slice(&ended.stderr).unwrap();
-        assert_eq!((ended.status.code(), &told["error"]["code"]), (Some(exit), &"agent_not_allowed".into()));
+        assert_eq!((ended.status.code(), &told["error"]["code"]), (Some(exit), &code.into()), "{arguments:?}");
         assert!(ended.stdout.is_empty());
     }
 }
