@@ -115,6 +115,9 @@ pub(crate) enum Command {
     /// The identities that open the account
     #[command(subcommand)]
     Identities(commands::identities::IdentitiesCommand),
+    /// The agents that act for the account, each with what it may have
+    #[command(subcommand)]
+    Agent(commands::agent::AgentCommand),
     /// Temporary AWS credentials
     #[command(subcommand)]
     Aws(commands::aws::AwsCommand),

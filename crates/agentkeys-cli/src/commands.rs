@@ -1,5 +1,6 @@
 //! One file for each command, named after it.
 
+pub(crate) mod agent;
 pub(crate) mod aws;
 mod code;
 pub(crate) mod completion;
@@ -52,6 +53,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Logout(args) => args.run(&context, output).await.map(|()| 0),
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
         Command::Daemon(command) => command.run(&context, output).await.map(|()| 0),
         Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),

@@ -2,6 +2,7 @@ use std::{io, path::PathBuf};
 
 use agentkeys_client::{ClientError, ConfigError, Exit, StorageError};
 use agentkeys_daemon::RunError;
+use agentkeys_types::AgentName;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,12 @@ pub(crate) enum CliError {
     #[cfg(feature = "dev")]
     #[error(transparent)]
     Dev(#[from] crate::dev::DevError),
+    #[error("`{}` was left as it is: {source}", path.display())]
+    Edit {
+        path: PathBuf,
+        #[source]
+        source: crate::edits::EditError,
+    },
     #[error("the session ends in {0}")]
     EndsSoon(String),
     #[error("{context}: {source}")]
@@ -23,8 +30,16 @@ pub(crate) enum CliError {
         #[source]
         source: io::Error,
     },
+    #[error("agent `{agent}` gets nothing on this machine any more, and may elsewhere: {source}")]
+    HereOnly {
+        agent: AgentName,
+        #[source]
+        source: ClientError,
+    },
     #[error("it was interrupted")]
     Interrupted,
+    #[error("there is no agent `{0}`")]
+    NoAgent(AgentName),
     #[error("{0}")]
     NoIdentity(String),
     #[error("a person must sign in on a page in a browser, and `--no-input` forbids to ask for one")]
@@ -33,6 +48,8 @@ pub(crate) enum CliError {
     NoRole { config: PathBuf },
     #[error("the session is revoked, and the {0} does not act on it yet")]
     NotReached(&'static str),
+    #[error("no request `{0}` waits for an answer")]
+    NoRequest(String),
     #[error("the code must be typed in, and `--no-input` forbids to ask for it")]
     NoTerminal,
     #[cfg(feature = "dev")]
@@ -50,17 +67,17 @@ impl CliError {
     /// The code to exit with.
     pub(crate) fn exit(&self) -> u8 {
         let exit = match self {
-            Self::Client(error) => error.exit(),
+            Self::Client(error) | Self::HereOnly { source: error, .. } => error.exit(),
             Self::Daemon(error) => error.exit(),
             // A program that could not be run has a code of its own.
             #[cfg(feature = "dev")]
             Self::Dev(error) => return error.exit(),
             Self::EndsSoon(_) => Exit::SignInNeeded,
             Self::Interrupted => Exit::Interrupted,
-            Self::NoIdentity(_) => Exit::NotFound,
+            Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) => Exit::NotFound,
             Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
-            Self::File { .. } | Self::SignedInAsOther(_) | Self::System(_) => Exit::Other,
+            Self::Edit { .. } | Self::File { .. } | Self::SignedInAsOther(_) | Self::System(_) => Exit::Other,
             #[cfg(feature = "dev")]
             Self::Server(_) => Exit::Other,
         };
@@ -76,10 +93,12 @@ impl CliError {
             Self::Daemon(RunError::Socket(_)) => "socket_unavailable",
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.code(),
+            Self::Edit { .. } => "file_malformed",
             Self::EndsSoon(_) => "session_ends_soon",
             Self::File { .. } => "file_unavailable",
+            Self::HereOnly { .. } => "revoked_here_only",
             Self::Interrupted => "interrupted",
-            Self::NoIdentity(_) => "not_found",
+            Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) => "not_found",
             Self::NoPerson | Self::NoTerminal => "input_needed",
             Self::NotReached(_) => "not_reached",
             #[cfg(feature = "dev")]
@@ -91,7 +110,7 @@ impl CliError {
     }
 
     pub(crate) fn retryable(&self) -> bool {
-        matches!(self, Self::Client(error) | Self::Daemon(RunError::Client(error)) if error.retryable())
+        matches!(self, Self::Client(error) | Self::HereOnly { source: error, .. } | Self::Daemon(RunError::Client(error)) if error.retryable())
     }
 }
 
