@@ -118,6 +118,9 @@ pub(crate) enum Command {
     /// The agents that act for the account, each with what it may have
     #[command(subcommand)]
     Agent(commands::agent::AgentCommand),
+    /// Have another program act as an agent, by its settings
+    #[command(subcommand)]
+    Setup(commands::setup::SetupCommand),
     /// Temporary AWS credentials
     #[command(subcommand)]
     Aws(commands::aws::AwsCommand),

@@ -16,6 +16,7 @@ mod screen;
 #[cfg(feature = "dev")]
 pub(crate) mod serve;
 pub(crate) mod sessions;
+pub(crate) mod setup;
 pub(crate) mod whoami;
 
 use crate::{
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
         Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Setup(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
         Command::Daemon(command) => command.run(&context, output).await.map(|()| 0),
         Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use self::{
-    diff::{difference, print},
+    diff::print,
     record::{Edited, Record, read_text, write_text},
 };
 use crate::aws_config;

@@ -1,7 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use agentkeys_types::AgentName;
-
 use crate::ProfileName;
 
 /// Where settings, state and sockets lie (XDG Base Directory Specification).
@@ -76,35 +74,15 @@ impl Places {
         self.credentials.as_deref()
     }
 
-    /// The socket of the profile's daemon.
-    pub fn socket(&self, profile: &ProfileName) -> PathBuf {
-        let folder = self.runtime.as_ref().unwrap_or(&self.state);
-        if profile.is_default() { folder.join("agent.sock") } else { folder.join(profile.as_str()).join("agent.sock") }
-    }
-
     /// The record of what the profile's daemon has handed out.
     pub fn hand_outs(&self, profile: &ProfileName) -> PathBuf {
         self.state.join("hand-outs").join(format!("{profile}.jsonl"))
     }
 
-    /// The folder of all that the profile's daemon has for one agent, while it runs.
-    pub fn agent_folder(&self, profile: &ProfileName, agent: &AgentName) -> PathBuf {
-        self.socket(profile).with_file_name("agents").join(agent.as_str())
-    }
-
-    /// The agent's own socket.
-    pub fn agent_socket(&self, profile: &ProfileName, agent: &AgentName) -> PathBuf {
-        self.agent_folder(profile, agent).join("agent.sock")
-    }
-
-    /// The file with the token by which the agent's programs ask the daemon's endpoint.
-    pub fn agent_authorization_token(&self, profile: &ProfileName, agent: &AgentName) -> PathBuf {
-        self.agent_folder(profile, agent).join("authorization-token")
-    }
-
-    /// The file with the agent's web-identity JWT, in a folder that has nothing else: a container can have it alone.
-    pub fn agent_token_file(&self, profile: &ProfileName, agent: &AgentName) -> PathBuf {
-        self.agent_folder(profile, agent).join("web-identity/web-identity-token")
+    /// The socket of the profile's daemon.
+    pub fn socket(&self, profile: &ProfileName) -> PathBuf {
+        let folder = self.runtime.as_ref().unwrap_or(&self.state);
+        if profile.is_default() { folder.join("agent.sock") } else { folder.join(profile.as_str()).join("agent.sock") }
     }
 }
 
@@ -118,21 +96,6 @@ mod tests {
 
         assert_eq!(places.socket(&ProfileName::default()), Path::new("/run/user/1/agentkeys/agent.sock"));
         assert_eq!(places.socket(&"dev".parse().unwrap()), Path::new("/run/user/1/agentkeys/dev/agent.sock"));
-    }
-
-    #[test]
-    fn what_an_agent_has_lies_beside_the_socket_of_its_profile() {
-        let places = Places::new(Path::new("/home/ada"), None, None, Some("/run/user/1".into()));
-        let claude: AgentName = "claude".parse().unwrap();
-
-        assert_eq!(
-            places.agent_socket(&ProfileName::default(), &claude),
-            Path::new("/run/user/1/agentkeys/agents/claude/agent.sock")
-        );
-        assert_eq!(
-            places.agent_token_file(&"work".parse().unwrap(), &claude),
-            Path::new("/run/user/1/agentkeys/work/agents/claude/web-identity/web-identity-token")
-        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use agentkeys_client::{AgentPages, ClientError};
 use agentkeys_types::{Timestamp, is_invisible};
 use clap::Subcommand;
 
-pub(crate) use self::create::{Expiry, Put, Wish};
+pub(crate) use self::create::{Wish, check_role};
 use self::{answer::AnswerArgs, create::CreateArgs, revoke::RevokeArgs, show::ShowArgs};
 use crate::{context::Context, duration, error::CliError, output::Output};
 

@@ -215,7 +215,7 @@ impl Wish {
 }
 
 /// That the settings have this role.
-pub(super) fn check_role(context: &Context, role: &RoleName) -> Result<(), CliError> {
+pub(crate) fn check_role(context: &Context, role: &RoleName) -> Result<(), CliError> {
     let aws = &context.settings.aws;
     if aws.role(role).is_some() {
         return Ok(());

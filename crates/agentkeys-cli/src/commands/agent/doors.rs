@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use agentkeys_client::Agent;
+use agentkeys_client::{Agent, AgentFolder};
 use agentkeys_types::AgentName;
 use serde::Serialize;
 
@@ -21,15 +21,15 @@ pub(super) struct Doors {
 
 impl Doors {
     pub(super) fn of(context: &Context, name: &AgentName, agent: &Agent) -> Self {
-        let (command, places, profile) = (context.command(), &context.places, &context.profile);
+        let (command, folder) = (context.command(), AgentFolder::beside(&context.socket(), name));
         let listens = context.settings.daemon.listen.is_some();
         Self {
             run: format!("{command} run --agent {name} -- COMMAND"),
             aws: format!("{command} aws credential-process --agent {name}"),
-            socket: places.agent_socket(profile, name),
+            socket: folder.socket(),
             mcp: format!("{command} mcp --agent {name}"),
-            authorization_token_file: listens.then(|| places.agent_authorization_token(profile, name)),
-            token_file: agent.token_file.as_ref().map(|_| places.agent_token_file(profile, name)),
+            authorization_token_file: listens.then(|| folder.authorization_token()),
+            token_file: agent.token_file.as_ref().map(|_| folder.token_file()),
         }
     }
 
