@@ -55,11 +55,14 @@ fn find(text: &str, profile: &str) -> Option<Range<usize>> {
         let content = line.trim();
         match &mut found {
             Some(_) if content.starts_with('[') => break,
-            // A remark after an empty line belongs to what follows it.
-            Some(section) if !content.is_empty() && !(is_remark(content) && section.end < offset) => section.end = next,
-            Some(_) => {}
-            None if is_heading_of(content, profile) => found = Some(offset..next),
-            None => {}
+            Some(section) => {
+                // A remark after an empty line belongs to what follows it.
+                let is_apart = is_remark(content) && section.end < offset;
+                if !content.is_empty() && !is_apart {
+                    section.end = next;
+                }
+            }
+            None => found = is_heading_of(content, profile).then_some(offset..next),
         }
         offset = next;
     }

@@ -15,7 +15,7 @@ use agentkeys_client::{AgentPages, ClientError};
 use agentkeys_types::{Timestamp, is_invisible};
 use clap::Subcommand;
 
-pub(crate) use self::create::{Wish, check_role};
+pub(crate) use self::create::{TokenFile, Wish, check_role};
 use self::{answer::AnswerArgs, create::CreateArgs, revoke::RevokeArgs, show::ShowArgs};
 use crate::{context::Context, duration, error::CliError, output::Output};
 
@@ -88,7 +88,7 @@ async fn reload_or_tell(context: &Context, output: &Output) {
 }
 
 /// What an agent says, without whatever could move a cursor, hide, or turn its neighbours around.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let visible = text.chars().filter(|character| !is_invisible(*character));
     visible.map(|character| if character.is_whitespace() { ' ' } else { character }).take(500).collect()
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use self::{claude::ClaudeArgs, codex::CodexArgs, docker::DockerArgs};
 use super::{
-    agent::{self, Wish},
+    agent::{self, TokenFile, Wish},
     code::confirm,
 };
 use crate::{
@@ -154,7 +154,7 @@ impl<'a> Setup<'a> {
                 roles: self.args.roles.iter().cloned().collect(),
                 audiences: BTreeSet::new(),
                 expires: None,
-                token_file: token_file.map(Some),
+                token_file: token_file.map_or(TokenFile::Unchanged, TokenFile::For),
             };
             let put = wish.fulfil(self.context, self.output).await?;
             put.print(&self.agent, self.output);
@@ -223,7 +223,11 @@ impl<'a> Setup<'a> {
         let document = Document { helper: self.helper, agent: &self.agent, changed, undone: self.args.undo };
         self.output.result(&document, |output| {
             for path in &document.changed {
-                output.done(format_args!("{} {}", path.display(), if document.undone { "is as it was" } else { "is written" }));
+                output.done(format_args!(
+                    "{} {}",
+                    path.display(),
+                    if document.undone { "is as it was" } else { "is written" }
+                ));
             }
             if document.changed.is_empty() {
                 output.line("Nothing was changed.");

@@ -16,6 +16,7 @@ pub(super) fn member(text: &str, path: &[String]) -> Result<Option<Value>, EditE
 /// The value at `path` as it is written there.
 pub(super) fn member_text(text: &str, path: &[String]) -> Result<Option<String>, EditError> {
     parse(text)?;
+    let text = started(text);
     Ok(Walk::along(text, path)?.found().map(|value| text[value].to_owned()))
 }
 
@@ -42,7 +43,7 @@ pub(super) fn with_member(text: &str, path: &[String], value: &Value) -> Result<
 /// The text with exactly these bytes as the value at `path`, where there is one.
 pub(super) fn with_member_text(text: &str, path: &[String], raw: &str) -> Result<String, EditError> {
     parse(text)?;
-    let found = Walk::along(text, path)?.found();
+    let found = Walk::along(started(text), path)?.found();
     Ok(found.map_or_else(|| text.to_owned(), |found| replaced(text, found, raw)))
 }
 
@@ -80,6 +81,7 @@ pub(super) fn with_item(text: &str, path: &[String], item: &str) -> Result<Strin
 /// The text without this item in the list at `path`.
 pub(super) fn without_item(text: &str, path: &[String], item: &str) -> Result<String, EditError> {
     parse(text)?;
+    let text = started(text);
     let Some(list) = Walk::along(text, path)?.found() else { return Ok(text.to_owned()) };
     let elements = elements(text, list.start);
     let is_meant = |element: &Element| {
@@ -228,6 +230,7 @@ fn with_first(text: &str, container: Range<usize>, key: Option<&str>, value: &Va
 fn without_one(text: &str, path: &[String]) -> Result<String, EditError> {
     parse(text)?;
     let Some((key, above)) = path.split_last() else { return Ok(text.to_owned()) };
+    let text = started(text);
     let walk = Walk::along(text, above)?;
     let Some(container) = walk.found() else { return Ok(text.to_owned()) };
     if !text[container.clone()].starts_with('{') {

@@ -113,7 +113,7 @@ mod tests {
 
         assert_eq!(
             more,
-            "shell_environment_policy = { inherit = \"all\", set = { A = \"1\", AWS_PROFILE = \"p\" } }\n"
+            "shell_environment_policy = { inherit = \"all\", set = { A = \"1\" , AWS_PROFILE = \"p\" } }\n"
         );
         assert_eq!(value(&more, &path("shell_environment_policy.set.AWS_PROFILE")).unwrap().as_deref(), Some("\"p\""));
     }

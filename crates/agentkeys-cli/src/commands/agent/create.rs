@@ -74,8 +74,19 @@ pub(crate) struct Wish {
     pub(crate) roles: BTreeSet<RoleName>,
     pub(crate) audiences: BTreeSet<Audience>,
     pub(crate) expires: Option<Expiry>,
-    /// Whether the daemon keeps a file with a JWT for it, and for whom.
-    pub(crate) token_file: Option<Option<Audience>>,
+    pub(crate) token_file: TokenFile,
+}
+
+/// Whether the daemon is to keep a file with a JWT for an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TokenFile {
+    /// As it is.
+    #[default]
+    Unchanged,
+    /// One for this audience.
+    For(Audience),
+    /// None.
+    None,
 }
 
 /// An agent as it is now.
@@ -99,7 +110,11 @@ struct Document<'a> {
 
 impl CreateArgs {
     pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
-        let token_file = self.token_file.clone().map(Some).or_else(|| self.no_token_file.then_some(None));
+        let token_file = match &self.token_file {
+            Some(audience) => TokenFile::For(audience.clone()),
+            None if self.no_token_file => TokenFile::None,
+            None => TokenFile::Unchanged,
+        };
         let wish = Wish {
             name: self.name.clone(),
             roles: self.roles.iter().cloned().collect(),
@@ -186,8 +201,9 @@ impl Wish {
             None => BTreeSet::from([RoleName::default()]),
         };
         let token_file = match &self.token_file {
-            Some(asked) => asked.clone(),
-            None => before.and_then(|before| before.token_file.clone()),
+            TokenFile::For(audience) => Some(audience.clone()),
+            TokenFile::None => None,
+            TokenFile::Unchanged => before.and_then(|before| before.token_file.clone()),
         };
         let mut audiences = match known {
             _ if !self.audiences.is_empty() => self.audiences.clone(),
@@ -264,7 +280,7 @@ mod tests {
             roles: BTreeSet::new(),
             audiences: BTreeSet::new(),
             expires: None,
-            token_file: None,
+            token_file: TokenFile::Unchanged,
         }
     }
 
@@ -330,7 +346,7 @@ mod tests {
     fn a_jwt_file_needs_its_audience() {
         let other: Audience = "vault.example.com".parse().unwrap();
 
-        let agent = Wish { token_file: Some(Some(other.clone())), ..wish() }.agent(None, None, NOW).unwrap();
+        let agent = Wish { token_file: TokenFile::For(other.clone()), ..wish() }.agent(None, None, NOW).unwrap();
 
         assert!(agent.audiences.contains(&other) && agent.audiences.contains(&Audience::aws_sts()));
     }

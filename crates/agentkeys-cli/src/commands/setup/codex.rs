@@ -35,9 +35,9 @@ impl CodexArgs {
         let (command, args) = setup.mcp()?;
         let (profile, aws) = self.aws.plan(setup)?;
         let edits = vec![
-            value(&["mcp_servers", "agentkeys", "command"], command.into()),
-            value(&["mcp_servers", "agentkeys", "args"], Value::Array(Array::from_iter(args))),
-            value(&["shell_environment_policy", "set", "AWS_PROFILE"], profile.into()),
+            value(&["mcp_servers", "agentkeys", "command"], &command.into()),
+            value(&["mcp_servers", "agentkeys", "args"], &Value::Array(Array::from_iter(args))),
+            value(&["shell_environment_policy", "set", "AWS_PROFILE"], &profile.into()),
         ];
         Ok(Plan {
             files: vec![(folder.join("config.toml"), edits), aws],
@@ -46,6 +46,6 @@ impl CodexArgs {
     }
 }
 
-fn value(path: &[&str], value: Value) -> Edit {
+fn value(path: &[&str], value: &Value) -> Edit {
     Edit::TomlValue { path: path.iter().map(|&key| key.to_owned()).collect(), value: value.to_string() }
 }
