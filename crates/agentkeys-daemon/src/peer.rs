@@ -15,7 +15,7 @@ pub struct Peer {
     pub uid: u32,
     /// The process that connected, where the kernel tells.
     pub pid: Option<i32>,
-    /// What that process runs, where it is known without doubt.
+    /// What that process runs, as far as it can be known.
     pub executable: Option<PathBuf>,
 }
 
@@ -40,7 +40,8 @@ impl Peer {
 /// Whom a socket answers: by default the daemon's own user, and nobody else.
 ///
 /// A list of executables keeps a person's other programs from asking by mistake. It is no wall against a hostile one
-/// of the same user, which can debug, preload or replace one that is listed.
+/// of the same user, which can debug, preload or replace one that is listed. To list `agentkeys` itself is of no use:
+/// only a daemon of root can look at it.
 #[derive(Clone, Debug)]
 pub struct PeerPolicy {
     uids: BTreeSet<u32>,
