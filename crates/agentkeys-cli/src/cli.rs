@@ -115,6 +115,12 @@ pub(crate) enum Command {
     /// The identities that open the account
     #[command(subcommand)]
     Identities(commands::identities::IdentitiesCommand),
+    /// The agents that act for the account, each with what it may have
+    #[command(subcommand)]
+    Agent(commands::agent::AgentCommand),
+    /// Have another program act as an agent, by its settings
+    #[command(subcommand)]
+    Setup(commands::setup::SetupCommand),
     /// Temporary AWS credentials
     #[command(subcommand)]
     Aws(commands::aws::AwsCommand),

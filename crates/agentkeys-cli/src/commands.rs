@@ -1,5 +1,6 @@
 //! One file for each command, named after it.
 
+pub(crate) mod agent;
 pub(crate) mod aws;
 mod code;
 pub(crate) mod completion;
@@ -16,6 +17,7 @@ mod screen;
 #[cfg(feature = "dev")]
 pub(crate) mod serve;
 pub(crate) mod sessions;
+pub(crate) mod setup;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
@@ -54,6 +56,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Logout(args) => args.run(&context, output).await.map(|()| 0),
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Setup(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
         Command::Token(args) => args.run(&context, output).await.map(|()| 0),
         Command::Run(args) => args.run(&context).await,

@@ -2,7 +2,7 @@ use std::{io, path::PathBuf};
 
 use agentkeys_client::{ClientError, ConfigError, Exit, StorageError};
 use agentkeys_daemon::{EndpointError, PrivateFileError, RunError};
-use agentkeys_types::RoleName;
+use agentkeys_types::{AgentName, RoleName};
 
 use crate::child::ChildError;
 
@@ -22,6 +22,12 @@ pub(crate) enum CliError {
     #[cfg(feature = "dev")]
     #[error(transparent)]
     Dev(#[from] crate::dev::DevError),
+    #[error("`{}` was left as it is: {source}", path.display())]
+    Edit {
+        path: PathBuf,
+        #[source]
+        source: crate::edits::EditError,
+    },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error("the session ends in {0}")]
@@ -32,8 +38,16 @@ pub(crate) enum CliError {
         #[source]
         source: io::Error,
     },
+    #[error("agent `{agent}` gets nothing on this machine any more, and may elsewhere: {source}")]
+    HereOnly {
+        agent: AgentName,
+        #[source]
+        source: ClientError,
+    },
     #[error("it was interrupted")]
     Interrupted,
+    #[error("there is no agent `{0}`")]
+    NoAgent(AgentName),
     #[error("{0}")]
     NoIdentity(String),
     #[error("a person must sign in on a page in a browser, and `--no-input` forbids to ask for one")]
@@ -42,6 +56,8 @@ pub(crate) enum CliError {
     NoRole { config: PathBuf },
     #[error("the session is revoked, and the {0} does not act on it yet")]
     NotReached(&'static str),
+    #[error("no request `{0}` waits for an answer")]
+    NoRequest(String),
     #[error("`{0}` is there already, and somebody else wrote it")]
     NotOurs(String),
     #[error("the code must be typed in, and `--no-input` forbids to ask for it")]
@@ -71,16 +87,17 @@ impl CliError {
     pub(crate) fn exit(&self) -> u8 {
         let exit = match self {
             Self::Child(error) => return error.exit(),
-            Self::Client(error) => error.exit(),
+            Self::Client(error) | Self::HereOnly { source: error, .. } => error.exit(),
             Self::Daemon(error) => error.exit(),
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.exit(),
             Self::EndsSoon(_) => Exit::SignInNeeded,
             Self::Interrupted => Exit::Interrupted,
-            Self::NoIdentity(_) | Self::UnknownRole(_) => Exit::NotFound,
+            Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => Exit::NotFound,
             Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
             Self::AwsConfig { .. }
+            | Self::Edit { .. }
             | Self::Endpoint(_)
             | Self::File { .. }
             | Self::NotOurs(_)
@@ -104,10 +121,12 @@ impl CliError {
             Self::Daemon(RunError::Socket(_)) => "socket_unavailable",
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.code(),
+            Self::Edit { .. } => "file_malformed",
             Self::EndsSoon(_) => "session_ends_soon",
             Self::Endpoint(_) => "endpoint_unavailable",
+            Self::HereOnly { .. } => "revoked_here_only",
             Self::Interrupted => "interrupted",
-            Self::NoIdentity(_) | Self::UnknownRole(_) => "not_found",
+            Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => "not_found",
             Self::NoPerson | Self::NoTerminal => "input_needed",
             Self::NotOurs(_) => "not_ours",
             Self::NotReached(_) => "not_reached",
@@ -122,7 +141,7 @@ impl CliError {
     }
 
     pub(crate) fn retryable(&self) -> bool {
-        matches!(self, Self::Client(error) | Self::Daemon(RunError::Client(error)) if error.retryable())
+        matches!(self, Self::Client(error) | Self::HereOnly { source: error, .. } | Self::Daemon(RunError::Client(error)) if error.retryable())
     }
 }
 

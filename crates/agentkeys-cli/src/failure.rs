@@ -139,6 +139,15 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
             )
         }
         CliError::NotOurs(_) => "`--aws-profile` takes another name, `--force` replaces it".to_owned(),
+        CliError::Edit { .. } => "mend it by hand, and do it again".to_owned(),
+        CliError::HereOnly { agent, source } if source.needs_sign_in() => {
+            format!("sign in, and do it again: `{command} init`, `{command} agent revoke {agent}`")
+        }
+        CliError::HereOnly { agent, .. } => {
+            format!("do it again as soon as the broker answers: `{command} agent revoke {agent}`")
+        }
+        CliError::NoAgent(_) => format!("`{command} agent list` shows them"),
+        CliError::NoRequest(_) => format!("`{command} agent requests` shows them"),
         CliError::EndsSoon(_) => format!("{command} init --force"),
         CliError::NoIdentity(_) => format!("`{command} identities list` shows them"),
         CliError::NoPerson => {

@@ -4,6 +4,7 @@
 //! in one process. A command gets a [`Context`](context::Context) and prints by its [`Output`] only;
 //! what goes wrong is a [`CliError`](error::CliError), which [`Failure`] puts into words.
 
+mod aws_config;
 mod browser;
 mod child;
 mod cli;
@@ -13,6 +14,7 @@ mod context;
 mod dev;
 mod dispensary;
 mod duration;
+mod edits;
 mod error;
 mod failure;
 mod interruption;

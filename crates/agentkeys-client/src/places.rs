@@ -5,6 +5,7 @@ use crate::ProfileName;
 /// Where settings, state and sockets lie (XDG Base Directory Specification).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
+    home: PathBuf,
     config: PathBuf,
     state: PathBuf,
     runtime: Option<PathBuf>,
@@ -29,6 +30,7 @@ impl Places {
     /// The places below `home`, except those that are given.
     pub fn new(home: &Path, config: Option<PathBuf>, state: Option<PathBuf>, runtime: Option<PathBuf>) -> Self {
         Self {
+            home: home.to_owned(),
             config: config.unwrap_or_else(|| home.join(".config")).join("agentkeys"),
             state: state.unwrap_or_else(|| home.join(".local/state")).join("agentkeys"),
             runtime: runtime.map(|folder| folder.join("agentkeys")),
@@ -40,6 +42,16 @@ impl Places {
     #[must_use]
     pub fn with_credentials(self, folder: PathBuf) -> Self {
         Self { credentials: Some(folder), ..self }
+    }
+
+    /// The person's home folder.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The folder of the settings of all programs.
+    pub fn all_settings(&self) -> &Path {
+        self.config.parent().unwrap_or(&self.config)
     }
 
     /// The file of settings.

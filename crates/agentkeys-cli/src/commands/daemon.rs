@@ -1,9 +1,19 @@
+mod install;
+mod launchd;
+mod log;
+mod service;
+mod status;
+mod systemd;
+
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use agentkeys_api::DaemonState;
+use agentkeys_client::ClientError;
 use agentkeys_daemon::{DaemonArgs, ServiceManager};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
+use self::{install::InstallArgs, log::LogArgs};
+pub(crate) use self::{service::Service, status::in_words};
 use crate::{context::Context, error::CliError, output::Output};
 
 /// What can be done with the daemon.
@@ -11,8 +21,16 @@ use crate::{context::Context, error::CliError, output::Output};
 pub(crate) enum DaemonCommand {
     /// Run it here, until it is told to stop
     Run(RunArgs),
+    /// Have it run whenever you are logged in, from the first request on: as a service of systemd or launchd
+    Install(InstallArgs),
     /// Show how it is doing
     Status,
+    /// Have it read the settings and the agents anew
+    Reload,
+    /// End it
+    Stop,
+    /// Show what it has handed out to whom, and what it has refused
+    Log(LogArgs),
 }
 
 /// The flags of `agentkeys daemon run`.
@@ -35,7 +53,11 @@ impl DaemonCommand {
     pub(crate) async fn run(self, context: &Context, output: &Output) -> Result<(), CliError> {
         match self {
             Self::Run(args) => args.run(context).await,
-            Self::Status => status(context, output).await,
+            Self::Install(args) => args.run(context, output).await,
+            Self::Status => status::run(context, output).await,
+            Self::Reload => reload(context, output).await,
+            Self::Stop => stop(context, output).await,
+            Self::Log(args) => args.run(context, output),
         }
     }
 }
@@ -69,30 +91,29 @@ impl RunArgs {
     }
 }
 
-async fn status(context: &Context, output: &Output) -> Result<(), CliError> {
-    let status = context.daemon().status().await?;
+async fn reload(context: &Context, output: &Output) -> Result<(), CliError> {
+    let status = context.daemon().reload().await?;
     output.result(&status, |output| {
-        let state = match status.state {
-            DaemonState::Idle => "idle",
-            DaemonState::Ready => "ready",
-            DaemonState::Retrying => "retrying",
-            DaemonState::SignInNeeded => "sign-in needed",
-            DaemonState::Starting => "starting",
-        };
-        output.line(format_args!("profile      {}", status.profile));
-        output.line(format_args!("state        {state}"));
-        if let Some(account) = status.account {
-            output.line(format_args!("account      {account}"));
-        }
-        if let Some(wallet) = status.wallet {
-            output.line(format_args!("wallet       {wallet}"));
-        }
-        if let Some(end) = status.credentials_expire_at {
-            output.line(format_args!("credentials  until {end}"));
-        }
-        if let Some(error) = &status.last_error {
-            output.line(format_args!("last error   {error}"));
-        }
+        output.done(format_args!("Settings and agents read anew: {} agents have a socket here", status.agents.len()));
     });
+    Ok(())
+}
+
+async fn stop(context: &Context, output: &Output) -> Result<(), CliError> {
+    let pid = match context.daemon().stop().await {
+        Ok(status) => Some(status.pid),
+        Err(ClientError::NoDaemon { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    output.result(&json!({"stopped": pid.is_some(), "pid": pid}), |output| match pid {
+        Some(pid) => output.done(format_args!("Daemon {pid} has ended")),
+        None => output.line("No daemon runs."),
+    });
+    if pid.is_some() && Service::of(context).is_written() {
+        let command = context.command();
+        output.note(format_args!(
+            "Its service starts it again when it is needed: `{command} daemon install --uninstall` ends that."
+        ));
+    }
     Ok(())
 }

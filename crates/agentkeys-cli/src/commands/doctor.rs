@@ -1,5 +1,6 @@
 //! `agentkeys doctor`: one file for each thing that is looked at.
 
+mod agents;
 mod broker;
 mod clock;
 mod daemon;
@@ -8,6 +9,7 @@ mod leaks;
 mod memory;
 mod openid;
 mod role;
+mod service;
 mod session;
 mod signer;
 mod store;
@@ -41,7 +43,7 @@ struct Report {
 impl DoctorArgs {
     /// Looks at everything, whatever else fails, and gives the code of the first failure.
     pub(crate) async fn run(self, context: &Context, output: &Output) -> u8 {
-        let (clock, broker, ready, discovery, keys, signer, store, session, daemon, leaks) = tokio::join!(
+        let (clock, broker, ready, discovery, keys, signer, store, session, daemon, leaks, service, agents) = tokio::join!(
             limited("clock", clock::check(context)),
             limited("broker", broker::check_reachable(context)),
             limited("ready", broker::check_ready(context)),
@@ -52,9 +54,13 @@ impl DoctorArgs {
             limited("session", session::check(context)),
             limited("daemon", daemon::check(context)),
             limited("leaks", leaks::check(context, self.histfile)),
+            limited("service", service::check(context)),
+            limited("agents", agents::check(context)),
         );
         let (memory, role) = (memory::check(), role::check(context));
-        let checks = vec![clock, broker, ready, discovery, keys, signer, store, session, memory, role, daemon, leaks];
+        let connection = [clock, broker, ready, discovery, keys, signer, store, session];
+        let checks: Vec<Finding> =
+            connection.into_iter().chain([memory, role, daemon, service, agents, leaks]).collect();
         let first = checks.iter().find(|finding| finding.status() == Status::Failure);
         let code = first.map_or(0, Finding::exit);
         let report = Report { checks, ok: code == 0 };

@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use agentkeys_api::{DaemonState, IdentityView, LinkStatus};
 use agentkeys_client::{Attestation, ClientError, Session};
-use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
+use agentkeys_types::{AgentName, EvmAddress, OmniAccount, SessionId, Timestamp};
 use clap::Args;
 use serde::Serialize;
 
+use super::{agent, daemon};
 use crate::{context::Context, duration, error::CliError, output::Output};
 
 /// The flags of `agentkeys whoami`.
@@ -29,6 +30,12 @@ struct Whoami {
     session: Held,
     broker_url: String,
     signer: Signer,
+    /// How it is with the daemon, if one runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daemon: Option<DaemonState>,
+    /// The agents that get something on this machine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    agents: Vec<AgentName>,
 }
 
 #[derive(Serialize)]
@@ -143,11 +150,13 @@ impl WhoamiArgs {
 impl Whoami {
     async fn ask(context: &Context, session: &Session) -> Result<Self, ClientError> {
         let broker = context.broker();
-        let (view, identities, links, kind) = tokio::join!(
+        let daemon = context.daemon();
+        let (view, identities, links, kind, status) = tokio::join!(
             broker.session(session),
             broker.identities(session),
             broker.wallets(session),
-            SignerKind::of(context)
+            SignerKind::of(context),
+            daemon.status()
         );
         let (view, identities, links) = (view?, identities?, links?);
         let wallet = |link: agentkeys_api::WalletLinkView| Wallet {
@@ -162,6 +171,8 @@ impl Whoami {
             session: Held { session_id: view.session_id, expires_at: view.expires_at },
             broker_url: context.settings.broker_url.to_string(),
             signer: Signer { url: context.settings.signer_url.to_string(), kind },
+            daemon: status.ok().map(|status| status.state),
+            agents: agent::read(context).map(|pages| pages.agents.into_keys().collect()).unwrap_or_default(),
         })
     }
 
@@ -181,6 +192,13 @@ impl Whoami {
         output.line(format_args!("session     until {} ({left} left)", self.session.expires_at));
         output.line(format_args!("broker      {}", self.broker_url));
         output.line(format_args!("signer      {} ({})", self.signer.url, self.signer.kind.in_words()));
+        if let Some(state) = self.daemon {
+            output.line(format_args!("daemon      {}", daemon::in_words(state)));
+        }
+        if !self.agents.is_empty() {
+            let names: Vec<&str> = self.agents.iter().map(AgentName::as_str).collect();
+            output.line(format_args!("agents      {}", names.join(", ")));
+        }
     }
 }
 

@@ -36,6 +36,9 @@ impl Home {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agentkeys"));
         command.args(arguments).envs(self.environment()).stdin(Stdio::null());
+        for variable in ["AWS_CONFIG_FILE", "CLAUDE_CONFIG_DIR", "CODEX_HOME"] {
+            command.env_remove(variable);
+        }
         command
     }
 

@@ -8,3 +8,4 @@ mod commands;
 mod dev;
 mod doctor;
 mod init;
+mod setup;

@@ -131,6 +131,11 @@ impl SessionStorage {
         self.choice
     }
 
+    /// Where the key of the file comes from, if it is a file.
+    pub fn key(&self) -> Option<StoreKey> {
+        (self.choice == StoreChoice::File).then(|| self.file_key())
+    }
+
     /// The store. Nothing is opened, and nobody asked for anything, before it is used.
     pub fn open(&self, prompt: Arc<dyn PassphrasePrompt>) -> Arc<dyn SessionTokenKeyStore> {
         match self.choice {

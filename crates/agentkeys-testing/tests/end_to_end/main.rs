@@ -5,6 +5,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod agents;
 mod browser_sign_in;
 mod dev;
 mod linking;

@@ -16,7 +16,11 @@ pub(super) async fn check(context: &Context) -> Finding {
         }
         Err(ClientError::NoDaemon { .. }) => {
             let message = "none runs: each command asks for credentials anew";
-            Finding::warning(NAME, message, format!("start one with `{command} daemon run`"))
+            Finding::warning(
+                NAME,
+                message,
+                format!("start one with `{command} daemon run`, or `{command} daemon install`"),
+            )
         }
         Err(error) => Finding::of_error(NAME, error, context),
     }
