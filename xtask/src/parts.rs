@@ -4,6 +4,7 @@
 //! They end with it, or with this process, however that ends: see [`Lifeline`].
 
 mod apt;
+mod aws_sdk_rust;
 pub(crate) mod axe;
 mod ceph;
 pub(crate) mod chromium;
@@ -11,6 +12,7 @@ pub(crate) mod gdb;
 pub(crate) mod keyring;
 mod lifeline;
 mod maildev;
+mod node_clients;
 mod npm;
 pub(crate) mod oidc_provider;
 mod ports;
@@ -77,8 +79,10 @@ impl Parts {
     /// Gets every part that this machine can have.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
         let mut parts = Self::none(workspace)?;
-        let all: [Box<dyn Part>; 8] = [
+        let all: [Box<dyn Part>; 10] = [
             Box::new(python::Python),
+            Box::new(node_clients::NodeClients),
+            Box::new(aws_sdk_rust::AwsSdkRust),
             Box::new(maildev::Maildev),
             Box::new(oidc_provider::OidcProvider),
             Box::new(axe::Axe),
@@ -170,6 +174,6 @@ mod tests {
 
         let line = missing.to_string();
 
-        assert_eq!(line, "MISSING: Ceph; left out: real_parts ceph; because: cannot install: not root");
+        assert_eq!(line, "MISSING: Ceph; left out: real_parts ceph, sdks::ceph; because: cannot install: not root");
     }
 }

@@ -16,14 +16,19 @@ mod session_token;
 mod sts;
 mod web_identity;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use agentkeys_crypto::private_file;
 use agentkeys_http::{Running, Server, ServerError};
 use agentkeys_types::Clock;
 
 use self::{
-    front_door::FrontDoor, role::Role, role_session::RoleSessions, s3::SimpleStorage, sts::Sts, web_identity::Verifier,
+    front_door::FrontDoor,
+    role::Role,
+    role_session::RoleSessions,
+    s3::SimpleStorage,
+    sts::{SessionLengths, Sts},
+    web_identity::Verifier,
 };
 
 /// What the stand-in needs to know.
@@ -39,6 +44,10 @@ pub struct AwsConfig {
     pub bucket: String,
     /// The issuers whose web identities may assume the role.
     pub trusted: Vec<Trust>,
+    /// The shortest session that can be asked for.
+    pub shortest_session: Duration,
+    /// The length of a session where none is asked for.
+    pub default_session: Duration,
 }
 
 impl AwsConfig {
@@ -46,6 +55,10 @@ impl AwsConfig {
     pub const DEFAULT_ROLE_ARN: &str = "arn:aws:iam::000000000000:role/agentkeys-dev";
     /// The bucket that development uses when nothing else is said.
     pub const DEFAULT_BUCKET: &str = "agentkeys-dev";
+    /// The shortest session that AWS gives.
+    pub const SHORTEST_SESSION: Duration = Duration::from_mins(15);
+    /// The session that AWS gives where no length is asked for.
+    pub const DEFAULT_SESSION: Duration = Duration::from_hours(1);
 }
 
 /// An OpenID Connect provider as an AWS account would register it.
@@ -95,7 +108,8 @@ impl AwsStandIn {
         let sessions = Arc::new(RoleSessions::default());
         let verifier = Verifier::new(config.trusted, clock.clone())?;
         let s3 = SimpleStorage::new(&config.data, &config.bucket, &sessions, &clock)?;
-        let front_door = FrontDoor::new(Sts::new(role, verifier, sessions, clock), s3);
+        let lengths = SessionLengths { shortest: config.shortest_session, unless_asked: config.default_session };
+        let front_door = FrontDoor::new(Sts::new(role, lengths, verifier, sessions, clock), s3);
 
         let server = Server::bind("aws", config.listen).await?;
         tracing::warn!(address = %server.address(), "DEV ONLY: a stand-in for AWS listens");

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use agentkeys_http::Server;
@@ -76,6 +77,14 @@ struct Arguments {
     #[arg(long, env = "AGENTKEYS_BUCKET", default_value = AwsConfig::DEFAULT_BUCKET)]
     bucket: String,
 
+    /// The shortest session that the AWS stand-in can be asked for, in seconds; a test may want less than AWS gives.
+    #[arg(long, env = "AGENTKEYS_AWS_SHORTEST_SESSION", value_name = "SECONDS", default_value_t = AwsConfig::SHORTEST_SESSION.as_secs())]
+    aws_shortest_session: u64,
+
+    /// The length of a session where none is asked for, in seconds.
+    #[arg(long, env = "AGENTKEYS_AWS_DEFAULT_SESSION", value_name = "SECONDS", default_value_t = AwsConfig::DEFAULT_SESSION.as_secs())]
+    aws_default_session: u64,
+
     /// What to log, such as `debug` or `warn,agentkeys_mock_server=debug`.
     #[arg(long, env = "AGENTKEYS_LOG", default_value = "info")]
     log: String,
@@ -121,6 +130,8 @@ impl Arguments {
             } else {
                 self.trust_issuer.iter().map(trust).collect()
             },
+            shortest_session: Duration::from_secs(self.aws_shortest_session),
+            default_session: Duration::from_secs(self.aws_default_session),
         }
     }
 }

@@ -45,6 +45,8 @@ impl System {
             role_arn: AwsConfig::DEFAULT_ROLE_ARN.to_owned(),
             bucket: AwsConfig::DEFAULT_BUCKET.to_owned(),
             trusted: vec![Trust { issuer, audiences: vec!["sts.amazonaws.com".to_owned()] }],
+            shortest_session: AwsConfig::SHORTEST_SESSION,
+            default_session: AwsConfig::DEFAULT_SESSION,
         };
         let aws = AwsStandIn::start(aws, clock).await;
         let aws = aws.map_err(|error| DevError::part("AWS stand-in")(error.into()))?;

@@ -36,7 +36,7 @@ impl FrontDoor {
     async fn sts(&self, request: Request) -> Result<Response, StsError> {
         let (parts, body) = request.into_parts();
         let form = to_bytes(body, LARGEST_FORM).await.map_err(|_| StsError::RequestEntityTooLarge)?;
-        match Action::parse(&form)? {
+        match self.sts.read(&form)? {
             Action::AssumeRoleWithWebIdentity(request) => self.sts.assume_role_with_web_identity(request).await,
             Action::GetCallerIdentity => {
                 let unverified_token = session_token::of(&parts.uri, &parts.headers);

@@ -16,7 +16,7 @@ use super::{
 
 pub(super) use self::{
     error::StsError,
-    request::{Action, AssumeRoleWithWebIdentity},
+    request::{Action, AssumeRoleWithWebIdentity, SessionLengths},
 };
 
 /// For how long the role may be assumed at most: what AWS gives a role unless told otherwise.
@@ -25,14 +25,26 @@ const LONGEST_SESSION: Duration = Duration::from_hours(1);
 /// The Security Token Service of one account.
 pub(super) struct Sts {
     role: Role,
+    lengths: SessionLengths,
     verifier: Verifier,
     sessions: Arc<RoleSessions>,
     clock: Arc<dyn Clock>,
 }
 
 impl Sts {
-    pub(super) fn new(role: Role, verifier: Verifier, sessions: Arc<RoleSessions>, clock: Arc<dyn Clock>) -> Self {
-        Self { role, verifier, sessions, clock }
+    pub(super) fn new(
+        role: Role,
+        lengths: SessionLengths,
+        verifier: Verifier,
+        sessions: Arc<RoleSessions>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { role, lengths, verifier, sessions, clock }
+    }
+
+    /// Reads what is asked.
+    pub(super) fn read(&self, form: &[u8]) -> Result<Action, StsError> {
+        Action::parse(form, self.lengths)
     }
 
     /// Exchanges a web-identity JWT for temporary credentials, when an issuer that the role trusts made it.

@@ -99,6 +99,11 @@ impl Bench {
     }
 
     pub(crate) async fn start_with(issuer: Issuer) -> Self {
+        Self::start_with_sessions_from(AwsConfig::SHORTEST_SESSION, issuer).await
+    }
+
+    /// With an STS that can be asked for sessions shorter than AWS gives.
+    pub(crate) async fn start_with_sessions_from(shortest_session: Duration, issuer: Issuer) -> Self {
         let clock = Arc::new(MovedClock::default());
         let data = TempDir::new().unwrap();
         let config = AwsConfig {
@@ -107,6 +112,8 @@ impl Bench {
             role_arn: ROLE.to_owned(),
             bucket: AwsConfig::DEFAULT_BUCKET.to_owned(),
             trusted: vec![Trust { issuer: issuer.url.clone(), audiences: vec![AUDIENCE.to_owned()] }],
+            shortest_session,
+            default_session: AwsConfig::DEFAULT_SESSION,
         };
         let aws = AwsStandIn::start(config, clock.clone()).await.unwrap();
         let url = format!("http://{}", aws.address());

@@ -51,6 +51,20 @@ async fn a_good_token_gives_credentials() {
 }
 
 #[tokio::test]
+async fn a_session_may_be_shorter_than_those_of_aws_where_that_is_set() {
+    let bench = Bench::start_with_sessions_from(Duration::from_secs(3), Issuer::start().await).await;
+    let assume_role =
+        async |seconds| bench.assume_role(bench.token(ADA).expose(), &[("DurationSeconds", seconds)]).await;
+
+    let (taken, refused) = (assume_role("3").await, assume_role("2").await);
+
+    let expiration = taken.element("Expiration").parse::<agentkeys_types::Timestamp>().unwrap();
+    assert!(expiration.since(bench.clock.now()) <= Duration::from_secs(3), "{expiration}");
+    assert_eq!(refused.error(), (400, "ValidationError".to_owned()));
+    assert!(refused.xml.contains("from 3 to 43200"), "{}", refused.xml);
+}
+
+#[tokio::test]
 async fn a_tampered_token_is_an_invalid_identity_token() {
     let bench = Bench::start().await;
     let (header, mut claims, signature) = parts(bench.token(ADA).expose());

@@ -99,6 +99,8 @@ impl Bench {
             role_arn: AwsConfig::DEFAULT_ROLE_ARN.to_owned(),
             bucket: AwsConfig::DEFAULT_BUCKET.to_owned(),
             trusted: vec![trusted],
+            shortest_session: AwsConfig::SHORTEST_SESSION,
+            default_session: AwsConfig::DEFAULT_SESSION,
         };
         let aws = AwsStandIn::start(config, broker.shared_clock()).await.unwrap();
         Self { broker, ada, aws, _data: data }

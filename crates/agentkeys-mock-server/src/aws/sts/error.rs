@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use agentkeys_types::Timestamp;
 use axum::{
     http::StatusCode,
@@ -43,7 +45,7 @@ pub(in crate::aws) enum StsError {
     SignatureDoesNotMatch,
     /// The value is not repeated: it may be the token.
     #[error("1 validation error detected: Value at '{parameter}' failed to satisfy constraint: {constraint}")]
-    Validation { parameter: &'static str, constraint: &'static str },
+    Validation { parameter: &'static str, constraint: Cow<'static, str> },
 }
 
 impl StsError {

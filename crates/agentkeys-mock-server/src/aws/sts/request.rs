@@ -1,11 +1,20 @@
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use agentkeys_types::OidcJwt;
 
 use super::StsError;
 
 const VERSION: &str = "2011-06-15";
-const DEFAULT_DURATION: u64 = 3600;
+const LONGEST: u64 = 43_200;
+
+/// How long sessions are.
+#[derive(Clone, Copy)]
+pub(in crate::aws) struct SessionLengths {
+    /// The shortest that can be asked for.
+    pub(in crate::aws) shortest: Duration,
+    /// Where none is asked for.
+    pub(in crate::aws) unless_asked: Duration,
+}
 
 /// What STS is asked to do.
 pub(in crate::aws) enum Action {
@@ -17,7 +26,7 @@ pub(in crate::aws) enum Action {
 
 impl Action {
     /// Reads a form of AWS's query protocol.
-    pub(in crate::aws) fn parse(form: &[u8]) -> Result<Self, StsError> {
+    pub(in crate::aws) fn parse(form: &[u8], lengths: SessionLengths) -> Result<Self, StsError> {
         let parameters = Parameters::parse(form)?;
         let action = parameters.find("Action").ok_or(StsError::MissingAction)?;
         if parameters.find("Version") != Some(VERSION) {
@@ -25,7 +34,7 @@ impl Action {
         }
         match action {
             "AssumeRoleWithWebIdentity" => {
-                AssumeRoleWithWebIdentity::from_parameters(&parameters).map(Self::AssumeRoleWithWebIdentity)
+                AssumeRoleWithWebIdentity::from_parameters(&parameters, lengths).map(Self::AssumeRoleWithWebIdentity)
             }
             "GetCallerIdentity" => Ok(Self::GetCallerIdentity),
             _ => Err(StsError::InvalidAction),
@@ -42,7 +51,7 @@ pub(in crate::aws) struct AssumeRoleWithWebIdentity {
 }
 
 impl AssumeRoleWithWebIdentity {
-    fn from_parameters(parameters: &Parameters) -> Result<Self, StsError> {
+    fn from_parameters(parameters: &Parameters, lengths: SessionLengths) -> Result<Self, StsError> {
         // To leave out a policy that narrows the session would give away more than was asked for.
         let is_policy = |name: &str| name == "Policy" || name.starts_with("PolicyArns.");
         if parameters.0.keys().any(|name| is_policy(name)) {
@@ -57,7 +66,7 @@ impl AssumeRoleWithWebIdentity {
             return Err(invalid("roleSessionName", r"Member must satisfy regular expression pattern: [\w+=,.@-]*"));
         }
         let token = parameters.text("WebIdentityToken", "webIdentityToken", 4..=20_000)?;
-        let duration = parameters.duration()?;
+        let duration = parameters.duration(lengths)?;
         Ok(Self {
             role_arn: role_arn.to_owned(),
             session_name: session_name.to_owned(),
@@ -94,18 +103,19 @@ impl Parameters {
         Ok(text)
     }
 
-    fn duration(&self) -> Result<Duration, StsError> {
-        let seconds = self.find("DurationSeconds").map_or(Ok(DEFAULT_DURATION), str::parse);
-        match seconds {
-            Ok(seconds @ 900..=43_200) => Ok(Duration::from_secs(seconds)),
-            Ok(_) => Err(invalid("durationSeconds", "Member must have value from 900 to 43200")),
+    fn duration(&self, lengths: SessionLengths) -> Result<Duration, StsError> {
+        let Some(seconds) = self.find("DurationSeconds") else { return Ok(lengths.unless_asked) };
+        let shortest = lengths.shortest.as_secs();
+        match seconds.parse() {
+            Ok(seconds) if (shortest..=LONGEST).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+            Ok(_) => Err(invalid("durationSeconds", format!("Member must have value from {shortest} to {LONGEST}"))),
             Err(_) => Err(invalid("durationSeconds", "Member must be an integer")),
         }
     }
 }
 
-fn invalid(parameter: &'static str, constraint: &'static str) -> StsError {
-    StsError::Validation { parameter, constraint }
+fn invalid(parameter: &'static str, constraint: impl Into<Cow<'static, str>>) -> StsError {
+    StsError::Validation { parameter, constraint: constraint.into() }
 }
 
 #[cfg(test)]
@@ -113,17 +123,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::AwsConfig;
 
     const GOOD: &str = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=a.b.c\
         &RoleArn=arn:aws:iam::000000000000:role/agentkeys-dev&RoleSessionName=0xada";
 
+    const AS_AWS: SessionLengths =
+        SessionLengths { shortest: AwsConfig::SHORTEST_SESSION, unless_asked: AwsConfig::DEFAULT_SESSION };
+
     fn refusal(form: &str) -> Option<String> {
-        Action::parse(form.as_bytes()).err().map(|error| error.to_string())
+        Action::parse(form.as_bytes(), AS_AWS).err().map(|error| error.to_string())
     }
 
     #[test]
     fn a_form_within_the_limits_is_read() {
-        let Ok(Action::AssumeRoleWithWebIdentity(request)) = Action::parse(GOOD.as_bytes()) else {
+        let Ok(Action::AssumeRoleWithWebIdentity(request)) = Action::parse(GOOD.as_bytes(), AS_AWS) else {
             panic!("the form is good")
         };
 
@@ -165,7 +179,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_form_makes_the_parser_panic(form in any::<Vec<u8>>()) {
-            let _ = Action::parse(&form);
+            let _ = Action::parse(&form, AS_AWS);
         }
     }
 }

@@ -77,6 +77,8 @@ impl Clouds {
             role_arn: AwsConfig::DEFAULT_ROLE_ARN.to_owned(),
             bucket: AwsConfig::DEFAULT_BUCKET.to_owned(),
             trusted: vec![Trust { issuer: issuer.to_owned(), audiences: vec![AUDIENCE.to_owned()] }],
+            shortest_session: AwsConfig::SHORTEST_SESSION,
+            default_session: AwsConfig::DEFAULT_SESSION,
         };
         let (bucket, role) = (config.bucket.clone(), config.role_arn.parse().unwrap());
         let aws = AwsStandIn::start(config, Arc::new(SystemClock)).await.unwrap();
