@@ -29,6 +29,8 @@ pub(crate) enum CliError {
     NoIdentity(String),
     #[error("a person must sign in on a page in a browser, and `--no-input` forbids to ask for one")]
     NoPerson,
+    #[error(transparent)]
+    Mcp(#[from] agentkeys_mcp::ServeError),
     #[error("no role is set")]
     NoRole { config: PathBuf },
     #[error("the session is revoked, and the {0} does not act on it yet")]
@@ -60,7 +62,7 @@ impl CliError {
             Self::NoIdentity(_) => Exit::NotFound,
             Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
-            Self::File { .. } | Self::SignedInAsOther(_) | Self::System(_) => Exit::Other,
+            Self::File { .. } | Self::Mcp(_) | Self::SignedInAsOther(_) | Self::System(_) => Exit::Other,
             #[cfg(feature = "dev")]
             Self::Server(_) => Exit::Other,
         };
@@ -79,6 +81,7 @@ impl CliError {
             Self::EndsSoon(_) => "session_ends_soon",
             Self::File { .. } => "file_unavailable",
             Self::Interrupted => "interrupted",
+            Self::Mcp(_) => "mcp_failed",
             Self::NoIdentity(_) => "not_found",
             Self::NoPerson | Self::NoTerminal => "input_needed",
             Self::NotReached(_) => "not_reached",

@@ -1,7 +1,7 @@
 //! What an agent may do, as tools of the Model Context Protocol.
 //!
 //! [`AgentTools`] are the tools, over an [`AgentDaemon`], which decides what the agent may have; [`serve`] answers one
-//! client. A tool tells what there is, signs one URL, or asks a person for more. None returns a secret that outlives
+//! client, [`serve_stdio`] the one on standard input and output. A tool tells what there is, signs one URL, or asks a person for more. None returns a secret that outlives
 //! what it is for: no key, no session token, no JWT leaves this process, whatever the arguments ask for.
 //!
 //! A question to the person through the client (elicitation) has no place here: the client is the agent's host, and
@@ -15,9 +15,13 @@ mod commands;
 mod object;
 mod refusal;
 mod serve;
+#[cfg(unix)]
+mod stdio;
 mod tools;
 
 pub use agent_daemon::AgentDaemon;
 pub use agent_tools::AgentTools;
 pub use commands::Commands;
 pub use serve::{ServeError, serve};
+#[cfg(unix)]
+pub use stdio::serve_stdio;
