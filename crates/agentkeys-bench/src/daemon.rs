@@ -8,8 +8,8 @@ use std::{
 };
 
 use agentkeys_api::SignedIn;
-use agentkeys_client::{AwsSettings, DaemonClient, Dispenser, Http, ProfileName, ServerUrl, Session, SignerTrust};
-use agentkeys_daemon::DaemonConfig;
+use agentkeys_client::{AwsSettings, DaemonClient, Dispenser, Http, Places, ProfileName, ServerUrl, Session};
+use agentkeys_daemon::{DaemonConfig, Rules};
 use agentkeys_types::{Clock, RoleName, SystemClock};
 use anyhow::Context;
 use clap::Args;
@@ -39,14 +39,11 @@ impl Daemon {
             endpoint_url: Some(self.sts_url),
             ..AwsSettings::default()
         };
-        let config = DaemonConfig {
-            broker_url: self.broker_url,
-            signer_url: self.signer_url,
-            signer_trust: SignerTrust::Loopback,
-            aws,
-            profile: ProfileName::default(),
-            socket: self.socket,
-        };
+        let state = self.socket.parent().context("a folder")?;
+        let places = Places::new(state, None, None, None);
+        let servers = [self.broker_url, self.signer_url];
+        let config = DaemonConfig::in_places(&places, ProfileName::default(), servers, Rules::of_aws(aws).fixed());
+        let config = DaemonConfig { socket: self.socket, ..config };
         let _running =
             agentkeys_daemon::Daemon::start(config, session, None, Arc::new(SystemClock), &Http::default()).await?;
         std::future::pending().await

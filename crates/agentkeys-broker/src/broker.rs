@@ -9,9 +9,9 @@ use crate::{
     standing::Standing, witness::Witness,
 };
 
-/// Signs people in, links their wallets and mints web-identity JWTs. Knows nothing of HTTP.
+/// Signs people in, links their wallets, names their agents and mints web-identity JWTs. Knows nothing of HTTP.
 ///
-/// Each operation has its file: sign-in, browsers, grants, linking, sessions, wallets, mint. Every one that changes something records
+/// Each operation has its file: sign-in, browsers, grants, linking, sessions, wallets, agents, mint. Every one that changes something records
 /// that durably, in the same transaction, before it answers.
 #[derive(Debug)]
 pub struct Broker {

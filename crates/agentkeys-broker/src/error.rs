@@ -6,13 +6,14 @@ use agentkeys_http::{Refusal, holder_code};
 use agentkeys_store::StoreError;
 use axum::response::{IntoResponse, Response};
 
-use crate::{AuthError, LinkError, MintError, RenewalError, SessionError, SignInError, WalletError};
+use crate::{AgentError, AuthError, LinkError, MintError, RenewalError, SessionError, SignInError, WalletError};
 
 /// Any operation's error on its way out: the only code of the broker that knows status codes.
 ///
 /// What went wrong inside is logged here, once, and sent to nobody.
 #[derive(Debug)]
 pub(crate) enum ApiError {
+    Agent(AgentError),
     Auth(AuthError),
     Link(LinkError),
     Mint(MintError),
@@ -35,6 +36,7 @@ macro_rules! from {
 }
 
 from! {
+    AgentError => Agent,
     AuthError => Auth,
     LinkError => Link,
     MintError => Mint,
@@ -50,7 +52,8 @@ impl ApiError {
     fn problem(self) -> (Problem, Option<Duration>) {
         let retry_after = self.retry_after();
         let problem = match self {
-            Self::Auth(AuthError::Store(error))
+            Self::Agent(AgentError::Store(error))
+            | Self::Auth(AuthError::Store(error))
             | Self::Link(LinkError::Store(error))
             | Self::Renewal(RenewalError::Auth(AuthError::Store(error)) | RenewalError::Store(error))
             | Self::Session(SessionError::Store(error))
@@ -66,6 +69,7 @@ impl ApiError {
                 Problem::new(ErrorCode::Internal, "the server failed; its log has the details under the request id")
             }
             Self::Problem(problem) => problem,
+            Self::Agent(error) => Problem::new(agent_code(&error), error.to_string()),
             Self::Auth(error) => Problem::new(auth_code(&error), error.to_string()),
             Self::Link(error) => Problem::new(link_code(&error), error.to_string()),
             Self::Mint(error) => Problem::new(mint_code(&error), error.to_string()),
@@ -90,6 +94,16 @@ impl ApiError {
 fn unavailable(code: ErrorCode, error: &StoreError) -> Problem {
     tracing::error!(%error, "the store failed");
     Problem::new(code, "the store cannot write now: try again")
+}
+
+fn agent_code(error: &AgentError) -> ErrorCode {
+    match error {
+        AgentError::AudienceNotAllowed => ErrorCode::AudienceNotAllowed,
+        AgentError::Expired => ErrorCode::InvalidField,
+        AgentError::NotFound => ErrorCode::NotFound,
+        AgentError::Store(_) => ErrorCode::StorageUnavailable,
+        AgentError::TooMany => ErrorCode::TooManyAgents,
+    }
 }
 
 fn auth_code(error: &AuthError) -> ErrorCode {
@@ -132,6 +146,7 @@ fn renewal_code(error: &RenewalError) -> ErrorCode {
 
 fn mint_code(error: &MintError) -> ErrorCode {
     match error {
+        MintError::AgentNotAllowed => ErrorCode::AgentNotAllowed,
         MintError::AgentUnknown => ErrorCode::AgentUnknown,
         MintError::AudienceNotAllowed => ErrorCode::AudienceNotAllowed,
         MintError::Audit(_) => ErrorCode::AuditUnavailable,

@@ -4,6 +4,7 @@
 //! only way settings get in. [`pages`] are what people see in a browser. [`start`] puts all of it together and
 //! serves it.
 
+mod agents;
 mod allow_list;
 mod authorization;
 mod broker;
@@ -31,6 +32,7 @@ mod start;
 mod wallets;
 mod witness;
 
+pub use agents::AgentError;
 pub use allow_list::AllowList;
 pub use authorization::{AuthorizationError, AuthorizationRequest, RedirectUri};
 pub use broker::Broker;

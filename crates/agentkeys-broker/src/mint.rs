@@ -2,7 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use agentkeys_api::Audience;
 use agentkeys_crypto::{KeyError, OidcClaims, SessionTags, random};
-use agentkeys_store::{Action, Entry, Limit, Outcome, Recorded, StoreError};
+use agentkeys_store::{Action, AgentRecorded, Entry, Limit, Outcome, Recorded, StoreError};
 use agentkeys_types::{AgentName, OidcJwt, Timestamp};
 
 use crate::{Broker, WalletCaller, wallets::hex};
@@ -17,8 +17,11 @@ const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MintError {
-    /// The account has no agent of that name.
-    #[error("the account has no agent of that name")]
+    /// The person does not let the agent have JWTs for this audience.
+    #[error("the agent may not have a JWT for this audience")]
+    AgentNotAllowed,
+    /// The account has no agent of that name, or it has expired.
+    #[error("the account has no agent of that name, or it has expired")]
     AgentUnknown,
     /// The operator does not let JWTs be minted for this audience.
     #[error("audience must be one of the allowed audiences")]
@@ -47,7 +50,7 @@ pub struct Minted {
 }
 
 impl Broker {
-    /// Mints the web-identity JWT for the caller's wallet.
+    /// Mints the web-identity JWT for the caller's wallet, or for an agent that acts for it.
     pub async fn mint_oidc_jwt(
         &self,
         caller: &WalletCaller,
@@ -58,8 +61,8 @@ impl Broker {
         let now = self.clock.now();
         let audience = audience.map_or_else(|| DEFAULT_AUDIENCE.to_owned(), |audience| audience.to_string());
         let jti = hex(&random::<16>());
-        self.authorize_mint(caller, &audience, agent.as_ref(), &jti, now, source).await?;
-        let expires_at = now.after(JWT_LIFE);
+        let expires_at = self.authorize_mint(caller, &audience, agent.as_ref(), &jti, now, source).await?;
+        let tags = SessionTags::new(caller.claims.wal, caller.claims.acc, caller.claims.psid);
         let claims = OidcClaims {
             iss: self.issuer.as_str().to_owned(),
             sub: format!("wallet:{}", caller.claims.wal.to_lowercase()),
@@ -68,12 +71,16 @@ impl Broker {
             nbf: now.as_unix(),
             exp: expires_at.as_unix(),
             jti,
-            tags: SessionTags::new(caller.claims.wal, caller.claims.acc, caller.claims.psid),
+            tags: match agent {
+                Some(agent) => tags.with_agent(agent),
+                None => tags,
+            },
         };
         Ok(Minted { jwt: self.oidc_issuer.sign(&claims)?, expires_at })
     }
 
-    /// Decides whether the caller may have this JWT, and records durably that it is about to be minted.
+    /// Decides whether the caller may have this JWT, and records durably that it is about to be minted; returns when it
+    /// ends.
     async fn authorize_mint(
         &self,
         caller: &WalletCaller,
@@ -82,28 +89,37 @@ impl Broker {
         jti: &str,
         now: Timestamp,
         source: IpAddr,
-    ) -> Result<(), MintError> {
+    ) -> Result<Timestamp, MintError> {
         if !self.audiences.contains(audience) {
             return Err(MintError::AudienceNotAllowed);
         }
-        if agent.is_some() {
-            return Err(MintError::AgentUnknown);
-        }
         let account = caller.claims.acc;
+        let by = agent.map(|agent| format!(" agent:{agent}")).unwrap_or_default();
         let entry = Entry {
             at: now,
             action: Action::MintOidcJwt,
             outcome: Outcome::Done,
             account: Some(account),
             session: Some(caller.claims.psid),
-            subject: format!("wallet:{} aud:{audience} jti:{jti}", caller.claims.wal.to_lowercase()),
+            subject: format!("wallet:{}{by} aud:{audience} jti:{jti}", caller.claims.wal.to_lowercase()),
             source: Some(source),
         };
         let limit =
             Limit { key: format!("mint:{account}"), most: self.limits.mints_per_account_and_minute, window: MINUTE };
-        match self.store.append(entry, vec![limit]).await? {
-            Recorded::Recorded => Ok(()),
-            Recorded::Limited { retry_after } => Err(MintError::RateLimited { retry_after }),
+        let expires_at = now.after(JWT_LIFE);
+        let Some(agent) = agent else {
+            return match self.store.append(entry, vec![limit]).await? {
+                Recorded::Recorded => Ok(expires_at),
+                Recorded::Limited { retry_after } => Err(MintError::RateLimited { retry_after }),
+            };
+        };
+        let audience = audience.to_owned();
+        match self.store.append_for_agent(account, agent.clone(), audience, entry, vec![limit]).await? {
+            AgentRecorded::Limited { retry_after } => Err(MintError::RateLimited { retry_after }),
+            AgentRecorded::NotAllowed => Err(MintError::AgentNotAllowed),
+            // A JWT never outlives the agent that it is for.
+            AgentRecorded::Recorded { expires_at: end } => Ok(end.map_or(expires_at, |end| end.min(expires_at))),
+            AgentRecorded::Unknown => Err(MintError::AgentUnknown),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Every route of the broker, one file for each resource.
 
+mod agents;
 mod assets;
 mod browser;
 mod callers;
@@ -37,6 +38,8 @@ pub fn openapi() -> OpenApi {
 
 fn described() -> (Router<Arc<Broker>>, OpenApi) {
     let router = OpenApiRouter::from(agentkeys_http::router())
+        .routes(routes!(agents::delete, agents::update))
+        .routes(routes!(agents::list))
         .routes(routes!(assets::style))
         .routes(routes!(device::show, device::create))
         .routes(routes!(email::start))

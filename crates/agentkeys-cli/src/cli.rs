@@ -149,10 +149,10 @@ impl Command {
         }
     }
 
-    /// Takes the secrets that it needs out of the environment, before there are threads.
-    #[cfg_attr(not(feature = "dev"), expect(clippy::unnecessary_wraps, reason = "only `dev` takes one, and may fail"))]
-    pub(crate) fn take_secrets(&mut self) -> Result<(), CliError> {
+    /// Takes out of the environment what is for this process alone, before there are threads.
+    pub(crate) fn take_from_environment(&mut self) -> Result<(), CliError> {
         match self {
+            Self::Daemon(commands::daemon::DaemonCommand::Run(args)) => Ok(args.take_over()?),
             #[cfg(feature = "dev")]
             Self::Dev(args) => Ok(args.take_master_secret()?),
             _ => Ok(()),

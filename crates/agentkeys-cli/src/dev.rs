@@ -14,7 +14,7 @@ mod try_it;
 use std::{ffi::OsString, io, sync::Arc, time::Instant};
 
 use agentkeys_client::{AwsSettings, Binding, EmailSignIn, Flow, ProfileName, Role, SignerClient, SignerTrust, Walked};
-use agentkeys_daemon::{Daemon, DaemonConfig};
+use agentkeys_daemon::{Daemon, DaemonConfig, Rules};
 use agentkeys_mock_server::dev_key_service::DevKeyService;
 use agentkeys_types::EmailAddress;
 use clap::Args;
@@ -154,12 +154,6 @@ pub(crate) async fn told_to_stop() -> io::Result<()> {
 fn daemon_config(context: &Context, system: &System, aws: AwsSettings) -> Result<DaemonConfig, CliError> {
     let profile: ProfileName =
         "dev".parse().map_err(|error: agentkeys_types::Invalid| CliError::Usage(error.to_string()))?;
-    Ok(DaemonConfig {
-        broker_url: system.broker_url()?,
-        signer_url: system.signer_url()?,
-        signer_trust: SignerTrust::Loopback,
-        aws,
-        socket: context.places.socket(&profile),
-        profile,
-    })
+    let servers = [system.broker_url()?, system.signer_url()?];
+    Ok(DaemonConfig::in_places(&context.places, profile, servers, Rules::of_aws(aws).fixed()))
 }

@@ -49,7 +49,7 @@ fn run(closed: io::Result<()>, mut cli: Cli, output: &Output) -> Result<u8, Fail
         agentkeys_memory::keep_secrets_apart();
     }
     logging::start(&cli, output)?;
-    cli.command.take_secrets().map_err(|error| Failure::of(&error, None))?;
+    cli.command.take_from_environment().map_err(|error| Failure::of(&error, None))?;
     let runtime = closed.and_then(|()| runtime()).map_err(|error| Failure::of(&error.into(), None))?;
     runtime.block_on(commands::run(cli, output))
 }

@@ -52,7 +52,7 @@ pub struct Settings {
 }
 
 /// The `[aws]` section: the default role, where, and for how long at a time; further roles below it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AwsSettings {
     /// The role that the wallet assumes.
@@ -86,7 +86,7 @@ pub struct AwsSettings {
 }
 
 /// A section `[aws.roles.NAME]`: what it does not say is as in `[aws]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoleSettings {
     /// The role that the wallet assumes.
@@ -155,7 +155,7 @@ impl AwsSettings {
 }
 
 /// The `[daemon]` section: where it listens besides its socket, and whom it answers.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DaemonSettings {
     /// The address of 127.0.0.1 at which AWS SDKs find credentials over HTTP, such as `127.0.0.1:8474`; none by

@@ -20,6 +20,8 @@ use crate::{ClientError, PlainAnswer, ServerUrl};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// For how long a server holds an answer back at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// For how long a connection that has carried a token stays for the next request; it is gone after twice that.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -78,13 +80,15 @@ impl Http {
         server: &ServerUrl,
         path: &str,
     ) -> Result<RequestBuilder, ClientError> {
-        let builder = Client::builder().pool_idle_timeout(IDLE_TIMEOUT);
+        let read_timeout = READ_TIMEOUT.min(self.0.timeout);
+        let builder = Client::builder().pool_idle_timeout(IDLE_TIMEOUT).read_timeout(read_timeout);
         Ok(self.client(&self.0.brief, builder, server)?.request(method, server.join(path)))
     }
 
     /// As [`Http::request`], for a request without a token, whose answer may take its time.
     fn request_of_news(&self, server: &ServerUrl, path: &str) -> Result<RequestBuilder, ClientError> {
-        Ok(self.client(&self.0.lasting, Client::builder(), server)?.post(server.join(path)))
+        let builder = Client::builder().read_timeout(LONGEST_WAIT + READ_TIMEOUT);
+        Ok(self.client(&self.0.lasting, builder, server)?.post(server.join(path)))
     }
 
     fn client<'a>(
@@ -111,7 +115,6 @@ impl Http {
             .redirect(Policy::none())
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT.min(self.0.timeout))
-            .read_timeout(READ_TIMEOUT.min(self.0.timeout))
             .timeout(self.0.timeout)
             .build()
     }
@@ -237,6 +240,7 @@ impl Server {
         body: &B,
     ) -> Result<A, ClientError> {
         let request = self.http.request_of_news(&self.url, path)?.query(&[("wait", wait.as_secs())]);
+        let request = request.timeout(self.http.0.timeout + wait);
         self.parse(&self.exchange(request.json(body)).await?.body)
     }
 

@@ -9,6 +9,7 @@
 //! which knows its [`Exit`] code.
 
 mod agent_book;
+mod agent_folder;
 mod aws_names;
 mod broker;
 mod config;
@@ -35,6 +36,7 @@ mod siwe;
 mod sts;
 
 pub use agent_book::{Agent, AgentBook, AgentPages, AgentRequest};
+pub use agent_folder::AgentFolder;
 pub use aws_names::{Region, RoleArn, SessionDuration};
 pub use broker::BrokerClient;
 pub use config::{AwsSettings, Config, ConfigError, DaemonSettings, RoleSettings, Settings, TokenFileSettings};

@@ -62,6 +62,11 @@ impl Places {
         self.credentials.as_deref()
     }
 
+    /// The record of what the profile's daemon has handed out.
+    pub fn hand_outs(&self, profile: &ProfileName) -> PathBuf {
+        self.state.join("hand-outs").join(format!("{profile}.jsonl"))
+    }
+
     /// The socket of the profile's daemon.
     pub fn socket(&self, profile: &ProfileName) -> PathBuf {
         let folder = self.runtime.as_ref().unwrap_or(&self.state);

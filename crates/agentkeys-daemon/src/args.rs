@@ -1,11 +1,11 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use agentkeys_client::{
-    AskedStorage, ClientError, Config, Places, ProfileName, ServerUrl, SessionStorage, SessionTokenKeyStore, Settings,
-    SignerTrust, StoreChoice, StoreKey, TerminalPrompt,
+    AgentBook, AskedStorage, ClientError, Config, Places, ProfileName, ServerUrl, SessionStorage, SessionTokenKeyStore,
+    Settings, SignerTrust, StoreChoice, StoreKey, TerminalPrompt,
 };
 
-use crate::{DaemonConfig, RunError};
+use crate::{DaemonConfig, ReadRules, Rules, RunError};
 
 /// The daemon's flags. Settings come from a flag, then the environment, then `config.toml`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -37,6 +37,10 @@ pub struct DaemonArgs {
     /// Listen here instead of in the runtime folder.
     #[arg(long, env = "AGENTKEYS_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
+
+    /// Give AWS SDKs credentials over HTTP as well, at this address of 127.0.0.1, such as 127.0.0.1:8474.
+    #[arg(long, env = "AGENTKEYS_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
 }
 
 impl DaemonArgs {
@@ -50,16 +54,28 @@ impl DaemonArgs {
 
     /// What the daemon works with: these flags over the profile's settings.
     pub fn configure(self, places: &Places) -> Result<DaemonConfig, RunError> {
-        let Settings { broker_url, signer_url, allow_unattested_signer, store: _, aws, daemon: _ } =
+        let Settings { broker_url, signer_url, allow_unattested_signer, .. } =
             Config::load(&places.config_file())?.profile(&self.profile);
         let allow_unattested_signer = allow_unattested_signer || self.allow_unattested_signer;
+        let servers = [self.broker_url.unwrap_or(broker_url), self.signer_url.unwrap_or(signer_url)];
+        let rules = rules_of(places.clone(), self.profile.clone(), self.listen);
+        let config = DaemonConfig::in_places(places, self.profile, servers, rules);
         Ok(DaemonConfig {
-            broker_url: self.broker_url.unwrap_or(broker_url),
-            signer_url: self.signer_url.unwrap_or(signer_url),
             signer_trust: SignerTrust::allowing_unattested(allow_unattested_signer),
-            aws,
-            socket: self.socket.unwrap_or_else(|| places.socket(&self.profile)),
-            profile: self.profile,
+            socket: self.socket.unwrap_or(config.socket),
+            ..config
         })
     }
+}
+
+/// Reads the settings and the agents' book of `profile`; `listen` goes before what the settings say.
+pub fn rules_of(places: Places, profile: ProfileName, listen: Option<SocketAddr>) -> Arc<ReadRules> {
+    Arc::new(move || {
+        let Settings { aws, mut daemon, .. } = Config::load(&places.config_file())?.profile(&profile);
+        daemon.listen = listen.or(daemon.listen);
+        let book = AgentBook::of(&places, &profile);
+        let unreadable = |error| io::Error::other(format!("`{}` cannot be used: {error}", book.path().display()));
+        let pages = book.read().map_err(|error| RunError::Process(unreadable(error)))?;
+        Ok(Rules::new(aws, daemon, pages))
+    })
 }

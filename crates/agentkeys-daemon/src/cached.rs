@@ -4,38 +4,51 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{DaemonState, DaemonStatus};
 use agentkeys_client::ClientError;
 use agentkeys_types::{Clock, Timestamp};
-use async_trait::async_trait;
 
-use crate::{CredentialSource, Issued};
+use crate::{Ending, Fetch};
 
-/// Credentials that would end on the way to their use are not handed out.
+/// What would end on the way to its use is not handed out; nor in the last quarter of a short life.
 const MARGIN: Duration = Duration::from_secs(10);
+/// For how long after somebody has asked attempts go on, where none has succeeded yet.
+const FIRST_PATIENCE: Duration = Duration::from_mins(30);
 /// The longest pause between attempts.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Hands out the same credentials again until they are about to expire.
+/// Hands out the same again until it is about to expire.
 ///
-/// Wraps any [`CredentialSource`] and is one itself. However many ask at once, the source is asked once; whoever
-/// comes while credentials are at hand never waits. While a renewal fails, those at hand go on being handed out
-/// for as long as they live, unless the person must sign in again: then they are dropped at once.
+/// However many ask at once, one is fetched; whoever comes while it is at hand never waits. It is renewed in time
+/// for as long as somebody asks: what nobody has asked for during two of its lives is let go.
+/// While a renewal fails, the one at hand goes on being handed out for as long as it lives, unless the person must
+/// sign in again: then it is dropped at once.
 #[derive(Debug)]
-pub struct Cached<S> {
-    source: S,
+pub struct Cached<F: Fetch> {
+    from: F,
     clock: Arc<dyn Clock>,
-    kept: Mutex<Kept>,
-    /// Held by whoever asks the source.
+    kept: Mutex<Kept<F::Item>>,
+    /// Held by whoever fetches.
     flight: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Default)]
-struct Kept {
-    issued: Option<(Issued, Timestamp)>,
+#[derive(Debug)]
+struct Kept<T> {
+    fresh: Option<Fresh<T>>,
     failure: Option<Failure>,
-    /// How often the source has answered: tells those who waited whether the answer is news to them.
+    /// When somebody asked last.
+    asked: Option<Timestamp>,
+    /// For how long after that it is still wanted.
+    patience: Duration,
+    /// How many answers there were: tells those who waited whether the last one is news to them.
     answers: u64,
+}
+
+#[derive(Debug)]
+struct Fresh<T> {
+    item: T,
+    due: Timestamp,
+    /// From when on it is not handed out any more.
+    stale: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -46,93 +59,42 @@ struct Failure {
     in_a_row: u32,
 }
 
-impl<S: CredentialSource> Cached<S> {
-    /// Wraps `source`; asks it for nothing yet.
-    pub fn new(source: S, clock: Arc<dyn Clock>) -> Self {
-        Self { source, clock, kept: Mutex::default(), flight: tokio::sync::Mutex::default() }
-    }
+/// How it is with what is kept.
+#[derive(Clone, Debug)]
+pub struct Condition<T> {
+    /// What is at hand.
+    pub at_hand: Option<T>,
+    /// Why the last attempt to fetch one failed, if it did.
+    pub failure: Option<ClientError>,
+    /// Whether somebody has asked not so long ago.
+    pub is_wanted: bool,
+}
 
-    /// The source.
-    pub fn source(&self) -> &S {
-        &self.source
-    }
-
-    /// Renews the credentials if it is time to, and says when it is next: at two thirds of their life, or after a
-    /// pause that grows while attempts fail.
-    pub async fn refresh_if_due(&self) -> Timestamp {
-        let (due, answers) = {
-            let kept = self.lock();
-            (kept.due(), kept.answers)
-        };
-        if due.is_some_and(|due| self.clock.now() >= due)
-            && let Err(error) = self.refresh(answers).await
-        {
-            tracing::warn!(%error, code = error.code(), "credentials could not be renewed");
-        }
-        // Nothing is due while a person must sign in; looking again now and then costs nothing.
-        self.lock().due().unwrap_or_else(|| self.clock.now().after(LONGEST_PAUSE))
-    }
-
-    /// Asks the source at once, due or not.
-    pub async fn renew(&self) -> Result<Issued, ClientError> {
-        let seen = self.lock().answers;
-        self.refresh(seen).await
-    }
-
-    /// Forgets everything, after the source has changed.
-    pub fn forget(&self) {
-        let mut kept = self.lock();
-        (kept.issued, kept.failure) = (None, None);
-    }
-
-    /// How it is doing.
-    pub fn status(&self, profile: &str) -> DaemonStatus {
-        let kept = self.lock();
-        let live = kept.live(self.clock.now());
-        let state = match (&live, &kept.failure) {
-            (Some(_), _) => DaemonState::Ready,
-            (None, None) => DaemonState::Starting,
-            (None, Some(failure)) if failure.error.needs_sign_in() => DaemonState::SignInNeeded,
-            (None, Some(_)) => DaemonState::Retrying,
-        };
-        DaemonStatus {
-            profile: profile.to_owned(),
-            state,
-            account: live.map(|issued| issued.account),
-            wallet: live.map(|issued| issued.wallet),
-            credentials_expire_at: live.map(|issued| issued.credentials.expires_at),
-            last_error: kept.failure.as_ref().map(|failure| failure.error.to_string()),
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            endpoint: None,
-            roles: Vec::new(),
-            agents: Vec::new(),
-        }
-    }
-
-    /// Asks the source, unless somebody did since it had given `seen` answers: then theirs will do.
-    async fn refresh(&self, seen: u64) -> Result<Issued, ClientError> {
-        let _flight = self.flight.lock().await;
-        if let Some(answer) = self.lock().answer_after(seen) {
-            return answer;
-        }
-        let answer = self.source.fetch().await;
-        self.lock().keep(&answer, self.clock.now());
-        answer
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T> Default for Condition<T> {
+    fn default() -> Self {
+        Self { at_hand: None, failure: None, is_wanted: false }
     }
 }
 
-#[async_trait]
-impl<S: CredentialSource> CredentialSource for Cached<S> {
-    async fn fetch(&self) -> Result<Issued, ClientError> {
+impl<F: Fetch> Cached<F> {
+    /// Wraps `from`; fetches nothing yet.
+    pub fn new(from: F, clock: Arc<dyn Clock>) -> Self {
+        let kept = Kept { fresh: None, failure: None, asked: None, patience: FIRST_PATIENCE, answers: 0 };
+        Self { from, clock, kept: Mutex::new(kept), flight: tokio::sync::Mutex::default() }
+    }
+
+    /// What it fetches from.
+    pub fn from(&self) -> &F {
+        &self.from
+    }
+
+    /// One that is good for some time yet.
+    pub async fn fetch(&self) -> Result<F::Item, ClientError> {
         let seen = {
-            let (kept, now) = (self.lock(), self.clock.now());
-            if let Some(issued) = kept.live(now) {
-                return Ok(issued.clone());
+            let (mut kept, now) = (self.lock(), self.clock.now());
+            kept.asked = Some(now);
+            if let Some(item) = kept.live(now) {
+                return Ok(item.clone());
             }
             match &kept.failure {
                 // Asking again changes nothing until a person has signed in, nor within the same second.
@@ -144,54 +106,138 @@ impl<S: CredentialSource> CredentialSource for Cached<S> {
         };
         self.refresh(seen).await
     }
-}
 
-impl Kept {
-    fn live(&self, now: Timestamp) -> Option<&Issued> {
-        let (issued, _) = self.issued.as_ref()?;
-        (now.after(MARGIN) < issued.credentials.expires_at).then_some(issued)
+    /// Fetches at once, due or not.
+    pub async fn renew(&self) -> Result<F::Item, ClientError> {
+        let seen = self.lock().answers;
+        self.refresh(seen).await
     }
 
-    /// When the source is to be asked next; never, while a person must sign in.
-    fn due(&self) -> Option<Timestamp> {
-        match (&self.failure, &self.issued) {
-            (Some(failure), _) if failure.error.needs_sign_in() => None,
-            (Some(failure), _) => Some(failure.next_attempt),
-            (None, Some((_, due))) => Some(*due),
-            (None, None) => Some(Timestamp::from_unix(i64::MIN)),
+    /// Renews what is at hand if it is time to and somebody wants it, and says when it is next: at two thirds of its
+    /// life, or after a pause that grows while attempts fail; never, while nobody asks.
+    pub async fn refresh_if_due(&self) -> Option<Timestamp> {
+        let answers = {
+            let (mut kept, now) = (self.lock(), self.clock.now());
+            match kept.due() {
+                Some(due) if now >= due && kept.is_wanted(now) => kept.answers,
+                Some(due) if now >= due => {
+                    kept.let_go();
+                    return None;
+                }
+                due => return due,
+            }
+        };
+        if let Err(error) = self.refresh(answers).await {
+            tracing::warn!(%error, code = error.code(), "what was asked for could not be renewed");
+        }
+        self.lock().due()
+    }
+
+    /// Forgets everything, after the source has changed.
+    pub fn forget(&self) {
+        self.lock().let_go();
+    }
+
+    /// How it is doing.
+    pub fn condition(&self) -> Condition<F::Item> {
+        let (kept, now) = (self.lock(), self.clock.now());
+        Condition {
+            at_hand: kept.live(now).cloned(),
+            failure: kept.failure.as_ref().map(|failure| failure.error.clone()),
+            is_wanted: kept.is_wanted(now),
         }
     }
 
-    fn answer_after(&self, seen: u64) -> Option<Result<Issued, ClientError>> {
+    /// Whether one is at hand that can be handed out.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        let now = self.clock.now();
+        self.lock().live(now).is_some()
+    }
+
+    /// Fetches one, unless somebody did since there were `seen` answers: then theirs will do.
+    async fn refresh(&self, seen: u64) -> Result<F::Item, ClientError> {
+        let _flight = self.flight.lock().await;
+        if let Some(answer) = self.lock().answer_after(seen) {
+            return answer;
+        }
+        let answer = self.from.fetch().await;
+        self.lock().keep(&answer, self.clock.now());
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept<F::Item>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Ending> Kept<T> {
+    fn live(&self, now: Timestamp) -> Option<&T> {
+        let fresh = self.fresh.as_ref()?;
+        (now < fresh.stale).then_some(&fresh.item)
+    }
+
+    /// When it is to be fetched next; never, while a person must sign in or nobody wants it.
+    fn due(&self) -> Option<Timestamp> {
+        match (&self.failure, &self.fresh) {
+            (Some(failure), _) if failure.error.needs_sign_in() => None,
+            (Some(failure), _) => Some(failure.next_attempt),
+            (None, Some(fresh)) => Some(fresh.due),
+            (None, None) => None,
+        }
+    }
+
+    fn is_wanted(&self, now: Timestamp) -> bool {
+        self.asked.is_some_and(|asked| now.since(asked) < self.patience)
+    }
+
+    fn let_go(&mut self) {
+        (self.fresh, self.failure, self.asked) = (None, None, None);
+    }
+
+    fn answer_after(&self, seen: u64) -> Option<Result<T, ClientError>> {
         if self.answers == seen {
             return None;
         }
-        match (&self.failure, &self.issued) {
+        match (&self.failure, &self.fresh) {
             (Some(failure), _) => Some(Err(failure.error.clone())),
-            (None, issued) => issued.as_ref().map(|(issued, _)| Ok(issued.clone())),
+            (None, fresh) => fresh.as_ref().map(|fresh| Ok(fresh.item.clone())),
         }
     }
 
-    fn keep(&mut self, answer: &Result<Issued, ClientError>, now: Timestamp) {
+    fn keep(&mut self, answer: &Result<T, ClientError>, now: Timestamp) {
         self.answers += 1;
         match answer {
-            Ok(issued) => {
-                let life = issued.credentials.expires_at.since(now);
-                self.issued = Some((issued.clone(), now.after(life * 2 / 3).before(jitter(life / 10))));
-                self.failure = None;
+            Ok(item) => {
+                let ends = item.expires_at();
+                let life = ends.since(now);
+                let due = now.after(life * 2 / 3).before(jitter(life / 10));
+                self.fresh = Some(Fresh { item: item.clone(), due, stale: ends.before(MARGIN.min(life / 4)) });
+                (self.failure, self.patience) = (None, life * 2);
             }
             Err(error) => {
                 let in_a_row = self.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
                 let pause = Duration::from_secs(1 << in_a_row.min(6)).min(LONGEST_PAUSE);
                 let pause = pause.max(wish(error).unwrap_or_default());
                 let next_attempt = now.after(pause + jitter(pause / 4));
-                if error.needs_sign_in() {
-                    self.issued = None;
+                if is_final(error) {
+                    self.fresh = None;
                 }
                 self.failure = Some(Failure { error: error.clone(), at: now, next_attempt, in_a_row });
             }
         }
     }
+}
+
+/// Whether what is at hand may not be handed out any more either.
+fn is_final(error: &ClientError) -> bool {
+    let is_cut_off = |error: &ClientError| match error {
+        ClientError::Problem { problem, .. } => {
+            use agentkeys_api::ErrorCode::{AgentNotAllowed, AgentUnknown};
+            matches!(problem.error, AgentNotAllowed | AgentUnknown)
+        }
+        _ => false,
+    };
+    error.needs_sign_in() || is_cut_off(error)
 }
 
 /// How long the server asked to be left alone.

@@ -1,33 +1,32 @@
 use std::{
     fmt,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
+use agentkeys_api::DaemonStatus;
 use agentkeys_client::{
-    AwsSettings, BrokerClient, ClientError, Flow, Http, ProfileName, Renewal, Role, ServerUrl, Session, SignerClient,
-    SignerTrust,
+    AgentBook, BrokerClient, ClientError, Dispenser, Flow, Http, Places, ProfileName, Renewal, ServerUrl, Session,
+    SignerClient, SignerTrust,
 };
-use agentkeys_types::Clock;
+use agentkeys_types::{Clock, RoleName};
 use tokio::{
-    sync::watch,
+    sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
 };
 
 use crate::{
-    Cached, CredentialSource, RunError, Socket, WalletSource,
-    routes::{Desk, Peer, router},
+    CredentialSource, Desk, HandOutLog, RunError, Socket, WalletSource,
+    control::{Controls, Reload},
+    doors::Doors,
+    keeper,
+    rules::ReadRules,
     standing,
 };
 
-/// A sleeping machine's timers stand still, so the clock is looked at this often at least.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// How long a stopping daemon waits for the answers under way.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
-
 /// What a daemon works with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DaemonConfig {
     /// The broker.
     pub broker_url: ServerUrl,
@@ -35,12 +34,67 @@ pub struct DaemonConfig {
     pub signer_url: ServerUrl,
     /// What must be known of the signer.
     pub signer_trust: SignerTrust,
-    /// The role in AWS.
-    pub aws: AwsSettings,
     /// The profile that it serves.
     pub profile: ProfileName,
     /// Where it listens.
     pub socket: PathBuf,
+    /// Where it records what it hands out.
+    pub hand_outs: PathBuf,
+    /// Where agents' requests are kept.
+    pub book: AgentBook,
+    /// Reads who may have what.
+    pub rules: Arc<ReadRules>,
+}
+
+impl fmt::Debug for DaemonConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut formatter = formatter.debug_struct("DaemonConfig");
+        formatter.field("broker_url", &self.broker_url).field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+impl DaemonConfig {
+    /// Serves `profile` by `rules`, in the usual places.
+    pub fn in_places(
+        places: &Places,
+        profile: ProfileName,
+        [broker_url, signer_url]: [ServerUrl; 2],
+        rules: Arc<ReadRules>,
+    ) -> Self {
+        Self {
+            broker_url,
+            signer_url,
+            signer_trust: SignerTrust::Loopback,
+            socket: places.socket(&profile),
+            hand_outs: places.hand_outs(&profile),
+            book: AgentBook::of(places, &profile),
+            rules,
+            profile,
+        }
+    }
+
+    /// What gives credentials by the wallet of the person behind `session`.
+    pub fn source(
+        &self,
+        session: Option<Session>,
+        renewal: Option<Arc<Renewal>>,
+        clock: Arc<dyn Clock>,
+        http: &Http,
+    ) -> Result<Arc<WalletSource>, ClientError> {
+        let signer = SignerClient::new(http, self.signer_url.clone(), self.signer_trust)?;
+        let flow = Flow::new(http, self.broker_url.clone(), signer);
+        Ok(Arc::new(WalletSource::new(flow, session, renewal, clock)))
+    }
+
+    /// A desk over `source` by the rules that hold now.
+    pub fn desk(&self, source: Arc<dyn CredentialSource>, clock: Arc<dyn Clock>) -> Result<Desk, RunError> {
+        let rules = (self.rules)()?;
+        if rules.aws.roles().is_empty() {
+            return Err(RunError::NoRole);
+        }
+        let log = HandOutLog::open(&self.hand_outs).map_err(RunError::Process)?;
+        Ok(Desk::new(self.profile.clone(), rules, source, self.book.clone(), log, clock))
+    }
 }
 
 /// Keeps one person's credentials fresh and hands them to agents.
@@ -48,14 +102,41 @@ pub struct DaemonConfig {
 pub struct Daemon;
 
 impl Daemon {
-    /// Derives and links the wallet of the person behind `session`, fetches credentials, and serves them; `renewal`
-    /// gives the session a fresh token in time.
+    /// Serves the credentials of the person behind `session`, whose token `renewal` renews in time; without a session,
+    /// everybody is told that a person must sign in.
+    ///
+    /// Answers before it has fetched anything. `socket` is one that a service manager already listens on.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be opened, or a setting is missing or wrong.
+    pub async fn open(
+        config: DaemonConfig,
+        session: Option<Session>,
+        renewal: Option<Arc<Renewal>>,
+        clock: Arc<dyn Clock>,
+        http: &Http,
+        socket: Option<UnixListener>,
+    ) -> Result<Running, RunError> {
+        let source = config.source(session, renewal, Arc::clone(&clock), http)?;
+        let broker = BrokerClient::new(http, config.broker_url.clone());
+        let socket = match socket {
+            Some(listener) => Socket::adopt(listener, &config.socket)?,
+            None => Socket::open(&config.socket).await?,
+        };
+        let mut running = Self::behind(socket, config, Arc::clone(&source) as Arc<dyn CredentialSource>, clock).await?;
+        running.background.spawn(standing::watch(broker, Arc::clone(&source), Arc::clone(&running.desk)));
+        running.wallet = Some(source);
+        Ok(running)
+    }
+
+    /// As [`Daemon::open`], and fetches the default role's credentials at once.
     ///
     /// Servers that are away do not keep it from starting: it goes on asking them.
     ///
     /// # Errors
     ///
-    /// When the socket cannot be opened, a setting is missing or wrong, or a server refused for good.
+    /// Also when a server refused for good.
     pub async fn start(
         config: DaemonConfig,
         session: Session,
@@ -63,21 +144,13 @@ impl Daemon {
         clock: Arc<dyn Clock>,
         http: &Http,
     ) -> Result<Running, RunError> {
-        let role = Role::of(&config.aws).ok_or(RunError::NoRole)?;
-        let signer = SignerClient::new(http, config.signer_url.clone(), config.signer_trust)?;
-        let flow = Flow::new(http, config.broker_url.clone(), signer);
-        let broker_url = config.broker_url.clone();
-        let source = Arc::new(WalletSource::new(flow, role, session, renewal, Arc::clone(&clock)));
-        let mut running = Self::serve(config, Arc::clone(&source) as Arc<dyn CredentialSource>, clock).await?;
-        let broker = BrokerClient::new(http, broker_url);
-        running.watch.spawn(standing::watch(broker, Arc::clone(&source), Arc::clone(&running.cached)));
-        running.wallet = Some(source);
-        match running.cached.fetch().await {
-            Err(error) if !error.retryable() => {
+        let running = Self::open(config, Some(session), renewal, clock, http, None).await?;
+        match running.fetch_first().await {
+            Ok(()) => Ok(running),
+            Err(error) => {
                 running.stop().await;
                 Err(error.into())
             }
-            _ => Ok(running),
         }
     }
 
@@ -88,29 +161,71 @@ impl Daemon {
         clock: Arc<dyn Clock>,
     ) -> Result<Running, RunError> {
         let socket = Socket::open(&config.socket).await?;
-        let cached = Arc::new(Cached::new(source, Arc::clone(&clock)));
-        if config.aws.role_arn.is_none() {
-            return Err(RunError::NoRole);
-        }
-        let desk = Desk { profile: config.profile, aws: config.aws, cached: Arc::clone(&cached) };
-        let (stop, stopped) = watch::channel(());
-        let path = socket.path().to_owned();
-        let server = tokio::spawn(answer(socket, desk, stopped.clone()));
-        let renewal = tokio::spawn(renew(Arc::clone(&cached), clock, stopped));
-        Ok(Running { path, cached, wallet: None, watch: JoinSet::new(), stop, server, renewal })
+        Self::behind(socket, config, source, clock).await
     }
+
+    async fn behind(
+        socket: Socket,
+        config: DaemonConfig,
+        source: Arc<dyn CredentialSource>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Running, RunError> {
+        let desk = Arc::new(config.desk(source, clock)?);
+        let (controls, reloads) = Controls::new();
+        let path = socket.path().to_owned();
+        let mut doors = Doors::open(socket, Arc::clone(&desk), controls.clone());
+        if let Err(error) = doors.follow().await {
+            doors.close().await;
+            return Err(error);
+        }
+        let (stop, stopped) = watch::channel(());
+        let mut background = JoinSet::new();
+        let kept = Arc::clone(&desk);
+        background.spawn(async move { keeper::keep(&kept).await });
+        let doors = tokio::spawn(tend(doors, Arc::clone(&desk), config.rules, reloads, stopped));
+        Ok(Running { path, desk, controls, wallet: None, background, stop, doors })
+    }
+}
+
+/// Follows the rules when they change, and closes the doors in the end.
+async fn tend(
+    mut doors: Doors,
+    desk: Arc<Desk>,
+    read: Arc<ReadRules>,
+    mut reloads: mpsc::Receiver<Reload>,
+    mut stopped: watch::Receiver<()>,
+) {
+    loop {
+        let reload = tokio::select! {
+            reload = reloads.recv() => reload,
+            _ = stopped.changed() => None,
+        };
+        let Some(answer) = reload else { break };
+        let outcome = match read() {
+            Ok(rules) => {
+                desk.follow(rules);
+                // A person who has signed in has the daemon read everything anew.
+                desk.shelf.shut_out.notify_one();
+                doors.follow().await
+            }
+            Err(error) => Err(error),
+        };
+        // Whoever asked may be gone.
+        let _ = answer.send(outcome);
+    }
+    doors.close().await;
 }
 
 /// A daemon that answers. Stops when dropped.
 pub struct Running {
     path: PathBuf,
-    cached: Arc<Cached<Arc<dyn CredentialSource>>>,
+    desk: Arc<Desk>,
+    controls: Controls,
     wallet: Option<Arc<WalletSource>>,
     /// Ends with the daemon.
-    watch: JoinSet<()>,
+    background: JoinSet<()>,
     stop: watch::Sender<()>,
-    server: JoinHandle<()>,
-    renewal: JoinHandle<()>,
+    doors: JoinHandle<()>,
 }
 
 impl fmt::Debug for Running {
@@ -125,60 +240,67 @@ impl Running {
         &self.path
     }
 
-    /// What it hands out, as the socket would.
-    pub fn credentials(&self) -> &Cached<Arc<dyn CredentialSource>> {
-        &self.cached
+    /// How it is doing.
+    pub fn status(&self) -> DaemonStatus {
+        DaemonStatus { endpoint: self.controls.endpoint(), ..self.desk.status() }
+    }
+
+    /// Reads the rules anew; who is served meanwhile notices nothing.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be used: those before stay.
+    pub async fn reload(&self) -> Result<(), RunError> {
+        self.controls.reload().await
+    }
+
+    /// Completes when somebody has asked the daemon to stop.
+    pub async fn asked_to_stop(&self) {
+        self.controls.asked_to_stop().await;
+    }
+
+    /// Fetches the default role's credentials, so that they are at hand when somebody asks.
+    ///
+    /// # Errors
+    ///
+    /// When a server refused for good; one that is away is asked again.
+    pub async fn fetch_first(&self) -> Result<(), ClientError> {
+        let rules = self.desk.rules();
+        let Some(role) = rules.aws.role(&RoleName::default()) else { return Ok(()) };
+        let fetched = self.desk.shelf.credentials(&role, None).fetch().await;
+        self.desk.shelf.changed.notify_one();
+        self.desk.shelf.filled.notify_one();
+        match fetched {
+            Err(error) if !error.retryable() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Completes when a person may have to sign in, or may have done so.
+    pub(crate) async fn hint_of_sign_in(&self) {
+        self.desk.shelf.shut_out.notified().await;
     }
 
     /// Goes on with `session` if it is another one than before, as after a new sign-in.
     pub async fn sign_in(&self, session: Session) -> Result<(), ClientError> {
         let Some(wallet) = &self.wallet else { return Ok(()) };
-        if wallet.session().session_id == session.session_id {
+        if wallet.session().is_some_and(|current| current.session_id == session.session_id) {
             return Ok(());
         }
         wallet.replace_session(session);
-        self.cached.forget();
-        self.cached.fetch().await.map(drop)
+        self.desk.shelf.clear();
+        self.fetch_first().await
     }
 
-    /// Stops listening, removes the socket, and returns when the answers under way have left.
+    /// What it hands out to this process.
+    pub fn dispenser(&self) -> Arc<dyn Dispenser> {
+        Arc::clone(&self.desk) as Arc<dyn Dispenser>
+    }
+
+    /// Closes every door, removes the sockets, and returns when the answers under way have left.
     pub async fn stop(self) {
-        let Self { stop, server, renewal, .. } = self;
+        let Self { stop, doors, .. } = self;
         drop(stop);
-        let _ = tokio::join!(server, renewal);
-    }
-}
-
-async fn answer(socket: Socket, desk: Desk, mut stopped: watch::Receiver<()>) {
-    let (listener, file) = socket.into_parts();
-    let service = router(Arc::new(desk)).into_make_service_with_connect_info::<Peer>();
-    let mut told = stopped.clone();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move { drop(told.changed().await) });
-    let too_late = async {
-        let _ = stopped.changed().await;
-        tokio::time::sleep(LAST_ANSWERS).await;
-    };
-    tokio::select! {
-        _ = server => {}
-        () = too_late => {}
-    }
-    drop(file);
-}
-
-async fn renew(
-    cached: Arc<Cached<Arc<dyn CredentialSource>>>,
-    clock: Arc<dyn Clock>,
-    mut stopped: watch::Receiver<()>,
-) {
-    let forever = async {
-        loop {
-            let due = cached.refresh_if_due().await;
-            let pause = due.since(clock.now()).clamp(Duration::from_secs(1), LONGEST_SLEEP);
-            tokio::time::sleep(pause).await;
-        }
-    };
-    tokio::select! {
-        () = forever => {}
-        _ = stopped.changed() => {}
+        let _ = doors.await;
     }
 }

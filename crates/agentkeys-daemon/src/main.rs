@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode, sync::Arc};
 
 use agentkeys_client::{ClientError, Exit, Places, Renewal, StorageError};
-use agentkeys_daemon::{DaemonArgs, RunError, run};
+use agentkeys_daemon::{DaemonArgs, RunError, ServiceManager, run};
 use agentkeys_memory::WipingAllocator;
 use agentkeys_types::SystemClock;
 use clap::Parser;
@@ -27,6 +27,7 @@ struct Cli {
 fn main() -> ExitCode {
     let closed = agentkeys_memory::close_process();
     agentkeys_memory::keep_secrets_apart();
+    let manager = ServiceManager::take().map_err(RunError::Process);
     let Cli { daemon, log } = Cli::parse();
     tracing_subscriber::fmt().with_env_filter(log).with_writer(io::stderr).init();
 
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     let outcome = closed.and_then(|()| runtime()).map_err(RunError::Process).and_then(|runtime| {
         let sessions = daemon.open_store(&places)?;
         let renewal = Renewal::new(sessions, &places, &daemon.profile, Arc::new(SystemClock));
-        runtime.block_on(run(daemon, &places, Arc::new(renewal)))
+        runtime.block_on(run(daemon, &places, Arc::new(renewal), manager?))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,11 @@
 use std::{io, sync::Arc, time::Duration};
 
+use agentkeys_api::DaemonState;
 use agentkeys_client::{ClientError, ConfigError, Exit, Http, Places, Renewal};
 use agentkeys_types::SystemClock;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Daemon, DaemonArgs, Running, SocketError};
+use crate::{Daemon, DaemonArgs, EndpointError, PrivateFileError, Running, ServiceManager, SocketError};
 
 /// How often a daemon whose session has ended looks whether the person has signed in again.
 const NEW_SESSION: Duration = Duration::from_secs(15);
@@ -19,15 +20,21 @@ pub enum RunError {
     /// The settings cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The endpoint cannot be opened.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// No role is set.
     #[error("no role is set: `role_arn` in the section [aws] of the settings names it")]
     NoRole,
-    /// The system does not let the process protect itself, or listen to signals.
-    #[error("the system refused")]
+    /// The system does not let the process protect itself, listen to signals, or read and write its files.
+    #[error("the system refused: {0}")]
     Process(#[source] io::Error),
     /// The socket cannot be opened.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// A token cannot be put where programs look for it.
+    #[error(transparent)]
+    TokenFile(#[from] PrivateFileError),
 }
 
 impl RunError {
@@ -36,43 +43,104 @@ impl RunError {
         match self {
             Self::Client(error) => error.exit(),
             Self::Config(_) | Self::NoRole => Exit::Usage,
-            Self::Process(_) | Self::Socket(_) => Exit::Other,
+            Self::Endpoint(_) | Self::Process(_) | Self::Socket(_) | Self::TokenFile(_) => Exit::Other,
         }
     }
 }
 
 /// Runs a daemon for the person whose session `renewal` keeps, until the process is asked to end.
-pub async fn run(args: DaemonArgs, places: &Places, renewal: Arc<Renewal>) -> Result<(), RunError> {
-    let mut asked_to_end = signal(SignalKind::terminate()).map_err(RunError::Process)?;
-    let mut interrupted = signal(SignalKind::interrupt()).map_err(RunError::Process)?;
+///
+/// Started by a service manager it also waits for a person to sign in; from a terminal it says so and ends.
+pub async fn run(
+    args: DaemonArgs,
+    places: &Places,
+    renewal: Arc<Renewal>,
+    mut manager: ServiceManager,
+) -> Result<(), RunError> {
+    let mut signals = Signals::listen().map_err(RunError::Process)?;
 
     let config = args.configure(places)?;
     let profile = config.profile.clone();
-    let session = renewal.load().await.map_err(ClientError::from)?.ok_or(ClientError::NotSignedIn)?;
-    let keeper = Some(Arc::clone(&renewal));
-    let running = Daemon::start(config, session, keeper, Arc::new(SystemClock), &Http::default()).await?;
+    let session = renewal.load().await.map_err(ClientError::from)?;
+    let listener = manager.take_socket();
+    let waits = listener.is_some();
+    if session.is_none() && !waits {
+        return Err(ClientError::NotSignedIn.into());
+    }
+    let (keeper, clock) = (Some(Arc::clone(&renewal)), Arc::new(SystemClock));
+    let running = Daemon::open(config, session, keeper, clock, &Http::default(), listener).await?;
+    manager.ready();
     tracing::info!(socket = %running.socket().display(), %profile, "credentials are served");
 
-    tokio::select! {
-        _ = asked_to_end.recv() => {}
-        _ = interrupted.recv() => {}
-        () = follow_sign_ins(&running, &profile, &renewal) => {}
-    }
+    let outcome = tend(&running, &renewal, &manager, &mut signals, waits).await;
+    manager.stopping();
     running.stop().await;
-    Ok(())
+    outcome
 }
 
-/// Goes on with a new session once the person has signed in again.
-async fn follow_sign_ins(running: &Running, profile: &agentkeys_client::ProfileName, renewal: &Renewal) {
+/// What a process can be told from outside.
+struct Signals {
+    interrupt: Signal,
+    reload: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let [interrupt, reload, terminate] =
+            [SignalKind::interrupt(), SignalKind::hangup(), SignalKind::terminate()].map(signal);
+        Ok(Self { interrupt: interrupt?, reload: reload?, terminate: terminate? })
+    }
+}
+
+/// Fetches the first credentials, and does what it is told until that is to stop. `waits`: a refusal does not end it.
+async fn tend(
+    running: &Running,
+    renewal: &Renewal,
+    manager: &ServiceManager,
+    signals: &mut Signals,
+    waits: bool,
+) -> Result<(), RunError> {
+    let first = async {
+        match running.fetch_first().await {
+            Err(error) if !waits => error,
+            _ => std::future::pending().await,
+        }
+    };
+    let follow = follow_sign_ins(running, renewal);
+    tokio::pin!(first, follow);
     loop {
-        tokio::time::sleep(NEW_SESSION).await;
-        if running.credentials().status(profile.as_str()).state != agentkeys_api::DaemonState::SignInNeeded {
-            continue;
+        tokio::select! {
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            () = running.asked_to_stop() => return Ok(()),
+            error = &mut first => return Err(error.into()),
+            () = &mut follow => {}
+            _ = signals.reload.recv() => {
+                manager.reloading();
+                if let Err(error) = running.reload().await {
+                    tracing::warn!(%error, "the settings cannot be used, so the ones before stay");
+                }
+                manager.ready();
+            }
+        }
+    }
+}
+
+/// Goes on with a new session once the person has signed in again. Sleeps while none is needed.
+async fn follow_sign_ins(running: &Running, renewal: &Renewal) {
+    loop {
+        while running.status().state != DaemonState::SignInNeeded {
+            running.hint_of_sign_in().await;
         }
         if let Ok(Some(session)) = renewal.load().await
             && let Err(error) = running.sign_in(session).await
         {
             tracing::warn!(%error, "the new session does not work either");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(NEW_SESSION) => {}
+            () = running.hint_of_sign_in() => {}
         }
     }
 }

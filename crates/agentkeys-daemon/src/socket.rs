@@ -47,6 +47,8 @@ pub struct Socket {
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
+    /// Whether nobody else listens there when this process ends.
+    is_ours: bool,
     _lock: File,
 }
 
@@ -55,17 +57,33 @@ impl Socket {
     ///
     /// A socket that a dead daemon left is replaced; one that answers is not.
     pub async fn open(path: &Path) -> Result<Self, SocketError> {
+        Self::open_with_mode(path, 0o600).await
+    }
+
+    /// As [`Socket::open`], for a socket that others can connect to wherever its folder was made to show them.
+    pub async fn open_to_others(path: &Path) -> Result<Self, SocketError> {
+        Self::open_with_mode(path, 0o666).await
+    }
+
+    /// Takes over a socket on `path` that a service manager listens on, which keeps it.
+    ///
+    /// # Errors
+    ///
+    /// When its folder is not safe, or another daemon answers there.
+    pub fn adopt(listener: std::os::unix::net::UnixListener, path: &Path) -> Result<Self, SocketError> {
+        let failed = |source| SocketError::Io { path: path.to_owned(), source };
+        secure_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed)??;
+        let lock = take_lock(path)?;
+        let listener = UnixListener::from_std(listener).map_err(failed)?;
+        Ok(Self { listener, file: SocketFile { path: path.to_owned(), is_ours: false, _lock: lock } })
+    }
+
+    async fn open_with_mode(path: &Path, mode: u32) -> Result<Self, SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
         let folder = path.parent().unwrap_or(Path::new("/"));
         secure_folder(folder).map_err(failed)??;
 
-        // Two daemons that start at once would otherwise both find the same leftover and replace each other.
-        let lock = open_lock(&path.with_extension("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SocketError::AlreadyServed(path.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let lock = take_lock(path)?;
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(failed(source)),
@@ -76,9 +94,9 @@ impl Socket {
             Ok(_) => fs::remove_file(path).map_err(failed)?,
         }
         let listener = UnixListener::bind(path).map_err(failed)?;
-        let file = SocketFile { path: path.to_owned(), _lock: lock };
+        let file = SocketFile { path: path.to_owned(), is_ours: true, _lock: lock };
         // Nobody else could connect in between: the folder is closed to them.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         Ok(Self { listener, file })
     }
 
@@ -94,8 +112,10 @@ impl Socket {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // One that is gone already is no loss.
-        let _ = fs::remove_file(&self.path);
+        if self.is_ours {
+            // One that is gone already is no loss.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -117,6 +137,17 @@ fn secure_folder(folder: &Path) -> io::Result<Result<(), SocketError>> {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
     }
     Ok(Ok(()))
+}
+
+/// Two daemons that start at once would otherwise both find the same leftover and replace each other.
+fn take_lock(socket: &Path) -> Result<File, SocketError> {
+    let failed = |source| SocketError::Io { path: socket.to_owned(), source };
+    let lock = open_lock(&socket.with_extension("lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(SocketError::AlreadyServed(socket.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {

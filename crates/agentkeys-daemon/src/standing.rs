@@ -1,33 +1,33 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use agentkeys_client::BrokerClient;
 
-use crate::{Cached, CredentialSource, WalletSource};
+use crate::{Desk, WalletSource};
 
 /// For how long the broker holds its answer back while the session stands.
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(30);
 /// Between one question and the next.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks the source again as soon as the broker says that the session in use no longer stands.
 ///
-/// What the broker then says of the token itself decides: a revoked one empties the cache, and a mere outage
-/// leaves it as it is.
-pub(crate) async fn watch(
-    broker: BrokerClient,
-    source: Arc<WalletSource>,
-    cached: Arc<Cached<Arc<dyn CredentialSource>>>,
-) {
+/// What the broker then says of the token itself decides: a revoked one empties the shelf, and a mere outage leaves
+/// it as it is. While nothing is at hand there is nothing to lose, and nobody is asked.
+pub(crate) async fn watch(broker: BrokerClient, source: Arc<WalletSource>, desk: Arc<Desk>) {
     loop {
-        let session = source.session().session_id;
-        if broker.standing(session, WAIT).await.is_ok_and(|answer| !answer.standing) {
-            if let Err(error) = cached.renew().await {
-                tracing::warn!(%error, code = error.code(), "the session no longer stands");
-            }
-            while source.session().session_id == session {
-                tokio::time::sleep(PAUSE).await;
-            }
+        let Some(session) = source.session().filter(|_| desk.shelf.has_anything()) else {
+            desk.shelf.filled.notified().await;
+            continue;
+        };
+        let asked = Instant::now();
+        let answer = broker.standing(session.session_id, WAIT).await;
+        if answer.is_ok_and(|answer| !answer.standing) {
+            desk.shelf.renew().await;
         }
-        tokio::time::sleep(PAUSE).await;
+        // A broker that holds nothing back, or is away, is not asked in every moment.
+        tokio::time::sleep(PAUSE.saturating_sub(asked.elapsed())).await;
     }
 }

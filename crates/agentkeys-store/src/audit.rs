@@ -12,6 +12,8 @@ use crate::{Limit, StoreError};
 pub enum Action {
     /// The store was an older copy, and everything that it held open was ended.
     DetectRestore,
+    /// An agent was created, or what it may have was changed.
+    GrantAgent,
     /// An identity was linked to an account.
     LinkIdentity,
     /// A wallet was linked to an account.
@@ -26,6 +28,8 @@ pub enum Action {
     ReuseCode,
     /// A token that had been replaced was presented, and its session revoked.
     ReuseToken,
+    /// An agent was taken away from its account.
+    RevokeAgent,
     /// All sessions of an account were revoked.
     RevokeAllSessions,
     /// A session was revoked.
@@ -43,6 +47,7 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DetectRestore => "restore_detected",
+            Self::GrantAgent => "grant_agent",
             Self::LinkIdentity => "link_identity",
             Self::LinkWallet => "link_wallet",
             Self::MintOidcJwt => "mint_oidc_jwt",
@@ -50,6 +55,7 @@ impl Action {
             Self::RenewSession => "renew_session",
             Self::ReuseCode => "reuse_code",
             Self::ReuseToken => "reuse_token",
+            Self::RevokeAgent => "revoke_agent",
             Self::RevokeAllSessions => "revoke_all_sessions",
             Self::RevokeSession => "revoke_session",
             Self::SignIn => "sign_in",

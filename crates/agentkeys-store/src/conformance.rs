@@ -11,6 +11,7 @@
 //! ```
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "these are tests")]
 
+pub mod agents;
 mod approval;
 pub mod audit;
 pub mod browser_sign_ins;
@@ -34,6 +35,22 @@ pub mod wallet_links;
 macro_rules! conformance {
     ($open:ident) => {
         $crate::conformance! { @$open
+            agents {
+                an_agent_is_listed_as_it_was_created,
+                agents_are_listed_by_name_and_for_their_account_only,
+                an_agent_may_have_something_else_and_keeps_its_date,
+                granting_the_same_again_changes_nothing,
+                an_account_has_no_more_agents_than_it_may,
+                of_many_that_create_agents_no_more_than_allowed_do,
+                of_many_that_create_one_agent_one_does,
+                a_revoked_agent_is_gone,
+                revoking_what_is_not_there_is_not_recorded,
+                what_an_agent_may_have_is_recorded,
+                what_an_agent_may_not_have_is_not_recorded,
+                an_agent_ends_at_its_expiry,
+                an_entry_for_an_agent_counts_against_its_limits,
+                nothing_is_recorded_for_an_agent_after_its_revocation,
+            }
             audit {
                 entries_are_read_back_in_order_as_they_were_written,
                 entries_are_read_in_pages,
@@ -185,6 +202,7 @@ macro_rules! conformance {
                 what_is_not_long_over_is_kept,
                 grants_and_browsers_are_forgotten_a_day_after_they_are_over,
                 more_than_one_step_is_forgotten,
+                an_agent_is_forgotten_a_month_after_its_expiry,
                 what_lasts_is_never_forgotten,
                 a_retired_anchor_is_never_forgotten,
             }
@@ -192,6 +210,7 @@ macro_rules! conformance {
                 every_session_ends,
                 open_sign_ins_and_challenges_end,
                 grants_and_browsers_end,
+                agents_expire,
                 mails_that_wait_are_forgotten,
                 signing_in_goes_on_after_everything_ended,
                 an_end_of_everything_is_recorded,

@@ -5,6 +5,7 @@
 //! one atomic statement each, so that several brokers on one store count together. Time is an argument.
 //! [`mod@conformance`] is the contract as a test suite. [`SqliteStore`] is the store in a file.
 
+mod agent;
 mod audit;
 mod browser_sign_in;
 mod challenge;
@@ -21,6 +22,7 @@ mod sign_in;
 mod sqlite;
 mod wallet_link;
 
+pub use agent::{Agent, AgentRecorded, AgentStore, Granting};
 pub use audit::{Action, AuditStore, BrokenChain, Entry, Head, Outcome, Recorded, RecordedEntry, verify_chain};
 pub use browser_sign_in::{
     Beginning, BrowserSignIn, BrowserSignInStore, BrowserState, Decided, Decision, FoundBrowser,
@@ -33,7 +35,7 @@ pub use grant::{
 pub use identity_link::{IdentityLink, IdentityLinkStore, Linking, Unlinking};
 pub use limit::Limit;
 pub use mail::{BoundedLetter, Letter, MailStore, MailsWaiting, QueuedMail};
-pub use purge::{FLOWS_KEPT, PurgeStore, SESSIONS_KEPT};
+pub use purge::{AGENTS_KEPT, FLOWS_KEPT, PurgeStore, SESSIONS_KEPT};
 pub use restore::RestoreStore;
 pub use session::{RENEWAL_REPEATS, Renewal, RenewalRequest, SessionRecord, SessionStore};
 pub use sign_in::{
@@ -49,7 +51,8 @@ pub struct StoreError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Everything a broker remembers, in one place.
 pub trait Store:
-    AuditStore
+    AgentStore
+    + AuditStore
     + BrowserSignInStore
     + ChallengeStore
     + DeploymentStore
@@ -66,7 +69,8 @@ pub trait Store:
 }
 
 impl<S> Store for S where
-    S: AuditStore
+    S: AgentStore
+        + AuditStore
         + BrowserSignInStore
         + ChallengeStore
         + DeploymentStore

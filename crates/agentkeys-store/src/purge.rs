@@ -5,6 +5,9 @@ use async_trait::async_trait;
 
 use crate::StoreError;
 
+/// How long agents are listed after their expiry.
+pub const AGENTS_KEPT: Duration = Duration::from_hours(30 * 24);
+
 /// How long sign-ins, grants and challenges are remembered after their expiry, so that a late answer hears that they are
 /// over.
 pub const FLOWS_KEPT: Duration = Duration::from_hours(24);
@@ -16,7 +19,8 @@ pub const SESSIONS_KEPT: Duration = Duration::from_hours(7 * 24);
 #[async_trait]
 pub trait PurgeStore: Send + Sync {
     /// Forgets limits whose window is over, mails that expired, sign-ins, grants and challenges that expired
-    /// [`FLOWS_KEPT`] ago, and sessions that expired [`SESSIONS_KEPT`] ago. Returns how many rows that were.
+    /// [`FLOWS_KEPT`] ago, sessions that expired [`SESSIONS_KEPT`] ago, and agents that expired [`AGENTS_KEPT`] ago.
+    /// Returns how many rows that were.
     ///
     /// Works in small steps between which other writes go on.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;

@@ -1,3 +1,4 @@
+mod agent;
 mod audit;
 mod browser_sign_in;
 mod challenge;

@@ -101,6 +101,11 @@ impl Person {
         self.send(self.http.post(self.url(path)).json(body), self.token()).await
     }
 
+    /// Puts JSON with the session token.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.http.put(self.url(path)).json(body), self.token()).await
+    }
+
     /// Links the wallet.
     pub async fn link_wallet(&self) -> Answer {
         self.post("/v1/wallet/link", &json!({"address": self.address()})).await

@@ -56,6 +56,7 @@ impl TimingBroker {
                 sign_ins_per_source_and_hour: u32::MAX,
                 sign_ins_per_hour: u32::MAX,
                 links_per_account_and_hour: u32::MAX,
+                agents_per_account: u32::MAX,
                 mints_per_account_and_minute: u32::MAX,
             },
             mail: Mail { queue: u32::MAX, ..Mail::default() },

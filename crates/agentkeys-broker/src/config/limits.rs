@@ -20,6 +20,8 @@ pub struct Limits {
     pub sign_ins_per_hour: u32,
     /// Identities that one account asks to link in an hour.
     pub links_per_account_and_hour: u32,
+    /// Agents that one account may have.
+    pub agents_per_account: u32,
     /// Web-identity JWTs of one account in a minute.
     pub mints_per_account_and_minute: u32,
 }
@@ -35,6 +37,7 @@ impl Limits {
             self.sign_ins_per_source_and_hour,
             self.sign_ins_per_hour,
             self.links_per_account_and_hour,
+            self.agents_per_account,
             self.mints_per_account_and_minute,
         ];
         all.contains(&0)
@@ -52,6 +55,7 @@ impl Default for Limits {
             sign_ins_per_source_and_hour: 60,
             sign_ins_per_hour: 5000,
             links_per_account_and_hour: 10,
+            agents_per_account: 100,
             mints_per_account_and_minute: 600,
         }
     }

@@ -68,6 +68,11 @@ pub(super) const SETTINGS: &[(&str, &str, &str)] = &[
     ),
     ("limits.sign_ins_per_hour", "5000", "Sign-ins in a browser and on a device begun in an hour, all together."),
     ("limits.links_per_account_and_hour", "10", "Identities that one account asks to link in an hour."),
+    (
+        "limits.agents_per_account",
+        "100",
+        "Agents that one account may have; expired ones count until they are deleted.",
+    ),
     ("limits.mints_per_account_and_minute", "600", "Web-identity JWTs of one account in a minute."),
     ("sessions.days", "30", "For how many days a token that is bound to a device key counts; 30 at most."),
     (

@@ -6,12 +6,12 @@ use axum::extract::State;
 
 use crate::{Broker, WalletCaller, error::ApiError};
 
-/// Mints a web-identity JWT for the caller's wallet.
+/// Mints a web-identity JWT for the caller's wallet, or for an agent that acts for it.
 #[utoipa::path(post, path = paths::MINT_OIDC_JWT, request_body = MintOidcJwt, security(("wallet_session" = [])), responses(
     (status = 200, body = MintedOidcJwt),
     (status = 400, body = Problem, description = "`audience_not_allowed`, `agent_unknown`"),
     (status = 401, body = Problem, description = "`token_missing`, `token_invalid`, `token_expired`, `token_revoked`"),
-    (status = 403, body = Problem, description = "`wallet_session_required`"),
+    (status = 403, body = Problem, description = "`wallet_session_required`, `agent_not_allowed`"),
     (status = 429, body = Problem, description = "`rate_limited`"),
     (status = 503, body = Problem, description = "`audit_unavailable`"),
 ))]

@@ -18,7 +18,7 @@ struct OpenidConfiguration<'a> {
     response_types_supported: [&'static str; 1],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: [&'static str; 1],
-    claims_supported: [&'static str; 7],
+    claims_supported: [&'static str; 8],
 }
 
 /// Where clouds find the signing keys.
@@ -31,7 +31,7 @@ pub(super) async fn openid_configuration(State(broker): State<Arc<Broker>>) -> R
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: [broker.oidc_issuer.algorithm().as_str()],
-        claims_supported: ["iss", "sub", "aud", "iat", "nbf", "exp", "jti"],
+        claims_supported: ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "act"],
     })
 }
 

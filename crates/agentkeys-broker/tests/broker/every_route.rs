@@ -18,6 +18,7 @@ enum Takes {
 }
 
 const ROUTES: &[(&str, &str, Takes)] = &[
+    ("delete", "/v1/agents/{name}", Takes::Session),
     ("delete", "/v1/identities/{identity_type}/{identity_value}", Takes::Session),
     ("delete", "/v1/sessions", Takes::Session),
     ("delete", "/v1/sessions/{session_id}", Takes::Session),
@@ -33,6 +34,7 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("get", "/oauth/done", Takes::Nothing),
     ("get", "/oauth/link", Takes::Nothing),
     ("get", "/readyz", Takes::Nothing),
+    ("get", "/v1/agents", Takes::Session),
     ("get", "/v1/identities", Takes::Session),
     ("get", "/v1/session", Takes::Any),
     ("get", "/v1/session-keys", Takes::Nothing),
@@ -58,6 +60,7 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("post", "/v1/session/renew", Takes::Session),
     ("post", "/v1/sessions/standing", Takes::Nothing),
     ("post", "/v1/wallet/link", Takes::Session),
+    ("put", "/v1/agents/{name}", Takes::Session),
 ];
 
 /// A body that each route would take from its rightful caller.
@@ -81,10 +84,11 @@ fn body(path: &str, address: &str) -> Value {
 
 async fn call(broker: &TestBroker, method: &str, path: &str, address: &str, token: Option<&str>) -> Answer {
     let target = path.replace("{session_id}", &"0".repeat(32)).replace("{address}", address);
+    let target = target.replace("{name}", "claude");
     let target = target.replace("{identity_type}", "email").replace("{identity_value}", "ada@example.com");
     let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
     let mut request = broker.http().request(method.clone(), broker.url(&target));
-    if method == reqwest::Method::POST {
+    if matches!(method.as_str(), "POST" | "PUT") {
         request = request.json(&body(path, address));
     }
     if let Some(token) = token {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+mod agents;
 mod any_text;
 mod authorize;
 mod bad_requests;

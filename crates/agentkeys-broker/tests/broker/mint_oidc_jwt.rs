@@ -98,7 +98,7 @@ async fn an_account_mints_no_more_than_its_limit() {
     ada.mint(&json!({})).await.expect(200);
 }
 
-fn read(jwt: &str) -> (Value, Value) {
+pub(crate) fn read(jwt: &str) -> (Value, Value) {
     let part = |index| {
         let encoded = jwt.split('.').nth(index).unwrap();
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).unwrap()).unwrap()

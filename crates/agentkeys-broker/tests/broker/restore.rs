@@ -5,6 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use agentkeys_broker::Config;
 use agentkeys_store::{AuditStore, SqliteStore, verify_chain};
 use agentkeys_testing::{ManualClock, Person, TestBroker};
+use serde_json::json;
 
 const STORE: &str = "agentkeys.db";
 const BACKUP: &str = "backup.db";
@@ -35,6 +36,23 @@ fn revoked() -> (u16, String) {
 
 async fn revoke(by: &Person, other: &Person) {
     by.delete(&format!("/v1/sessions/{}", other.session_id())).await.expect(204);
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_store_lets_no_agent_have_anything_until_a_person_says_so() {
+    let broker = TestBroker::start().await;
+    let mut ada = broker.sign_in("ada").await;
+    ada.put("/v1/agents/claude", &json!({})).await.expect(201);
+    let broker = broker.restart_with_files(back_up).await;
+    ada.visit(broker.url(""));
+    ada.delete("/v1/agents/claude").await.expect(204);
+
+    let broker = broker.restart_with_files(restore).await;
+
+    let ada = broker.sign_in("ada").await.prove_wallet().await;
+    assert_eq!(ada.mint(&json!({"agent": "claude"})).await.refusal(), (400, "agent_unknown"));
+    ada.put("/v1/agents/claude", &json!({})).await.expect(200);
+    ada.mint(&json!({"agent": "claude"})).await.expect(200);
 }
 
 #[tokio::test]

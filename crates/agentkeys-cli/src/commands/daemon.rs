@@ -1,7 +1,7 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use agentkeys_api::DaemonState;
-use agentkeys_daemon::DaemonArgs;
+use agentkeys_daemon::{DaemonArgs, ServiceManager};
 use clap::{Args, Subcommand};
 
 use crate::{context::Context, error::CliError, output::Output};
@@ -21,6 +21,14 @@ pub(crate) struct RunArgs {
     /// Listen here instead of in the runtime folder
     #[arg(long, env = "AGENTKEYS_SOCKET", value_name = "PATH")]
     socket: Option<PathBuf>,
+
+    /// Give AWS SDKs credentials over HTTP as well, at this address of 127.0.0.1, such as 127.0.0.1:8474
+    #[arg(long, env = "AGENTKEYS_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+
+    /// Who started this process, if it was not a person.
+    #[arg(skip)]
+    manager: Option<ServiceManager>,
 }
 
 impl DaemonCommand {
@@ -35,7 +43,13 @@ impl DaemonCommand {
 impl RunArgs {
     /// In the place that the settings name.
     pub(super) fn for_init() -> Self {
-        Self { socket: None }
+        Self { socket: None, listen: None, manager: None }
+    }
+
+    /// To be called before there are threads.
+    pub(crate) fn take_over(&mut self) -> io::Result<()> {
+        self.manager = Some(ServiceManager::take()?);
+        Ok(())
     }
 
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
@@ -48,8 +62,10 @@ impl RunArgs {
             store: None,
             store_key: None,
             socket: self.socket,
+            listen: self.listen,
         };
-        Ok(agentkeys_daemon::run(args, &context.places, Arc::clone(&context.renewal)).await?)
+        let manager = self.manager.unwrap_or_default();
+        Ok(agentkeys_daemon::run(args, &context.places, Arc::clone(&context.renewal), manager).await?)
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{
     approval::{approved, begin_grant, code, device, subject},
     sample::{
-        DAY, MINUTE, NOW, account, begin_with_letter, challenged, email, entry, limit, open_session, recorded, request,
-        retire, seconds, session, sign_in, wallet,
+        DAY, MINUTE, NOW, account, agent, begin_with_letter, challenged, email, entry, grant, limit, open_session,
+        recorded, request, retire, seconds, session, sign_in, wallet,
     },
 };
-use crate::{Action, CODE_KEPT, FLOWS_KEPT, Recorded, SESSIONS_KEPT, Store};
+use crate::{AGENTS_KEPT, Action, Agent, CODE_KEPT, FLOWS_KEPT, Recorded, SESSIONS_KEPT, Store};
 
 /// Sign-ins, mails, challenges, sessions and limits, each at its own time.
 pub async fn what_is_long_over_is_forgotten(store: Arc<dyn Store>) {
@@ -75,18 +75,33 @@ pub async fn more_than_one_step_is_forgotten(store: Arc<dyn Store>) {
     assert_eq!(store.purge(NOW.after(30 * DAY)).await.unwrap(), 0);
 }
 
-/// Neither identities nor wallets, pins nor the audit record.
+/// To the second; one that does not expire is kept.
+pub async fn an_agent_is_forgotten_a_month_after_its_expiry(store: Arc<dyn Store>) {
+    for ends in [agent("ada", "claude"), Agent { expires_at: Some(NOW), ..agent("ada", "codex") }] {
+        grant(&store, ends).await;
+    }
+    let over = NOW.after(AGENTS_KEPT);
+
+    assert_eq!(store.purge(over.before(seconds(1))).await.unwrap(), 0);
+    assert_eq!(store.purge(over).await.unwrap(), 1);
+
+    assert_eq!(store.agents(account("ada")).await.unwrap(), [agent("ada", "claude")]);
+}
+
+/// Neither identities nor wallets, agents, pins nor the audit record.
 pub async fn what_lasts_is_never_forgotten(store: Arc<dyn Store>) {
     open_session(&store, "ada", 1, NOW).await;
     store.link_wallet(account("ada"), wallet(1), entry(Action::LinkWallet, NOW)).await.unwrap();
+    grant(&store, agent("ada", "claude")).await;
     store.pin("client_id", "agentkeys").await.unwrap();
 
     store.purge(NOW.after(3_650 * DAY)).await.unwrap();
 
     assert_eq!(store.find_account(&email("ada")).await.unwrap(), Some(account("ada")));
     assert_eq!(store.wallets(account("ada")).await.unwrap().len(), 1);
+    assert_eq!(store.agents(account("ada")).await.unwrap().len(), 1);
     assert_eq!(store.pinned("").await.unwrap().len(), 1);
-    assert_eq!(recorded(&store).await.len(), 2);
+    assert_eq!(recorded(&store).await.len(), 3);
 }
 
 /// Or its next holder would open the account.

@@ -8,11 +8,11 @@ use super::{
         redeem_link,
     },
     sample::{
-        MINUTE, NOW, RIGHT, WRONG, account, answer, at_once, begin, begin_with_letter, challenged, count, entry,
-        open_session, outcomes, request, session, wallet,
+        MINUTE, NOW, RIGHT, WRONG, account, agent, answer, at_once, begin, begin_with_letter, challenged, count, entry,
+        grant, open_session, outcomes, request, session, wallet,
     },
 };
-use crate::{Action, CodeOutcome, Decided, Decision, GrantState, Proof, Redeemed, Store};
+use crate::{Action, Agent, CodeOutcome, Decided, Decision, GrantState, Proof, Redeemed, Store};
 
 /// Those of every account, from that time on; one that was revoked before keeps its own time.
 pub async fn every_session_ends(store: Arc<dyn Store>) {
@@ -70,6 +70,20 @@ pub async fn grants_and_browsers_end(store: Arc<dyn Store>) {
         assert_eq!(grant_state(&store, number).await, GrantState::Expired);
     }
     assert_eq!(grant_state(&store, 6).await, GrantState::Used { opened: Some(session(6)) });
+}
+
+/// One that was revoked since cannot be told from the others; one that was over before keeps its own time.
+pub async fn agents_expire(store: Arc<dyn Store>) {
+    let later = NOW.after(2 * MINUTE);
+    grant(&store, agent("ada", "claude")).await;
+    grant(&store, Agent { expires_at: Some(later), ..agent("ada", "codex") }).await;
+    grant(&store, Agent { expires_at: Some(NOW), ..agent("mallory", "old") }).await;
+
+    store.end_everything(entry(Action::DetectRestore, NOW.after(MINUTE))).await.unwrap();
+
+    let ends = |agents: Vec<Agent>| agents.into_iter().map(|agent| agent.expires_at).collect::<Vec<_>>();
+    assert_eq!(ends(store.agents(account("ada")).await.unwrap()), [Some(NOW.after(MINUTE)); 2]);
+    assert_eq!(ends(store.agents(account("mallory")).await.unwrap()), [Some(NOW)]);
 }
 
 /// They were sent already, or tell of what is no longer so.

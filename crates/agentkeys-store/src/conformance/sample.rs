@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use agentkeys_types::{
     ClientId, EvmAddress, Identity, KeyThumbprint, OmniAccount, RequestIdDigest, SessionId, Timestamp,
@@ -6,8 +6,8 @@ use agentkeys_types::{
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
-    Action, BoundedLetter, Challenge, CodeAnswer, CodeOutcome, EmailSignIn, Entry, IdentityLink, Letter, Limit,
-    Linking, Opening, Outcome, Purpose, RecordedEntry, SessionOpening, Store, Unlinking, verify_chain,
+    Action, Agent, BoundedLetter, Challenge, CodeAnswer, CodeOutcome, EmailSignIn, Entry, Granting, IdentityLink,
+    Letter, Limit, Linking, Opening, Outcome, Purpose, RecordedEntry, SessionOpening, Store, Unlinking, verify_chain,
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -162,6 +162,23 @@ pub(super) async fn challenged(store: &Arc<dyn Store>, number: usize, name: &str
     let challenge = challenge(number, name, address);
     store.issue_challenge(challenge.clone()).await.unwrap();
     challenge
+}
+
+/// An agent for AWS that never ends.
+pub(super) fn agent(name: &str, agent: &str) -> Agent {
+    Agent {
+        account: account(name),
+        name: agent.parse().unwrap(),
+        audiences: BTreeSet::from(["sts.amazonaws.com".to_owned()]),
+        created_at: NOW,
+        expires_at: None,
+    }
+}
+
+/// Grants what `agent` says, of at most three agents, and records that for its account.
+pub(super) async fn grant(store: &Arc<dyn Store>, agent: Agent) -> Granting {
+    let entry = Entry { account: Some(agent.account), ..entry(Action::GrantAgent, agent.created_at) };
+    store.grant_agent(agent, 3, entry).await.unwrap()
 }
 
 /// The whole audit record, its chain checked.

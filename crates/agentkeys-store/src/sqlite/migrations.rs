@@ -4,11 +4,12 @@ use super::open::failed;
 use crate::StoreError;
 
 /// What made the schema, in order. One that was released is never changed.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_bound_sessions.sql"),
     include_str!("../../migrations/0003_mails.sql"),
     include_str!("../../migrations/0004_browser_sign_ins.sql"),
+    include_str!("../../migrations/0005_agents.sql"),
 ];
 
 /// The file was written by a version that knows more than this one.

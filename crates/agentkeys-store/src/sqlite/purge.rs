@@ -3,11 +3,13 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, params};
 
 use super::{SqliteStore, writer::Change};
-use crate::{FLOWS_KEPT, PurgeStore, SESSIONS_KEPT, StoreError};
+use crate::{AGENTS_KEPT, FLOWS_KEPT, PurgeStore, SESSIONS_KEPT, StoreError};
 
 /// How many rows one step looks at, some hundred microseconds of the writer's time.
 const STEP: u32 = 500;
 
+const AGENTS: &str = "DELETE FROM agents WHERE (account, name) IN \
+    (SELECT account, name FROM agents WHERE expires_at <= ?1 LIMIT ?2)";
 const EMAIL_SIGN_INS: &str = "DELETE FROM email_sign_ins WHERE request IN \
     (SELECT request FROM email_sign_ins WHERE expires_at <= ?1 LIMIT ?2)";
 const GRANTS: &str = "DELETE FROM grants WHERE secret IN (SELECT secret FROM grants WHERE expires_at <= ?1 LIMIT ?2)";
@@ -21,7 +23,8 @@ const SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM session
 #[async_trait]
 impl PurgeStore for SqliteStore {
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
-        Ok(self.purge_expired(EMAIL_SIGN_INS, now.before(FLOWS_KEPT)).await?
+        Ok(self.purge_expired(AGENTS, now.before(AGENTS_KEPT)).await?
+            + self.purge_expired(EMAIL_SIGN_INS, now.before(FLOWS_KEPT)).await?
             + self.purge_expired(GRANTS, now.before(FLOWS_KEPT)).await?
             + self.purge_expired(BROWSER_SIGN_INS, now.before(FLOWS_KEPT)).await?
             + self.purge_expired(CHALLENGES, now.before(FLOWS_KEPT)).await?

@@ -24,6 +24,9 @@ fn end_everything(transaction: &mut Transaction<'_>, entry: &Entry) -> rusqlite:
         .prepare_cached("UPDATE grants SET state = 'expired' WHERE state IN ('waiting', 'approved')")?
         .execute([])?;
     connection.prepare_cached("UPDATE browser_sign_ins SET state = 'over' WHERE state <> 'decided'")?.execute([])?;
+    connection
+        .prepare_cached("UPDATE agents SET expires_at = ?1 WHERE expires_at IS NULL OR expires_at > ?1")?
+        .execute([entry.at.as_unix()])?;
     connection.prepare_cached("DELETE FROM mails")?.execute([])?;
     transaction.record(entry)?;
     Ok(revoked as u64)

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use agentkeys_client::{AwsSettings, DaemonClient, Dispenser, Http, Observer, ProfileName, SignerTrust, Step};
-use agentkeys_daemon::{Daemon, DaemonConfig};
+use agentkeys_client::{AwsSettings, DaemonClient, Dispenser, Http, Observer, Places, ProfileName, Step};
+use agentkeys_daemon::{Daemon, DaemonConfig, Rules};
 use agentkeys_testing::System;
 use agentkeys_types::{RoleName, SystemClock};
 use secrecy::ExposeSecret;
@@ -48,18 +48,14 @@ async fn a_running_daemon_hands_out_nothing_more_once_its_session_is_revoked() {
     let system = System::start().await;
     let walked = system.walk("ada", &mut ()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let config = DaemonConfig {
-        broker_url: system.broker_url().parse().unwrap(),
-        signer_url: system.signer_url().parse().unwrap(),
-        signer_trust: SignerTrust::Loopback,
-        aws: AwsSettings {
-            role_arn: Some(System::ROLE_ARN.parse().unwrap()),
-            endpoint_url: Some(system.aws_url().parse().unwrap()),
-            ..AwsSettings::default()
-        },
-        profile: ProfileName::default(),
-        socket: folder.path().join("agent/agent.sock"),
+    let aws = AwsSettings {
+        role_arn: Some(System::ROLE_ARN.parse().unwrap()),
+        endpoint_url: Some(system.aws_url().parse().unwrap()),
+        ..AwsSettings::default()
     };
+    let places = Places::new(folder.path(), None, None, None);
+    let servers = [system.broker_url().parse().unwrap(), system.signer_url().parse().unwrap()];
+    let config = DaemonConfig::in_places(&places, ProfileName::default(), servers, Rules::of_aws(aws).fixed());
     let daemon =
         Daemon::start(config, walked.session.clone(), None, Arc::new(SystemClock), &Http::default()).await.unwrap();
     let agent = DaemonClient::new(daemon.socket().to_owned(), ProfileName::default());

@@ -102,6 +102,23 @@ mod tests {
     }
 
     #[test]
+    fn the_tags_of_an_agent_are_read_and_leave_room() {
+        let values = [
+            ("agentkeys_user_wallet", format!("0x{}", "a".repeat(40))),
+            ("agentkeys_account", "a".repeat(64)),
+            ("agentkeys_session", "a".repeat(32)),
+            ("agentkeys_agent", "a-9".repeat(10)),
+        ];
+        let tags: BTreeMap<_, _> = values.iter().map(|(key, value)| (*key, [value])).collect();
+        let keys: Vec<_> = values.iter().map(|(key, _)| key).collect();
+
+        let read = read(&json!({"principal_tags": tags, "transitive_tag_keys": keys})).unwrap();
+
+        assert!(read.packed_size() <= 10, "{}", read.packed_size());
+        assert_eq!(read.into_map(), values.map(|(key, value)| (key.to_owned(), value)).into());
+    }
+
+    #[test]
     fn no_claim_is_no_tags() {
         assert_eq!(SessionTags::read(None).unwrap(), SessionTags::default());
     }

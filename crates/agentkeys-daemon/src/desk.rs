@@ -1,0 +1,298 @@
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use agentkeys_api::{
+    AccessKind, AccessRequest, AccessRequested, Allowed, AllowedRole, Audience, DaemonCredentials, DaemonState,
+    DaemonStatus, DaemonToken, ErrorCode, Problem,
+};
+use agentkeys_client::{AgentBook, AgentRequest, ClientError, Dispenser, ProfileName};
+use agentkeys_types::{AgentName, Clock, RoleName};
+use async_trait::async_trait;
+
+use crate::{
+    CredentialSource, HandOut, HandOutLog, Outcome, Rules, Visitor, cached::Condition, rules::Wish, shelf::Shelf,
+};
+
+/// Where everything is handed out: it decides, fetches, records, and only then gives.
+///
+/// It knows nothing of sockets. Every door asks it in the name of a [`Visitor`]; a process without a daemon asks it
+/// as a [`Dispenser`].
+#[derive(Debug)]
+pub struct Desk {
+    profile: ProfileName,
+    rules: RwLock<Arc<Rules>>,
+    book: AgentBook,
+    log: HandOutLog,
+    clock: Arc<dyn Clock>,
+    pub(crate) shelf: Shelf,
+}
+
+impl Desk {
+    /// A desk that gives what `source` gives, by `rules`, and records it in `log`; requests of agents go into `book`.
+    pub fn new(
+        profile: ProfileName,
+        rules: Rules,
+        source: Arc<dyn CredentialSource>,
+        book: AgentBook,
+        log: HandOutLog,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let shelf = Shelf::new(source, Arc::clone(&clock));
+        Self { profile, rules: RwLock::new(Arc::new(rules)), book, log, clock, shelf }
+    }
+
+    /// The rules that hold now.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The profile that it serves.
+    pub(crate) fn profile(&self) -> &ProfileName {
+        &self.profile
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Goes on by other rules, and forgets what they no longer give.
+    pub(crate) fn follow(&self, rules: Rules) {
+        let before = self.rules();
+        for (name, agent) in &before.agents {
+            if rules.agents.get(name) != Some(agent) {
+                self.shelf.forget_agent(name);
+            }
+        }
+        let changed = before.aws != rules.aws;
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        if changed {
+            self.shelf.clear();
+        }
+    }
+
+    /// Gives `visitor` credentials of a role, for an agent if they name one.
+    pub async fn hand_out_credentials(
+        &self,
+        visitor: &Visitor,
+        role: &RoleName,
+        agent: Option<&AgentName>,
+    ) -> Result<DaemonCredentials, ClientError> {
+        let outcome = self.fetch_credentials(visitor, role, agent).await;
+        let entry = HandOut { role: Some(role.clone()), ..self.entry(visitor, agent, outcome.as_ref().err()) };
+        self.record(&match &outcome {
+            Ok(credentials) => HandOut {
+                access_key_id: Some(credentials.access_key_id.clone()),
+                expires_at: Some(credentials.expires_at),
+                ..entry
+            },
+            Err(_) => entry,
+        })?;
+        outcome
+    }
+
+    /// Gives `visitor` a web-identity JWT, which names an agent if they do.
+    pub async fn hand_out_token(
+        &self,
+        visitor: &Visitor,
+        audience: &Audience,
+        agent: Option<&AgentName>,
+    ) -> Result<DaemonToken, ClientError> {
+        let outcome = self.fetch_token(visitor, audience, agent).await;
+        let entry = HandOut { audience: Some(audience.clone()), ..self.entry(visitor, agent, outcome.as_ref().err()) };
+        self.record(&match &outcome {
+            Ok(token) => HandOut { expires_at: Some(token.expires_at), ..entry }.of_token(&token.jwt),
+            Err(_) => entry,
+        })?;
+        outcome
+    }
+
+    async fn fetch_credentials(
+        &self,
+        visitor: &Visitor,
+        role: &RoleName,
+        agent: Option<&AgentName>,
+    ) -> Result<DaemonCredentials, ClientError> {
+        let rules = self.rules();
+        let agent = Rules::speaker(&visitor.consumer, agent).map_err(refused)?;
+        rules.decide(agent, Wish::Role(role), self.clock.now()).map_err(refused)?;
+        let role = rules.role(role).map_err(refused)?;
+        let kept = self.shelf.credentials(&role, agent);
+        self.fetch(&kept).await
+    }
+
+    async fn fetch_token(
+        &self,
+        visitor: &Visitor,
+        audience: &Audience,
+        agent: Option<&AgentName>,
+    ) -> Result<DaemonToken, ClientError> {
+        let agent = Rules::speaker(&visitor.consumer, agent).map_err(refused)?;
+        self.rules().decide(agent, Wish::Audience(audience), self.clock.now()).map_err(refused)?;
+        let kept = self.shelf.token(audience, agent);
+        self.fetch(&kept).await
+    }
+
+    /// What is kept, or else what is fetched now; then somebody must see to it that it is renewed.
+    async fn fetch<F: crate::Fetch>(&self, kept: &crate::Cached<F>) -> Result<F::Item, ClientError> {
+        let was_at_hand = kept.is_at_hand();
+        let item = kept.fetch().await;
+        if !was_at_hand {
+            self.shelf.changed.notify_one();
+            self.shelf.filled.notify_one();
+        }
+        if item.as_ref().is_err_and(ClientError::needs_sign_in) {
+            self.shelf.shut_out.notify_one();
+        }
+        item
+    }
+
+    /// What `visitor`, or an agent that they name, may have.
+    pub fn allowed(&self, visitor: &Visitor, agent: Option<&AgentName>) -> Result<Allowed, Problem> {
+        let rules = self.rules();
+        let agent = Rules::speaker(&visitor.consumer, agent)?;
+        let view = |role: agentkeys_client::Role| AllowedRole {
+            name: role.name,
+            role_arn: role.role_arn.to_string(),
+            region: role.region.to_string(),
+        };
+        let all = rules.aws.roles().into_iter();
+        let Some(name) = agent else {
+            return Ok(Allowed {
+                agent: None,
+                expires_at: None,
+                roles: all.map(view).collect(),
+                audiences: Vec::new(),
+            });
+        };
+        let found = rules.agents.get(name).filter(|agent| !agent.is_over(self.clock.now()));
+        let found = found.ok_or_else(|| {
+            Problem::new(ErrorCode::AgentUnknown, format!("there is no agent `{name}` here, or its time is over"))
+        })?;
+        Ok(Allowed {
+            agent: agent.cloned(),
+            expires_at: found.expires_at,
+            roles: all.filter(|role| found.roles.contains(&role.name)).map(view).collect(),
+            audiences: found.audiences.iter().cloned().collect(),
+        })
+    }
+
+    /// Keeps an agent's request for more until a person answers it. The same request again has the same name.
+    pub async fn request_access(&self, visitor: &Visitor, request: AccessRequest) -> Result<AccessRequested, Problem> {
+        let agent = Rules::speaker(&visitor.consumer, request.agent.as_ref())?;
+        let agent = agent.ok_or(Problem::new(ErrorCode::InvalidField, "agent must name the agent that asks"))?.clone();
+        let AccessRequest { kind, name, reason, .. } = request;
+        self.check_request(&agent, kind, &name)?;
+        let id = hex::encode(agentkeys_crypto::random::<4>());
+        let request = AgentRequest { id, agent, at: self.clock.now(), kind, name, reason };
+        let book = self.book.clone();
+        let kept = tokio::task::spawn_blocking(move || keep(&book, request)).await;
+        let kept = kept.map_err(io::Error::other).and_then(|kept| kept).map_err(|error| {
+            tracing::error!(%error, "an agent's request could not be kept");
+            Problem::new(ErrorCode::StorageUnavailable, "the request could not be kept")
+        })?;
+        let busy = || Problem::new(ErrorCode::RateLimited, "a person must answer the requests that wait first");
+        kept.map(|id| AccessRequested { id }).ok_or_else(busy)
+    }
+
+    fn check_request(&self, agent: &AgentName, kind: AccessKind, name: &str) -> Result<(), Problem> {
+        let rules = self.rules();
+        let invalid = |error: agentkeys_types::Invalid| Problem::new(ErrorCode::InvalidField, error.to_string());
+        let decision = match kind {
+            AccessKind::Audience => {
+                let audience = name.parse().map_err(invalid)?;
+                rules.decide(Some(agent), Wish::Audience(&audience), self.clock.now())
+            }
+            AccessKind::Role => {
+                let role = name.parse().map_err(invalid)?;
+                rules.role(&role)?;
+                rules.decide(Some(agent), Wish::Role(&role), self.clock.now())
+            }
+        };
+        match decision {
+            Ok(()) => Err(Problem::new(ErrorCode::InvalidField, "the agent has this already")),
+            Err(problem) if problem.error == ErrorCode::AgentNotAllowed => Ok(()),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// How it is doing; nobody is asked for it.
+    pub fn status(&self) -> DaemonStatus {
+        let rules = self.rules();
+        let first = rules.aws.roles().into_iter().next().map(|role| self.shelf.credentials(&role, None).condition());
+        let Condition { at_hand, failure, is_wanted } = first.unwrap_or_default();
+        let state = match (&at_hand, &failure) {
+            (Some(_), _) => DaemonState::Ready,
+            (None, Some(error)) if error.needs_sign_in() => DaemonState::SignInNeeded,
+            (None, Some(_)) => DaemonState::Retrying,
+            (None, None) if is_wanted => DaemonState::Starting,
+            (None, None) => DaemonState::Idle,
+        };
+        DaemonStatus {
+            profile: self.profile.to_string(),
+            state,
+            account: at_hand.as_ref().map(|item| item.account).or_else(|| self.shelf.source().account()),
+            wallet: at_hand.as_ref().map(|item| item.wallet),
+            credentials_expire_at: at_hand.as_ref().map(|item| item.expires_at),
+            last_error: failure.map(|error| error.to_string()),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            endpoint: None,
+            roles: self.shelf.roles(),
+            agents: rules.live_agents(self.clock.now()).map(|(name, _)| name.clone()).collect(),
+        }
+    }
+
+    fn entry(&self, visitor: &Visitor, agent: Option<&AgentName>, failure: Option<&ClientError>) -> HandOut {
+        let outcome = failure.map_or(Outcome::HandedOut, |error| Outcome::Refused(crate::problem::of(error).error));
+        let agent = match &visitor.consumer {
+            crate::Consumer::Agent(own) => Some(own),
+            crate::Consumer::Person => agent,
+        };
+        let entry = HandOut { agent: agent.cloned(), ..HandOut::new(self.clock.now(), visitor.door, outcome) };
+        visitor.sign(entry)
+    }
+
+    /// No record, no hand-out.
+    fn record(&self, entry: &HandOut) -> Result<(), ClientError> {
+        self.log.append(entry).map_err(|error| {
+            tracing::error!(%error, "a hand-out could not be recorded, so it did not happen");
+            refused(Problem::new(ErrorCode::AuditUnavailable, "the hand-out could not be recorded"))
+        })
+    }
+}
+
+/// The person of this process asks.
+#[async_trait]
+impl Dispenser for Desk {
+    async fn credentials(&self, role: &RoleName, agent: Option<&AgentName>) -> Result<DaemonCredentials, ClientError> {
+        self.hand_out_credentials(&Visitor::of_this_process(), role, agent).await
+    }
+
+    async fn token(&self, audience: &Audience, agent: Option<&AgentName>) -> Result<DaemonToken, ClientError> {
+        self.hand_out_token(&Visitor::of_this_process(), audience, agent).await
+    }
+}
+
+fn refused(problem: Problem) -> ClientError {
+    ClientError::Problem { problem, retry_after: None }
+}
+
+/// The name under which the request is kept, unless too many are.
+fn keep(book: &AgentBook, request: AgentRequest) -> io::Result<Option<String>> {
+    book.change(|pages| {
+        let is_same = |kept: &&AgentRequest| {
+            (&kept.agent, kept.kind, &kept.name) == (&request.agent, request.kind, &request.name)
+        };
+        if let Some(kept) = pages.requests.iter().find(is_same) {
+            return Some(kept.id.clone());
+        }
+        if pages.requests.len() >= AgentBook::MOST_REQUESTS {
+            return None;
+        }
+        let id = request.id.clone();
+        pages.requests.push(request);
+        Some(id)
+    })
+}

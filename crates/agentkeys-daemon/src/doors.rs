@@ -1,0 +1,181 @@
+mod agent;
+mod consumers;
+mod files;
+mod unix;
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use agentkeys_api::Audience;
+use agentkeys_client::AgentFolder;
+use agentkeys_types::AgentName;
+
+use self::{
+    agent::AgentDoors,
+    consumers::{Consumers, EndpointDoor},
+    files::KeptFile,
+    unix::UnixDoor,
+};
+use crate::{
+    Consumer, ConsumerToken, Desk, Endpoint, RunError, RunningEndpoint, Socket, control::Controls, routes::Station,
+};
+
+/// Every way into the daemon: the person's socket, each agent's, the endpoint, and the files that it keeps.
+pub(crate) struct Doors {
+    desk: Arc<Desk>,
+    controls: Controls,
+    path: PathBuf,
+    person: UnixDoor,
+    agents: BTreeMap<AgentName, AgentDoors>,
+    endpoint: Option<OpenEndpoint>,
+    consumers: Arc<Consumers>,
+    files: Vec<KeptFile>,
+}
+
+struct OpenEndpoint {
+    listen: SocketAddr,
+    running: RunningEndpoint,
+}
+
+impl Doors {
+    /// Opens the person's socket. The other doors follow the rules: see [`Doors::follow`].
+    pub(crate) fn open(socket: Socket, desk: Arc<Desk>, controls: Controls) -> Self {
+        let path = socket.path().to_owned();
+        let station = Station { desk: Arc::clone(&desk), consumer: Consumer::Person, controls: controls.clone() };
+        Self {
+            desk,
+            controls,
+            path,
+            person: UnixDoor::open(socket, station),
+            agents: BTreeMap::new(),
+            endpoint: None,
+            consumers: Arc::default(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Opens what the rules want, and closes what they no longer want; what stays as it was notices nothing.
+    pub(crate) async fn follow(&mut self) -> Result<(), RunError> {
+        let rules = self.desk.rules();
+        self.follow_endpoint(rules.daemon.listen).await?;
+
+        let now = self.desk.clock().now();
+        let wanted: BTreeMap<_, _> =
+            rules.live_agents(now).map(|(name, agent)| (name.clone(), agent.clone())).collect();
+        let gone: Vec<_> = self.agents.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        for name in gone {
+            if let Some(doors) = self.agents.remove(&name) {
+                self.consumers.remove(&Consumer::Agent(name.clone()));
+                doors.close().await;
+            }
+        }
+        for (name, agent) in wanted {
+            let opened = self.open_agent(&name, agent.token_file.as_ref(), !rules.daemon.allow_uids.is_empty());
+            if let Err(error) = opened.await {
+                // The others must not suffer from a folder that is not as it should be, or a path that is too long.
+                tracing::warn!(%error, agent = %name, "an agent's doors cannot be opened");
+            }
+        }
+        self.give_tokens()?;
+        self.follow_files(&rules).await;
+        Ok(())
+    }
+
+    async fn open_agent(
+        &mut self,
+        name: &AgentName,
+        token_file: Option<&Audience>,
+        others: bool,
+    ) -> Result<(), RunError> {
+        let doors = match self.agents.entry(name.clone()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(vacant) => {
+                let folder = AgentFolder::beside(&self.path, name);
+                let consumer = Consumer::Agent(name.clone());
+                let station = Station { desk: Arc::clone(&self.desk), consumer, controls: self.controls.clone() };
+                vacant.insert(AgentDoors::open(folder, station, others).await?)
+            }
+        };
+        doors.keep_token_file(&self.desk, name, token_file).await
+    }
+
+    async fn follow_endpoint(&mut self, listen: Option<SocketAddr>) -> Result<(), RunError> {
+        if self.endpoint.as_ref().map(|open| open.listen) == listen {
+            return Ok(());
+        }
+        if let Some(open) = self.endpoint.take() {
+            self.consumers.clear();
+            ConsumerToken::remove(&self.person_token())?;
+            open.running.stop().await;
+        }
+        if let Some(listen) = listen {
+            let door = EndpointDoor { desk: Arc::clone(&self.desk), consumers: Arc::clone(&self.consumers) };
+            let running = Endpoint::open(listen, Arc::new(door)).await?;
+            self.endpoint = Some(OpenEndpoint { listen, running });
+        }
+        let address = self.endpoint.as_ref().map(|open| format!("http://{}", open.running.address()));
+        self.controls.set_endpoint(address);
+        Ok(())
+    }
+
+    /// Gives a token to everybody who has none yet, while there is an endpoint to show it at.
+    fn give_tokens(&self) -> Result<(), RunError> {
+        if self.endpoint.is_none() {
+            return Ok(());
+        }
+        let agents = self.agents.iter();
+        let agents = agents.map(|(name, doors)| (Consumer::Agent(name.clone()), doors.folder().authorization_token()));
+        for (consumer, path) in [(Consumer::Person, self.person_token())].into_iter().chain(agents) {
+            self.consumers.give(consumer, &path)?;
+        }
+        Ok(())
+    }
+
+    fn person_token(&self) -> PathBuf {
+        self.path.with_file_name("authorization-token")
+    }
+
+    async fn follow_files(&mut self, rules: &crate::Rules) {
+        let wanted: Vec<_> = rules.daemon.token_files.values().cloned().collect();
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.files).into_iter().partition(|file| wanted.contains(file.settings()));
+        self.files = kept;
+        for file in gone {
+            file.close().await;
+        }
+        for settings in wanted {
+            if !self.files.iter().any(|file| *file.settings() == settings) {
+                let visitor = files::of_person();
+                self.files.push(KeptFile::keep(settings, visitor, Arc::clone(&self.desk)));
+            }
+        }
+    }
+
+    /// Closes every door, and returns when the answers under way have left. What lay beside them is removed.
+    pub(crate) async fn close(self) {
+        let Self { person, agents, endpoint, files, path, .. } = self;
+        let agents = async {
+            for doors in agents.into_values() {
+                doors.close().await;
+            }
+        };
+        let endpoint = async {
+            if let Some(open) = endpoint {
+                if let Err(error) = ConsumerToken::remove(&path.with_file_name("authorization-token")) {
+                    tracing::warn!(%error, "a token file stays behind");
+                }
+                open.running.stop().await;
+            }
+        };
+        let files = async {
+            for file in files {
+                file.close().await;
+            }
+        };
+        tokio::join!(person.close(), agents, endpoint, files);
+    }
+}

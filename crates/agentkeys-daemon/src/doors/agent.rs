@@ -1,0 +1,70 @@
+use std::sync::Arc;
+
+use agentkeys_api::Audience;
+use agentkeys_client::{AgentFolder, TokenFileSettings};
+use agentkeys_crypto::private_file::create_folder;
+use agentkeys_types::AgentName;
+
+use super::{
+    files::{self, KeptFile},
+    unix::UnixDoor,
+};
+use crate::{ConsumerToken, Desk, RunError, Socket, routes::Station};
+
+/// What one agent has beside the daemon's socket: a socket of its own, and perhaps a file with a JWT.
+pub(super) struct AgentDoors {
+    folder: AgentFolder,
+    socket: UnixDoor,
+    file: Option<KeptFile>,
+}
+
+impl AgentDoors {
+    pub(super) async fn open(folder: AgentFolder, station: Station, others: bool) -> Result<Self, RunError> {
+        let path = folder.socket();
+        let socket = if others { Socket::open_to_others(&path).await? } else { Socket::open(&path).await? };
+        Ok(Self { folder, socket: UnixDoor::open(socket, station), file: None })
+    }
+
+    pub(super) fn folder(&self) -> &AgentFolder {
+        &self.folder
+    }
+
+    /// Keeps a JWT for `audience` in the agent's file; none, and no file, where there is no audience.
+    pub(super) async fn keep_token_file(
+        &mut self,
+        desk: &Arc<Desk>,
+        agent: &AgentName,
+        audience: Option<&Audience>,
+    ) -> Result<(), RunError> {
+        if self.file.as_ref().map(|file| &file.settings().audience) == audience {
+            return Ok(());
+        }
+        if let Some(file) = self.file.take() {
+            file.close().await;
+        }
+        let Some(audience) = audience.cloned() else { return Ok(()) };
+        let path = self.folder.token_file();
+        if let Some(folder) = path.parent() {
+            create_folder(folder).map_err(RunError::Process)?;
+        }
+        let settings = TokenFileSettings { path, audience, agent: Some(agent.clone()) };
+        self.file = Some(KeptFile::keep(settings, files::of_agent(agent), Arc::clone(desk)));
+        Ok(())
+    }
+
+    /// Closes the socket, and takes everything away that lay beside it.
+    pub(super) async fn close(self) {
+        let Self { folder, socket, file } = self;
+        if let Some(file) = file {
+            file.close().await;
+        }
+        if let Err(error) = ConsumerToken::remove(&folder.authorization_token()) {
+            tracing::warn!(%error, "a token file stays behind");
+        }
+        socket.close().await;
+        // What else lies there is not ours, and keeps the folder.
+        let _ = folder.token_file().parent().map(std::fs::remove_dir);
+        let _ = std::fs::remove_file(folder.socket().with_extension("lock"));
+        let _ = std::fs::remove_dir(folder.path());
+    }
+}

@@ -1,0 +1,166 @@
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use agentkeys_api::{Audience, RoleStatus};
+use agentkeys_client::Role;
+use agentkeys_types::{AgentName, Clock, RoleName, Timestamp};
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+
+use crate::{
+    Cached, CredentialSource,
+    cached::Condition,
+    source::{Fetch, FetchCredentials, FetchToken},
+};
+
+/// As many JWTs are kept as this; a further audience takes the place of one that nobody wants.
+const MOST_TOKENS: usize = 256;
+
+type Kept<N, F> = Mutex<HashMap<(N, Option<AgentName>), Arc<Cached<F>>>>;
+
+/// Everything that is kept fresh: credentials by role and agent, JWTs by audience and agent.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    source: Arc<dyn CredentialSource>,
+    clock: Arc<dyn Clock>,
+    credentials: Kept<RoleName, FetchCredentials>,
+    tokens: Kept<Audience, FetchToken>,
+    /// Somebody wants something that was not kept before.
+    pub(crate) changed: Notify,
+    /// Something is at hand that was not before.
+    pub(crate) filled: Notify,
+    /// A person may have to sign in.
+    pub(crate) shut_out: Notify,
+}
+
+impl Shelf {
+    pub(crate) fn new(source: Arc<dyn CredentialSource>, clock: Arc<dyn Clock>) -> Self {
+        let (credentials, tokens) = (Mutex::default(), Mutex::default());
+        Self {
+            source,
+            clock,
+            credentials,
+            tokens,
+            changed: Notify::new(),
+            filled: Notify::new(),
+            shut_out: Notify::new(),
+        }
+    }
+
+    pub(crate) fn source(&self) -> &dyn CredentialSource {
+        self.source.as_ref()
+    }
+
+    /// The place of a role's credentials.
+    pub(crate) fn credentials(&self, role: &Role, agent: Option<&AgentName>) -> Arc<Cached<FetchCredentials>> {
+        let fetch = || FetchCredentials { source: Arc::clone(&self.source), role: role.clone(), agent: agent.cloned() };
+        self.place(&self.credentials, (role.name.clone(), agent.cloned()), fetch)
+    }
+
+    /// The place of the JWT for an audience.
+    pub(crate) fn token(&self, audience: &Audience, agent: Option<&AgentName>) -> Arc<Cached<FetchToken>> {
+        let mut tokens = lock(&self.tokens);
+        if tokens.len() >= MOST_TOKENS {
+            tokens.retain(|_, kept| kept.is_at_hand());
+            if tokens.len() >= MOST_TOKENS {
+                tokens.clear();
+            }
+        }
+        drop(tokens);
+        let fetch =
+            || FetchToken { source: Arc::clone(&self.source), audience: audience.clone(), agent: agent.cloned() };
+        self.place(&self.tokens, (audience.clone(), agent.cloned()), fetch)
+    }
+
+    fn place<N: Eq + Hash, F: Fetch>(
+        &self,
+        kept: &Kept<N, F>,
+        key: (N, Option<AgentName>),
+        fetch: impl FnOnce() -> F,
+    ) -> Arc<Cached<F>> {
+        let mut kept = lock(kept);
+        Arc::clone(kept.entry(key).or_insert_with(|| Arc::new(Cached::new(fetch(), Arc::clone(&self.clock)))))
+    }
+
+    /// Renews what is due, all at once, and says when something is due again; never, while nobody wants anything.
+    pub(crate) async fn refresh_due(&self) -> Option<Timestamp> {
+        let (credentials, tokens) = self.all();
+        let credentials = join_all(credentials.iter().map(|kept| kept.refresh_if_due()));
+        let tokens = join_all(tokens.iter().map(|kept| kept.refresh_if_due()));
+        let (credentials, tokens, source) = tokio::join!(credentials, tokens, self.source.keep());
+        self.tell_if_shut_out();
+        credentials.into_iter().chain(tokens).chain([source]).flatten().min()
+    }
+
+    /// Wakes whoever waits for a person to sign in, if that is what is missing.
+    pub(crate) fn tell_if_shut_out(&self) {
+        let (credentials, tokens) = self.all();
+        let failures = credentials.iter().map(|kept| kept.condition().failure);
+        let mut failures = failures.chain(tokens.iter().map(|kept| kept.condition().failure));
+        if failures.any(|failure| failure.is_some_and(|error| error.needs_sign_in())) {
+            self.shut_out.notify_one();
+        }
+    }
+
+    /// Fetches everything that is at hand anew, because it may not count any longer.
+    pub(crate) async fn renew(&self) {
+        let (credentials, tokens) = self.all();
+        let warn = |error: &agentkeys_client::ClientError| {
+            tracing::warn!(%error, code = error.code(), "what was handed out may not count any longer");
+        };
+        let credentials = credentials.iter().filter(|kept| kept.is_at_hand());
+        let tokens = tokens.iter().filter(|kept| kept.is_at_hand());
+        let credentials = join_all(credentials.map(async |kept| kept.renew().await.map(drop)));
+        let tokens = join_all(tokens.map(async |kept| kept.renew().await.map(drop)));
+        let (credentials, tokens) = tokio::join!(credentials, tokens);
+        credentials.iter().chain(&tokens).filter_map(|outcome| outcome.as_ref().err()).for_each(warn);
+        self.tell_if_shut_out();
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        lock(&self.credentials).clear();
+        lock(&self.tokens).clear();
+    }
+
+    /// Forgets what `agent` has had.
+    pub(crate) fn forget_agent(&self, agent: &AgentName) {
+        let is_other = |whose: &Option<AgentName>| whose.as_ref() != Some(agent);
+        lock(&self.credentials).retain(|(_, whose), _| is_other(whose));
+        lock(&self.tokens).retain(|(_, whose), _| is_other(whose));
+    }
+
+    /// Whether anything is at hand.
+    pub(crate) fn has_anything(&self) -> bool {
+        let (credentials, tokens) = self.all();
+        credentials.iter().any(|kept| kept.is_at_hand()) || tokens.iter().any(|kept| kept.is_at_hand())
+    }
+
+    /// How it is with each role.
+    pub(crate) fn roles(&self) -> Vec<RoleStatus> {
+        let status = |((role, agent), kept): (&(RoleName, Option<AgentName>), &Arc<Cached<FetchCredentials>>)| {
+            let Condition { at_hand, failure, .. } = kept.condition();
+            RoleStatus {
+                role: role.clone(),
+                agent: agent.clone(),
+                expires_at: at_hand.map(|item| item.expires_at),
+                last_error: failure.map(|error| error.to_string()),
+            }
+        };
+        let mut roles: Vec<RoleStatus> = lock(&self.credentials).iter().map(status).collect();
+        roles.sort_by(|one, other| (&one.agent, &one.role).cmp(&(&other.agent, &other.role)));
+        roles
+    }
+
+    #[expect(clippy::type_complexity, reason = "named nowhere else")]
+    fn all(&self) -> (Vec<Arc<Cached<FetchCredentials>>>, Vec<Arc<Cached<FetchToken>>>) {
+        (lock(&self.credentials).values().cloned().collect(), lock(&self.tokens).values().cloned().collect())
+    }
+}
+
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
