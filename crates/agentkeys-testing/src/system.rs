@@ -3,6 +3,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Output, Stdio},
+    time::Duration,
 };
 
 use agentkeys_api::EmailStarted;
@@ -45,20 +46,27 @@ impl System {
 
     /// As [`System::start`], with more sections in the broker's settings.
     pub async fn start_with(settings: &str) -> Self {
-        Self::start_in(tempfile::tempdir().expect("a temporary folder"), "info", settings).await
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), "info", settings, AS_AWS).await
+    }
+
+    /// As [`System::start`], with an STS whose sessions may be as short as a second, and last for `life` where no
+    /// length is asked for.
+    pub async fn start_with_short_sessions(life: Duration) -> Self {
+        let lengths = SessionLengths { shortest: Duration::from_secs(1), unless_asked: life };
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), "info", "", lengths).await
     }
 
     /// As [`System::start`], with an OpenID Provider that the broker calls `acme`, and a broker that logs all it can.
     pub async fn start_with_provider(provider: &TestProvider) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings = provider.settings(folder.path());
-        Self::start_in(folder, "trace", &settings).await
+        Self::start_in(folder, "trace", &settings, AS_AWS).await
     }
 
-    async fn start_in(folder: TempDir, log: &str, settings: &str) -> Self {
+    async fn start_in(folder: TempDir, log: &str, settings: &str, lengths: SessionLengths) -> Self {
         let issuer = ReservedPort::take();
         let master_secret = random();
-        let mut parts = start_parts(&folder, issuer.address(), &master_secret);
+        let mut parts = start_parts(&folder, issuer.address(), &master_secret, lengths);
         let smtp = parts.address_in("a mailbox takes mail").await;
         let aws = parts.address_in("a stand-in for AWS listens").await;
         let signer = parts.address_in("development parts listen").await;
@@ -95,6 +103,22 @@ impl System {
     /// The folder of the broker's store and keys.
     pub fn broker_state(&self) -> PathBuf {
         self.folder.path().join("broker")
+    }
+
+    /// How many sessions the AWS stand-in has given so far, by its log.
+    pub async fn aws_sessions(&self) -> usize {
+        // An answer that comes after all others, so that its line does too.
+        let refusals = self.lines_of_parts("MissingAction");
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        http.post(self.aws_url()).send().await.expect("the stand-in answers");
+        while self.lines_of_parts("MissingAction") == refusals {
+            tokio::task::yield_now().await;
+        }
+        self.lines_of_parts("role assumed")
+    }
+
+    fn lines_of_parts(&self, part: &str) -> usize {
+        String::from_utf8_lossy(&self.parts.output()).lines().filter(|line| line.contains(part)).count()
     }
 
     /// What the signer derives its wallets from.
@@ -171,13 +195,25 @@ impl System {
     }
 }
 
-fn start_parts(folder: &TempDir, issuer: SocketAddr, master_secret: &[u8; 32]) -> Process {
+/// How long sessions of the AWS stand-in are.
+#[derive(Clone, Copy)]
+struct SessionLengths {
+    shortest: Duration,
+    unless_asked: Duration,
+}
+
+const AS_AWS: SessionLengths =
+    SessionLengths { shortest: AwsConfig::SHORTEST_SESSION, unless_asked: AwsConfig::DEFAULT_SESSION };
+
+fn start_parts(folder: &TempDir, issuer: SocketAddr, master_secret: &[u8; 32], lengths: SessionLengths) -> Process {
     let issuer = format!("http://{issuer}");
     let mut command = Process::command(Process::binary("agentkeys-mock-server"));
     for listener in ["--listen", "--aws-listen", "--smtp-listen"] {
         command.args([listener, "127.0.0.1:0"]);
     }
     command.args(["--broker-url", &issuer, "--trust-issuer", &issuer]);
+    command.args(["--aws-shortest-session", &lengths.shortest.as_secs().to_string()]);
+    command.args(["--aws-default-session", &lengths.unless_asked.as_secs().to_string()]);
     command.arg("--state").arg(folder.path().join("parts"));
     command.env("DEV_KEY_SERVICE_MASTER_SECRET", hex::encode(master_secret));
     Process::start(command)

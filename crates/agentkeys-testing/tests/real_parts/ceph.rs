@@ -5,7 +5,7 @@
 mod bench;
 mod forge;
 mod provider;
-mod radosgw;
+pub(crate) mod radosgw;
 mod sigv4;
 
 use agentkeys_client::SessionDuration;

@@ -1,4 +1,4 @@
-//! Held against what others made: the AWS CLI, boto3, Ceph, Chromium, gdb, maildev,
+//! Held against what others made: the AWS CLI and SDKs, boto3, Ceph, Chromium, gdb, maildev,
 //! oidc-provider, and independent implementations.
 //!
 //! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
@@ -18,4 +18,5 @@ mod maildev;
 mod memory;
 mod parts;
 mod public_vectors;
+mod sdks;
 mod vectors;

@@ -1,6 +1,7 @@
 //! Where the real parts are.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Output, Stdio},
 };
@@ -38,12 +39,22 @@ pub(crate) struct AwsClient {
 impl AwsClient {
     /// The AWS CLI, for the endpoint at `url`.
     pub(crate) fn cli(url: &str) -> Self {
-        Self::new("aws", url)
+        Self::new(Self::program("aws"), url)
     }
 
     /// Python with boto3, for the endpoint at `url`.
     pub(crate) fn boto3(url: &str) -> Self {
-        Self::new("python3", url)
+        Self::new(Self::program("python3"), url)
+    }
+
+    /// Node.js, whose scripts must be told where the AWS SDK for JavaScript is, for the endpoint at `url`.
+    pub(crate) fn javascript(url: &str) -> Self {
+        Self::new("node".into(), url)
+    }
+
+    /// The program with the AWS SDK for Rust, for the endpoint at `url`.
+    pub(crate) fn rust(url: &str) -> Self {
+        Self::new(at("AGENTKEYS_TEST_AWS_SDK_RUST").into(), url)
     }
 
     /// Where one of the programs is.
@@ -51,9 +62,8 @@ impl AwsClient {
         Path::new(&at("AGENTKEYS_TEST_AWS")).join(name)
     }
 
-    fn new(program: &str, url: &str) -> Self {
-        let client =
-            Self { program: Self::program(program), home: tempfile::tempdir().unwrap(), environment: Vec::new() };
+    fn new(program: PathBuf, url: &str) -> Self {
+        let client = Self { program, home: tempfile::tempdir().unwrap(), environment: Vec::new() };
         client.with("AWS_ENDPOINT_URL", url).with("AWS_REGION", "us-east-1").with("AWS_DEFAULT_REGION", "us-east-1")
     }
 
@@ -68,6 +78,19 @@ impl AwsClient {
         self.with("AWS_ACCESS_KEY_ID", &credentials.access_key_id)
             .with("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose_secret())
             .with("AWS_SESSION_TOKEN", credentials.session_token.expose_secret())
+    }
+
+    /// The same with this in its configuration, behind `[default]`.
+    pub(crate) fn with_configuration(self, settings: &str) -> Self {
+        fs::write(self.home().join("config"), format!("[default]\n{settings}\n")).unwrap();
+        self
+    }
+
+    /// The same with the file of a JWT, which it exchanges by itself.
+    pub(crate) fn with_web_identity(self, file: &Path, role_arn: &str) -> Self {
+        self.with("AWS_WEB_IDENTITY_TOKEN_FILE", &file.display().to_string())
+            .with("AWS_ROLE_ARN", role_arn)
+            .with("AWS_ROLE_SESSION_NAME", "agent")
     }
 
     /// A folder of its own, gone with it.
@@ -115,7 +138,8 @@ impl Ran {
         self.stderr()
     }
 
-    fn stderr(&self) -> String {
+    /// What it wrote beside that.
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 }
