@@ -7,3 +7,4 @@ mod commands;
 mod dev;
 mod doctor;
 mod init;
+mod mcp;
