@@ -131,6 +131,8 @@ pub(crate) enum Command {
     /// The daemon that keeps credentials fresh on this machine
     #[command(subcommand)]
     Daemon(commands::daemon::DaemonCommand),
+    /// Give an agent the tools of the Model Context Protocol, on standard input and output
+    Mcp(commands::mcp::McpArgs),
     /// Find what keeps this from working, and tokens that lie where they must not
     Doctor(commands::doctor::DoctorArgs),
     /// The servers

@@ -11,6 +11,7 @@ pub(crate) mod identities;
 pub(crate) mod init;
 pub(crate) mod logout;
 pub(crate) mod man;
+pub(crate) mod mcp;
 pub(crate) mod revoke;
 pub(crate) mod run;
 mod screen;
@@ -42,6 +43,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
             return Ok(0);
         }
         Command::Man(args) => return plain(args.run(output)),
+        // It has no use for the session, so nothing opens the store for it.
+        Command::Mcp(args) => return plain(args.run(&cli.global).await),
         #[cfg(feature = "dev")]
         Command::Serve(command) => return plain(command.run().await),
         command => command,
@@ -65,7 +68,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),
         #[cfg(feature = "dev")]
         Command::Serve(_) => Ok(0),
-        Command::Completion(_) | Command::Man(_) | Command::Docs(_) => Ok(0),
+        Command::Completion(_) | Command::Man(_) | Command::Mcp(_) | Command::Docs(_) => Ok(0),
     };
     outcome.map_err(|error| Failure::of(&error, Some(&context)))
 }

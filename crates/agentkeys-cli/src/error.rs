@@ -52,6 +52,8 @@ pub(crate) enum CliError {
     NoIdentity(String),
     #[error("a person must sign in on a page in a browser, and `--no-input` forbids to ask for one")]
     NoPerson,
+    #[error(transparent)]
+    Mcp(#[from] agentkeys_mcp::ServeError),
     #[error("no role is set")]
     NoRole { config: PathBuf },
     #[error("the session is revoked, and the {0} does not act on it yet")]
@@ -100,6 +102,7 @@ impl CliError {
             | Self::Edit { .. }
             | Self::Endpoint(_)
             | Self::File { .. }
+            | Self::Mcp(_)
             | Self::NotOurs(_)
             | Self::PrivateFile(_)
             | Self::SignedInAsOther(_)
@@ -126,6 +129,7 @@ impl CliError {
             Self::Endpoint(_) => "endpoint_unavailable",
             Self::HereOnly { .. } => "revoked_here_only",
             Self::Interrupted => "interrupted",
+            Self::Mcp(_) => "mcp_failed",
             Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => "not_found",
             Self::NoPerson | Self::NoTerminal => "input_needed",
             Self::NotOurs(_) => "not_ours",

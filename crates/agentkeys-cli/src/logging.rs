@@ -1,4 +1,10 @@
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{cli::Cli, error::CliError, failure::Failure, output::Output};
 
@@ -9,12 +15,14 @@ pub(crate) fn start(cli: &Cli, output: &Output) -> Result<(), Failure> {
     let filter = variable.unwrap_or_else(|| level(cli).to_owned());
     let unusable = |_| CliError::Usage(format!("AGENTKEYS_LOG is not a log filter such as debug: `{filter}`"));
     let filter = EnvFilter::try_new(&filter).map_err(unusable).map_err(|error| Failure::of(&error, None))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(output.colors_stderr())
-        .with_writer(std::io::stderr)
-        .init();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(output.colors_stderr()).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(filter.and(filter_fn(repeats_no_messages)))).init();
     Ok(())
+}
+
+/// Whether a line is none of those in which rmcp repeats whole messages: a URL that is pre-signed stands in some.
+fn repeats_no_messages(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN || !metadata.target().starts_with("rmcp")
 }
 
 fn level(cli: &Cli) -> &'static str {

@@ -8,4 +8,5 @@ mod commands;
 mod dev;
 mod doctor;
 mod init;
+mod mcp;
 mod setup;

@@ -1,5 +1,5 @@
 //! Held against what others made: the AWS CLI and SDKs, boto3, Ceph, Chromium, gdb, maildev,
-//! oidc-provider, and independent implementations.
+//! MCP's client, oidc-provider, and independent implementations.
 //!
 //! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
 //! are, and runs these tests too. The binaries must have been built: `cargo build --workspace --bins`.
@@ -14,6 +14,7 @@ mod ceph;
 mod jwcrypto;
 mod keychain;
 mod maildev;
+mod mcp;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod memory;
 mod parts;
