@@ -100,10 +100,17 @@ async fn reload(context: &Context, output: &Output) -> Result<(), CliError> {
 }
 
 async fn stop(context: &Context, output: &Output) -> Result<(), CliError> {
-    let pid = match context.daemon().stop().await {
-        Ok(status) => Some(status.pid),
+    let daemon = context.daemon();
+    let pid = match daemon.status().await {
         Err(ClientError::NoDaemon { .. }) => None,
-        Err(error) => return Err(error.into()),
+        status => {
+            let pid = status?.pid;
+            match daemon.stop().await {
+                // It may be gone before its answer is.
+                Ok(_) | Err(ClientError::NoDaemon { .. }) => Some(pid),
+                Err(error) => return Err(error.into()),
+            }
+        }
     };
     output.result(&json!({"stopped": pid.is_some(), "pid": pid}), |output| match pid {
         Some(pid) => output.done(format_args!("Daemon {pid} has ended")),

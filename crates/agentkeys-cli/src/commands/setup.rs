@@ -33,9 +33,9 @@ pub(crate) enum SetupCommand {
     Codex(CodexArgs),
     /// A container: a Compose file that gives a service the agent's JWT, by which AWS SDKs get credentials
     ///
-    /// The service gets the folder of that file alone, and not the agent's socket: whoever has the socket gets
-    /// credentials without leaving a trace in AWS of where they were used. The file is only this user's, so the service
-    /// runs as this user.
+    /// The service gets the folder of that file alone, read-only. Mount the agent's socket only where a program in the
+    /// container is to have every role of the agent, and is to be able to ask you for more. The file is readable for
+    /// nobody but you, so the service runs as your user.
     Docker(DockerArgs),
 }
 

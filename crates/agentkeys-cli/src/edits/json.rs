@@ -361,7 +361,7 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i32>().prop_map(Value::from),
-            "[a-c\"\\\\{}\\[\\],: \n\u{e4}]{0,6}".prop_map(Value::from),
+            "[a-c\"\\\\{}\\[\\],:\n\u{e4}]{0,6}".prop_map(Value::from),
         ];
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
