@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use crate::{console::step, invocation, workspace::Workspace};
 
-/// `cargo xtask bench`: rates, latencies and memory of the real servers and the daemon against the bound of each request.
+/// `cargo xtask bench`: rates, latencies and memory of the real servers and the daemon against the bound of each
+/// request.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let bin = build(workspace)?;
     let mut bench = workspace.command(&bin.join("agentkeys-bench").to_string_lossy(), &["report", "--bin"]);

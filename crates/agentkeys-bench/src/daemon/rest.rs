@@ -16,6 +16,8 @@ const STARTS: usize = 11;
 const AIM_AT_START: Duration = Duration::from_millis(100);
 /// As long as the broker holds its answer about a session back, so that one falls into it.
 const WINDOW: Duration = Duration::from_secs(30);
+/// After it, what was begun by the last call is done.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Prints how soon a daemon answers, and what it costs while nobody asks.
 pub(super) async fn report(system: &System, home: &Home) -> anyhow::Result<()> {
@@ -51,6 +53,7 @@ pub(super) async fn report(system: &System, home: &Home) -> anyhow::Result<()> {
 
 /// In a minute, counted in a part of one.
 async fn wake_ups<const N: usize>(daemons: [&Process; N]) -> anyhow::Result<[u64; N]> {
+    tokio::time::sleep(SETTLED).await;
     let before: Vec<_> = daemons.iter().map(|daemon| daemon.wake_ups()).collect::<anyhow::Result<_>>()?;
     tokio::time::sleep(WINDOW).await;
     let mut wakes = [0; N];
