@@ -16,8 +16,8 @@ const STARTS: usize = 11;
 const AIM_AT_START: Duration = Duration::from_millis(100);
 /// As long as the broker holds its answer about a session back, so that one falls into it.
 const WINDOW: Duration = Duration::from_secs(30);
-/// After it, what was begun by the last call is done.
-const SETTLED: Duration = Duration::from_secs(1);
+/// After it, the connections that the last fetch has left are closed.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// Prints how soon a daemon answers, and what it costs while nobody asks.
 pub(super) async fn report(system: &System, home: &Home) -> anyhow::Result<()> {
