@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use crate::{console::step, invocation, workspace::Workspace};
 
-/// `cargo xtask bench`: rates, latencies and memory of the real servers against the bound of each request.
+/// `cargo xtask bench`: rates, latencies and memory of the real servers and the daemon against the bound of each
+/// request.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let bin = build(workspace)?;
     let mut bench = workspace.command(&bin.join("agentkeys-bench").to_string_lossy(), &["report", "--bin"]);
@@ -14,9 +15,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
 
 /// Builds the servers and what measures them as they are released; gives their folder.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
-    let servers = ["agentkeys-broker", "agentkeys-mock-server", "agentkeys-daemon", "agentkeys-bench"];
+    let packages =
+        ["agentkeys-broker", "agentkeys-mock-server", "agentkeys-daemon", "agentkeys-cli", "agentkeys-bench"];
     let mut build = workspace.cargo(&["build", "--release"]);
-    build.args(servers.iter().flat_map(|package| ["--package", package]));
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
     step("build", || invocation::run(&mut build))?;
     workspace.target("release")
 }

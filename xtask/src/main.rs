@@ -32,7 +32,7 @@ use crate::workspace::Workspace;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Xtask {
-    /// Rates, latencies and memory of the real servers against the bound of each request
+    /// Rates, latencies and memory of the real servers and the daemon against the bound of each request
     Bench,
     /// Format, lints, documents, dependencies and every test that needs no real part
     Check,

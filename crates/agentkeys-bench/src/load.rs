@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -20,13 +20,13 @@ use crate::process::Process;
 pub(crate) struct Measured {
     pub(crate) cpu: Duration,
     pub(crate) elapsed: Duration,
-    latencies: Vec<Duration>,
+    latencies: Latencies,
 }
 
 impl Measured {
     /// CPU time of one request.
     pub(crate) fn cpu_each(&self) -> Duration {
-        self.cpu / u32::try_from(self.latencies.len()).unwrap_or(u32::MAX)
+        self.cpu / self.latencies.count()
     }
 
     /// Requests in a second of CPU time.
@@ -36,19 +36,40 @@ impl Measured {
 
     /// Requests in a second on the wall.
     pub(crate) fn per_second(&self) -> f64 {
-        f64::from(u32::try_from(self.latencies.len()).unwrap_or(u32::MAX)) / self.elapsed.as_secs_f64()
+        f64::from(self.latencies.count()) / self.elapsed.as_secs_f64()
     }
 
     /// The latency that `share` of the requests stayed under.
     pub(crate) fn latency(&self, share: f64) -> Duration {
+        self.latencies.at(share)
+    }
+}
+
+/// How long each of a number of things took; at least one.
+#[derive(Debug)]
+pub(crate) struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    pub(crate) fn new(mut latencies: Vec<Duration>) -> anyhow::Result<Self> {
+        ensure!(!latencies.is_empty(), "nothing was measured");
+        latencies.sort();
+        Ok(Self(latencies))
+    }
+
+    /// What `share` of them stayed under.
+    pub(crate) fn at(&self, share: f64) -> Duration {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "an index"
         )]
-        let index = (self.latencies.len() as f64 * share) as usize;
-        self.latencies[index.min(self.latencies.len() - 1)]
+        let index = (self.0.len() as f64 * share) as usize;
+        self.0[index.min(self.0.len() - 1)]
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -86,8 +107,7 @@ pub(crate) async fn send(server: &Process, callers: usize, requests: Vec<Vec<u8>
         latencies.extend(task.await??);
     }
     let (cpu, elapsed) = (server.cpu_time()?.saturating_sub(cpu), started.elapsed());
-    latencies.sort();
-    Ok(Measured { cpu, elapsed, latencies })
+    Ok(Measured { cpu, elapsed, latencies: Latencies::new(latencies)? })
 }
 
 /// Warms up with a tenth of the requests, then takes the run of median CPU time out of three.
@@ -108,8 +128,8 @@ pub(crate) async fn median(
 }
 
 /// A connection that is kept, for one request after another.
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
 }
 
@@ -117,14 +137,20 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(4096) })
+        Ok(Self::over(stream))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, buffer: Vec::with_capacity(4096) }
     }
 
-    /// Writes a request and reads its answer, which must be a success.
-    async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<()> {
+    /// Writes a request and reads its answer, which must be a success; how many bytes that has.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<usize> {
         let status = self.ask(request).await?;
         ensure!(status / 100 == 2, "{}", String::from_utf8_lossy(&self.buffer));
-        Ok(())
+        Ok(self.buffer.len())
     }
 
     /// Writes a request, reads its answer to the end, and returns its status.

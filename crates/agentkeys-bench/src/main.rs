@@ -21,6 +21,9 @@ mod walk;
 use std::path::PathBuf;
 
 use clap::Parser;
+use tokio::runtime;
+
+use crate::system::System;
 
 /// Measures the real servers against the physical bound of each request.
 #[derive(Debug, Parser)]
@@ -49,9 +52,15 @@ enum Bench {
         #[arg(long)]
         pair: Option<usize>,
     },
-    /// Runs a daemon for the sign-in that it reads from standard input.
+    /// Measures the daemon alone: its doors, the command that asks it, and its rest.
+    Daemon {
+        /// The folder of the binaries.
+        #[arg(long)]
+        bin: PathBuf,
+    },
+    /// Answers so many bytes with so many.
     #[command(hide = true)]
-    Daemon(Box<daemon::Daemon>),
+    Echo(daemon::Echo),
     /// Serves an empty JSON POST on the servers' own stack.
     #[command(hide = true)]
     EmptyServer {
@@ -60,15 +69,25 @@ enum Bench {
     },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Bench::parse() {
+fn main() -> anyhow::Result<()> {
+    let bench = Bench::parse();
+    // The daemon too has one thread.
+    let mut runtime = match bench {
+        Bench::Echo(_) => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()?.block_on(run(bench))
+}
+
+async fn run(bench: Bench) -> anyhow::Result<()> {
+    match bench {
         Bench::Report { bin, requests } => scenarios::run(&bin, requests).await,
         Bench::Races(races) => races.run().await,
         Bench::Revocation(revocation) => revocation.run().await,
         Bench::Rotation(rotation) => rotation.run().await,
         Bench::Timing { samples, pair } => timing::run(samples, pair).await,
-        Bench::Daemon(daemon) => daemon.run().await,
+        Bench::Daemon { bin } => daemon::report(&System::start(&bin).await?).await,
+        Bench::Echo(echo) => echo.serve().await,
         Bench::EmptyServer { listen } => empty::serve(listen).await,
     }
 }

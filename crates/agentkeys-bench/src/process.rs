@@ -1,4 +1,6 @@
 use std::{
+    collections::HashMap,
+    ffi::OsString,
     fs,
     net::{SocketAddr, TcpListener},
     path::Path,
@@ -18,13 +20,18 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a server that answers `/healthz`, or anything at all, at `address`.
     pub(crate) async fn start(command: &mut Command, address: SocketAddr, log: &Path) -> anyhow::Result<Self> {
-        let program = command.get_program().to_owned();
-        let log = fs::OpenOptions::new().create(true).append(true).open(log)?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        let mut process =
-            Self { child: child.with_context(|| format!("cannot start {}", program.display()))?, address };
+        let mut process = Self::spawn(command, address, log)?;
+        let program = command.get_program();
         process.answers().await.with_context(|| format!("{} does not answer", program.display()))?;
         Ok(process)
+    }
+
+    /// As [`Process::start`], without waiting for an answer.
+    pub(crate) fn spawn(command: &mut Command, address: SocketAddr, log: &Path) -> anyhow::Result<Self> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let child = child.with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        Ok(Self { child, address })
     }
 
     async fn answers(&mut self) -> anyhow::Result<()> {
@@ -40,11 +47,6 @@ impl Process {
         anyhow::bail!("not within 5 s")
     }
 
-    /// Takes over a child that answers already.
-    pub(crate) fn adopt(child: Child, address: SocketAddr) -> Self {
-        Self { child, address }
-    }
-
     /// CPU time of all its threads since it started, from the scheduler's own count in nanoseconds.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
         let mut total = 0;
@@ -58,8 +60,20 @@ impl Process {
     /// Resident memory in KiB.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse()?)
+        Ok(field(&status, "VmRSS:").context("no VmRSS")?.trim_end_matches(" kB").parse()?)
+    }
+
+    /// How often each of its threads has given up the processor of its own accord: as often, it was woken.
+    pub(crate) fn wake_ups(&self) -> anyhow::Result<WakeUps> {
+        let mut threads = HashMap::new();
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let task = task?;
+            // One that has just ended wakes no more.
+            let Ok(status) = fs::read_to_string(task.path().join("status")) else { continue };
+            let switches = field(&status, "voluntary_ctxt_switches:").context("no count of switches")?.parse()?;
+            threads.insert(task.file_name(), switches);
+        }
+        Ok(WakeUps(threads))
     }
 
     /// Ends it as a crash would.
@@ -84,6 +98,21 @@ impl Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// By thread.
+#[derive(Debug)]
+pub(crate) struct WakeUps(HashMap<OsString, u64>);
+
+impl WakeUps {
+    /// How many there were from `before` until these.
+    pub(crate) fn since(&self, before: &Self) -> u64 {
+        self.0.iter().map(|(thread, count)| count - before.0.get(thread).unwrap_or(&0)).sum()
+    }
+}
+
+fn field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 impl Drop for Process {

@@ -71,8 +71,8 @@ pub(crate) async fn run(bin: &Path, requests: usize) -> anyhow::Result<()> {
         "resident at rest: broker {} KiB (aim 40960), development signer, mailbox and AWS stand-in together {} KiB (aim 25600)",
         resting.0, resting.1
     ));
-    line(&format!("resident at rest: daemon {} KiB (aim 25600)", daemon::resident(&system).await?));
-    walk::eight_steps(&system, sync).await
+    walk::eight_steps(&system, sync).await?;
+    daemon::report(&system).await
 }
 
 async fn empty_post(state: &Path, requests: usize) -> anyhow::Result<Measured> {

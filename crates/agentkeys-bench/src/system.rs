@@ -123,6 +123,11 @@ impl System {
         self.state.path()
     }
 
+    /// The folder of the binaries.
+    pub(crate) fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
     }
