@@ -1,7 +1,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use agentkeys_client::{Exit, ProfileName, ServerUrl, StoreChoice, StoreKey};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::{commands, duration, error::CliError, failure::Failure, output::Output};
 
@@ -118,6 +118,10 @@ pub(crate) enum Command {
     /// Temporary AWS credentials
     #[command(subcommand)]
     Aws(commands::aws::AwsCommand),
+    /// Print a JWT for whoever trusts the broker, or keep it in a file
+    Token(commands::token::TokenArgs),
+    /// Run a program that gets credentials from here for as long as it runs
+    Run(commands::run::RunArgs),
     /// The daemon that keeps credentials fresh on this machine
     #[command(subcommand)]
     Daemon(commands::daemon::DaemonCommand),
@@ -147,6 +151,11 @@ impl Command {
         }
     }
 
+    /// Whether its exit code is that of a program that it runs.
+    pub(crate) fn stands_for_a_program(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+
     /// Takes out of the environment what is for this process alone, before there are threads.
     pub(crate) fn take_from_environment(&mut self) -> Result<(), CliError> {
         match self {
@@ -171,11 +180,21 @@ impl Command {
 pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let before_program = std::env::args_os().take_while(|argument| argument != "--");
     let is_json = before_program.into_iter().any(|argument| argument == "--json");
-    if is_json && error.use_stderr() {
-        Output::for_programs().failure(&Failure::usage(error));
-        return ExitCode::from(Exit::Usage.code());
+    let mut failure = Failure::usage(error);
+    if error.use_stderr() && asks_for_a_program() {
+        failure = failure.before_the_program();
     }
-    // A reader that has gone away is no failure of ours.
-    let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()))
+    if is_json && error.use_stderr() {
+        Output::for_programs().failure(&failure);
+    } else {
+        // A reader that has gone away is no failure of ours.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { failure.exit } else { Exit::Ok.code() })
+}
+
+/// Whether the call is one of `agentkeys run`, whatever else is wrong with it.
+fn asks_for_a_program() -> bool {
+    let matches = Cli::command().ignore_errors(true).try_get_matches();
+    matches.is_ok_and(|matches| matches.subcommand_name() == Some("run"))
 }

@@ -11,10 +11,12 @@ pub(crate) mod init;
 pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod revoke;
+pub(crate) mod run;
 mod screen;
 #[cfg(feature = "dev")]
 pub(crate) mod serve;
 pub(crate) mod sessions;
+pub(crate) mod token;
 pub(crate) mod whoami;
 
 use crate::{
@@ -53,6 +55,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Token(args) => args.run(&context, output).await.map(|()| 0),
+        Command::Run(args) => args.run(&context).await,
         Command::Daemon(command) => command.run(&context, output).await.map(|()| 0),
         Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),
         #[cfg(feature = "dev")]

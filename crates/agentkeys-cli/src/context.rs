@@ -1,12 +1,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use agentkeys_client::{
-    AgentBook, AskedStorage, BrokerClient, ClientError, Config, DaemonClient, Flow, Http, Places, ProfileName, Renewal,
-    Session, SessionStorage, SessionTokenKeyStore, Settings, SignerClient, SignerTrust, StoreChoice, TerminalPrompt,
+    AgentBook, AskedStorage, BrokerClient, ClientError, Config, DaemonClient, Dispenser, Flow, Http, Places,
+    ProfileName, Renewal, Session, SessionStorage, SessionTokenKeyStore, Settings, SignerClient, SignerTrust,
+    StoreChoice, TerminalPrompt,
 };
 use agentkeys_types::{Clock, SystemClock};
 
-use crate::{cli::GlobalArgs, error::CliError};
+use crate::{cli::GlobalArgs, dispensary::Dispensary, error::CliError};
 
 /// What a command works with: settings, in the order flag, environment, file; and the session store.
 pub(crate) struct Context {
@@ -66,6 +67,11 @@ impl Context {
     /// The profile's daemon.
     pub(crate) fn daemon(&self) -> DaemonClient {
         DaemonClient::new(self.socket(), self.profile.clone())
+    }
+
+    /// What hands out credentials and JWTs of the profile.
+    pub(crate) fn dispenser(&self) -> Arc<dyn Dispenser> {
+        Arc::new(Dispensary::of(self))
     }
 
     /// What the profile's agents may have.

@@ -1,7 +1,6 @@
 //! `agentkeys dev`: the whole system in one process on loopback, walked once. For development only.
 
 mod bucket;
-mod child;
 mod code;
 mod error;
 mod ports;
@@ -22,7 +21,13 @@ use clap::Args;
 use self::{
     bucket::Bucket, code::MailboxPrompt, ports::Ports, report::Report, screen::Screen, state::State, system::System,
 };
-use crate::{commands::aws::variables, context::Context, error::CliError, output::Output};
+use crate::{
+    child::{self, Environment, Signals},
+    commands::aws::variables,
+    context::Context,
+    error::CliError,
+    output::Output,
+};
 
 pub(crate) use self::error::DevError;
 
@@ -93,20 +98,24 @@ impl DevArgs {
         };
         report.print_document();
 
-        let code = if let Some((program, arguments)) = self.command.split_first() {
+        let code = if !self.command.is_empty() {
             let Walked { session, wallet, credentials } = walked;
             let role = Role::of(&aws).ok_or(CliError::NoRole { config: context.places.config_file() })?;
             let credentials = role.hand_out(credentials, wallet, session.omni_account, None);
-            child::run(program, arguments, &variables(&credentials)).await
+            let environment = Environment::inherited().with(variables(&credentials));
+            match Signals::listen() {
+                Ok(signals) => child::run(&self.command, environment, signals).await.map_err(CliError::from),
+                Err(error) => Err(error.into()),
+            }
         } else if self.once {
             Ok(0)
         } else {
             screen.footer(&try_it::program(), &walked.wallet);
-            told_to_stop().await.map(|()| 0).map_err(DevError::Signals)
+            told_to_stop().await.map(|()| 0).map_err(CliError::from)
         };
         daemon.stop().await;
         system.stop().await;
-        Ok(code?)
+        code
     }
 
     /// The eight steps, and then the two lines that show what they are good for.

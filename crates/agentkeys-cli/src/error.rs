@@ -1,11 +1,18 @@
 use std::{io, path::PathBuf};
 
 use agentkeys_client::{ClientError, ConfigError, Exit, StorageError};
-use agentkeys_daemon::RunError;
+use agentkeys_daemon::{EndpointError, PrivateFileError, RunError};
+use agentkeys_types::RoleName;
+
+use crate::child::ChildError;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
+    #[error("`{}` cannot be changed: {reason}", path.display())]
+    AwsConfig { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Child(#[from] ChildError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -15,6 +22,8 @@ pub(crate) enum CliError {
     #[cfg(feature = "dev")]
     #[error(transparent)]
     Dev(#[from] crate::dev::DevError),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     #[error("the session ends in {0}")]
     EndsSoon(String),
     #[error("{context}: {source}")]
@@ -33,8 +42,12 @@ pub(crate) enum CliError {
     NoRole { config: PathBuf },
     #[error("the session is revoked, and the {0} does not act on it yet")]
     NotReached(&'static str),
+    #[error("`{0}` is there already, and somebody else wrote it")]
+    NotOurs(String),
     #[error("the code must be typed in, and `--no-input` forbids to ask for it")]
     NoTerminal,
+    #[error(transparent)]
+    PrivateFile(#[from] PrivateFileError),
     #[cfg(feature = "dev")]
     #[error("{0}")]
     Server(String),
@@ -42,25 +55,38 @@ pub(crate) enum CliError {
     SignedInAsOther(String),
     #[error("the system refused")]
     System(#[from] io::Error),
+    #[error("the settings have no role `{0}`")]
+    UnknownRole(RoleName),
     #[error("{0}")]
     Usage(String),
 }
 
 impl CliError {
+    /// The settings in `config` do not have this role.
+    pub(crate) fn no_role(name: &RoleName, config: PathBuf) -> Self {
+        if name.is_default() { Self::NoRole { config } } else { Self::UnknownRole(name.clone()) }
+    }
+
     /// The code to exit with.
     pub(crate) fn exit(&self) -> u8 {
         let exit = match self {
+            Self::Child(error) => return error.exit(),
             Self::Client(error) => error.exit(),
             Self::Daemon(error) => error.exit(),
-            // A program that could not be run has a code of its own.
             #[cfg(feature = "dev")]
-            Self::Dev(error) => return error.exit(),
+            Self::Dev(error) => error.exit(),
             Self::EndsSoon(_) => Exit::SignInNeeded,
             Self::Interrupted => Exit::Interrupted,
-            Self::NoIdentity(_) => Exit::NotFound,
+            Self::NoIdentity(_) | Self::UnknownRole(_) => Exit::NotFound,
             Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
-            Self::File { .. } | Self::SignedInAsOther(_) | Self::System(_) => Exit::Other,
+            Self::AwsConfig { .. }
+            | Self::Endpoint(_)
+            | Self::File { .. }
+            | Self::NotOurs(_)
+            | Self::PrivateFile(_)
+            | Self::SignedInAsOther(_)
+            | Self::System(_) => Exit::Other,
             #[cfg(feature = "dev")]
             Self::Server(_) => Exit::Other,
         };
@@ -70,6 +96,8 @@ impl CliError {
     /// The failure in one word, for programs that read `--json`.
     pub(crate) fn code(&self) -> &str {
         match self {
+            Self::AwsConfig { .. } | Self::File { .. } => "file_unavailable",
+            Self::Child(error) => error.code(),
             Self::Client(error) | Self::Daemon(RunError::Client(error)) => error.code(),
             Self::Config(_) | Self::Daemon(RunError::Config(_)) => "invalid_settings",
             Self::Daemon(RunError::NoRole) | Self::NoRole { .. } => "no_role",
@@ -77,11 +105,14 @@ impl CliError {
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.code(),
             Self::EndsSoon(_) => "session_ends_soon",
-            Self::File { .. } => "file_unavailable",
+            Self::Endpoint(_) => "endpoint_unavailable",
             Self::Interrupted => "interrupted",
-            Self::NoIdentity(_) => "not_found",
+            Self::NoIdentity(_) | Self::UnknownRole(_) => "not_found",
             Self::NoPerson | Self::NoTerminal => "input_needed",
+            Self::NotOurs(_) => "not_ours",
             Self::NotReached(_) => "not_reached",
+            Self::PrivateFile(PrivateFileError::InsecureFolder { .. }) => "insecure_storage",
+            Self::PrivateFile(_) => "file_unavailable",
             #[cfg(feature = "dev")]
             Self::Server(_) => "server_failed",
             Self::SignedInAsOther(_) => "signed_in_as_other",

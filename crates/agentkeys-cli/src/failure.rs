@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::{context::Context, error::CliError};
 
+/// The exit code for what failed before another program could be started.
+const BEFORE_THE_PROGRAM: u8 = 125;
+
 /// What a person or a program is told of a failure.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Failure {
@@ -32,6 +35,13 @@ impl Failure {
 }
 
 impl Failure {
+    /// For a command that stands for another program, whose exit codes ours must not be taken for: as `env` does it.
+    #[must_use]
+    pub(crate) fn before_the_program(self) -> Self {
+        let is_told_apart = matches!(self.exit, 126 | 127) || self.exit == Exit::Interrupted.code();
+        Self { exit: if is_told_apart { self.exit } else { BEFORE_THE_PROGRAM }, ..self }
+    }
+
     /// Puts into words what is wrong with a call.
     pub(crate) fn usage(error: &clap::Error) -> Self {
         let text = error.to_string();
@@ -66,7 +76,15 @@ fn message(error: &CliError, context: Option<&Context>) -> String {
 }
 
 fn tells_its_cause(error: &CliError) -> bool {
-    matches!(error, CliError::Config(_) | CliError::Daemon(_) | CliError::System(_))
+    matches!(
+        error,
+        CliError::Child(_)
+            | CliError::Config(_)
+            | CliError::Daemon(_)
+            | CliError::Endpoint(_)
+            | CliError::PrivateFile(_)
+            | CliError::System(_)
+    )
 }
 
 /// Which of the servers was asked.
@@ -110,6 +128,17 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
             let section = section.as_deref().unwrap_or("aws");
             format!("name it in `{file}`: section [{section}], role_arn = \"arn:aws:iam::123456789012:role/agents\"")
         }
+        CliError::UnknownRole(name) => {
+            let file = context.map(|context| context.places.config_file().display().to_string()).unwrap_or_default();
+            let section = context
+                .filter(|context| !context.profile.is_default())
+                .map(|context| format!("profiles.{}.", context.profile))
+                .unwrap_or_default();
+            format!(
+                "name it in `{file}`: section [{section}aws.roles.{name}], role_arn = \"arn:aws:iam::123456789012:role/agents\""
+            )
+        }
+        CliError::NotOurs(_) => "`--aws-profile` takes another name, `--force` replaces it".to_owned(),
         CliError::EndsSoon(_) => format!("{command} init --force"),
         CliError::NoIdentity(_) => format!("`{command} identities list` shows them"),
         CliError::NoPerson => {
@@ -163,6 +192,9 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
             }
             (ErrorCode::DpopRequired, _) => {
                 "leave `--no-bind` out: this broker takes only sessions that are bound to a device key".to_owned()
+            }
+            (ErrorCode::AgentNotAllowed, _) => {
+                format!("`{command} agent list` shows what agents may have; a person gives them more")
             }
             (ErrorCode::CodeExpired, _) => "do it again: that sends a new code".to_owned(),
             (ErrorCode::SignInNotAllowed, _) => "ask the broker's operator to allow it".to_owned(),

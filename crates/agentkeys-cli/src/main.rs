@@ -5,17 +5,21 @@
 //! what goes wrong is a [`CliError`](error::CliError), which [`Failure`] puts into words.
 
 mod browser;
+mod child;
 mod cli;
 mod commands;
 mod context;
 #[cfg(feature = "dev")]
 mod dev;
+mod dispensary;
 mod duration;
 mod error;
 mod failure;
 mod interruption;
+mod kept_token;
 mod logging;
 mod output;
+mod random_name;
 mod surroundings;
 
 use std::{io, process::ExitCode};
@@ -35,9 +39,11 @@ fn main() -> ExitCode {
         Err(error) => return cli::refuse(&error),
     };
     let output = Output::new(&cli.global);
+    let stands_for_a_program = cli.command.stands_for_a_program();
     match run(closed, cli, &output) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
+            let failure = if stands_for_a_program { failure.before_the_program() } else { failure };
             output.failure(&failure);
             ExitCode::from(failure.exit)
         }

@@ -42,6 +42,7 @@ pub use endpoint::{Endpoint, EndpointDesk, EndpointError, RunningEndpoint};
 pub use hand_outs::{Door, HandOut, HandOutLog, Outcome, read_last};
 pub use peer::{Peer, PeerPolicy};
 pub use private_file::PrivateFileError;
+pub use problem::of as problem_of;
 pub use rules::{ReadRules, Rules};
 pub use run::{RunError, run};
 pub use service_manager::ServiceManager;

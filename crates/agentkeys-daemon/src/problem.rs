@@ -2,7 +2,7 @@ use agentkeys_api::{ErrorCode, Problem};
 use agentkeys_client::ClientError;
 
 /// What an agent is told when there are no credentials.
-pub(crate) fn of(error: &ClientError) -> Problem {
+pub fn of(error: &ClientError) -> Problem {
     let code = match error {
         ClientError::Problem { problem, .. } => return problem.clone(),
         ClientError::NotSignedIn | ClientError::OtherBroker { .. } | ClientError::SessionExpired => {

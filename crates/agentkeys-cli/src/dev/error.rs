@@ -1,4 +1,4 @@
-use std::{error::Error, ffi::OsString, io, net::SocketAddr, path::PathBuf};
+use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use agentkeys_client::Exit;
 
@@ -23,16 +23,6 @@ pub(crate) enum DevError {
     },
     #[error("port {} is taken", .0.port())]
     PortTaken(SocketAddr),
-    #[error("`{}` could not be run: {source}", program.to_string_lossy())]
-    Program {
-        program: OsString,
-        #[source]
-        source: io::Error,
-        /// What a shell would exit with.
-        code: u8,
-    },
-    #[error("the system does not tell of signals")]
-    Signals(#[source] io::Error),
 }
 
 impl DevError {
@@ -40,11 +30,10 @@ impl DevError {
         move |source| Self::Part { part, source }
     }
 
-    pub(crate) fn exit(&self) -> u8 {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::PortTaken(_) => Exit::Usage.code(),
-            Self::Program { code, .. } => *code,
-            _ => Exit::Other.code(),
+            Self::PortTaken(_) => Exit::Usage,
+            _ => Exit::Other,
         }
     }
 
@@ -55,8 +44,6 @@ impl DevError {
             Self::InUse(_) => "already_running",
             Self::Part { .. } => "part_failed",
             Self::PortTaken(_) => "port_taken",
-            Self::Program { .. } => "program_failed",
-            Self::Signals(_) => "system",
         }
     }
 

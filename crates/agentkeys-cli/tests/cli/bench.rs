@@ -40,7 +40,7 @@ impl Home {
     }
 
     pub(crate) fn agentkeys(&self, arguments: &[&str]) -> Ended {
-        Ended(self.command(arguments).output().unwrap())
+        Ended::of(&mut self.command(arguments))
     }
 
     /// `agentkeys dev` on free ports.
@@ -72,6 +72,11 @@ fn with_free_ports<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 pub(crate) struct Ended(Output);
 
 impl Ended {
+    /// What came of `command`.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self(command.output().unwrap())
+    }
+
     pub(crate) fn code(&self) -> Option<i32> {
         self.0.status.code()
     }

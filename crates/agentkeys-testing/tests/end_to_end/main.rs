@@ -11,6 +11,7 @@ mod linking;
 mod machine;
 mod recovery;
 mod revocation;
+mod run;
 mod servers;
 mod stores;
 mod visitor;

@@ -2,8 +2,7 @@ use agentkeys_types::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::fresh;
-use crate::{context::Context, error::CliError, output::Output};
+use crate::{context::Context, dispensary::RoleArgs, error::CliError, output::Output};
 
 /// The document of AWS's setting `credential_process`, version 1.
 #[derive(Serialize)]
@@ -18,8 +17,8 @@ struct Document<'a> {
 }
 
 /// `agentkeys aws credential-process`
-pub(super) async fn run(context: &Context, output: &Output) -> Result<(), CliError> {
-    let credentials = fresh::credentials(context).await?;
+pub(super) async fn run(role: &RoleArgs, context: &Context, output: &Output) -> Result<(), CliError> {
+    let credentials = role.credentials(context).await?;
     output.document(&Document {
         version: 1,
         access_key_id: &credentials.access_key_id,

@@ -2,12 +2,14 @@ use agentkeys_api::DaemonCredentials;
 use clap::{Args, ValueEnum};
 use secrecy::ExposeSecret;
 
-use super::fresh;
-use crate::{context::Context, error::CliError, output::Output};
+use crate::{context::Context, dispensary::RoleArgs, error::CliError, output::Output};
 
 /// The flags of `agentkeys aws export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    role: RoleArgs,
+
     /// How to print them
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
@@ -25,7 +27,7 @@ enum Format {
 
 impl ExportArgs {
     pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
-        let credentials = fresh::credentials(context).await?;
+        let credentials = self.role.credentials(context).await?;
         if output.is_json() || self.format == Format::Json {
             output.document(&credentials);
         } else {
@@ -39,24 +41,27 @@ impl ExportArgs {
 
 /// What a program needs in its environment to use the credentials.
 pub(crate) fn variables(credentials: &DaemonCredentials) -> Vec<(&'static str, String)> {
-    let DaemonCredentials { access_key_id, secret_access_key, session_token, expires_at, region, .. } = credentials;
+    let DaemonCredentials { access_key_id, secret_access_key, session_token, expires_at, .. } = credentials;
     let mut variables = vec![
         ("AWS_ACCESS_KEY_ID", access_key_id.clone()),
         ("AWS_SECRET_ACCESS_KEY", secret_access_key.expose_secret().to_owned()),
         ("AWS_SESSION_TOKEN", session_token.expose_secret().to_owned()),
         ("AWS_CREDENTIAL_EXPIRATION", expires_at.to_string()),
-        ("AWS_REGION", region.clone()),
-        // The AWS CLI, version 1, knows only this name.
-        ("AWS_DEFAULT_REGION", region.clone()),
     ];
-    if let Some(endpoint) = &credentials.endpoint_url {
-        variables.push(("AWS_ENDPOINT_URL", endpoint.clone()));
-    }
+    variables.extend(region_and_endpoint(&credentials.region, credentials.endpoint_url.as_deref()));
+    variables
+}
+
+/// What a program needs in its environment to use credentials in the right place.
+pub(crate) fn region_and_endpoint(region: &str, endpoint_url: Option<&str>) -> Vec<(&'static str, String)> {
+    // The AWS CLI, version 1, knows only the second name.
+    let mut variables = vec![("AWS_REGION", region.to_owned()), ("AWS_DEFAULT_REGION", region.to_owned())];
+    variables.extend(endpoint_url.map(|endpoint| ("AWS_ENDPOINT_URL", endpoint.to_owned())));
     variables
 }
 
 /// As one word of a POSIX shell, whatever the value.
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
