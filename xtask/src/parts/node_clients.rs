@@ -12,7 +12,7 @@ impl Part for NodeClients {
     }
 
     fn tests(&self) -> &'static [&'static str] {
-        &["sdks"]
+        &["doors", "sdks"]
     }
 
     fn install(&self, workspace: &Workspace) -> Result<()> {
