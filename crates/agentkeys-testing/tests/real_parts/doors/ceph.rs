@@ -73,7 +73,8 @@ async fn a_tag_lets_one_agent_in_and_keeps_everybody_else_out() {
     let (machine, _daemon) = ada.machine(&permitting, &roles).await;
     let daemon = machine.daemon_client();
 
-    for (agent, may) in [(Some(CLAUDE), true), (Some("codex"), false), (None, false)] {
+    // The person first: at that moment the daemon asks for them anyway.
+    for (agent, may) in [(None, false), (Some(CLAUDE), true), (Some("codex"), false)] {
         let agent = agent.map(|name| name.parse().unwrap());
         let permitted = daemon.credentials(&"default".parse().unwrap(), agent.as_ref()).await.unwrap();
         let trusted = daemon.credentials(&"trusting".parse().unwrap(), agent.as_ref()).await;

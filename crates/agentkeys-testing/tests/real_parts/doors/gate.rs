@@ -7,13 +7,13 @@ use std::{
 };
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
 };
 
-/// The way to a server, which a test can cut.
+/// The way to a server that is asked in text alone; a test can cut it.
 pub(crate) struct Gate {
     address: SocketAddr,
     is_open: watch::Sender<bool>,
@@ -59,6 +59,7 @@ impl Drop for Gate {
 }
 
 async fn pass_on(listener: TcpListener, server: SocketAddr, is_open: watch::Receiver<bool>, refused: Arc<AtomicUsize>) {
+    let own = listener.local_addr().unwrap().to_string();
     loop {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut open = is_open.clone();
@@ -66,10 +67,22 @@ async fn pass_on(listener: TcpListener, server: SocketAddr, is_open: watch::Rece
             refused.fetch_add(1, Ordering::Relaxed);
             continue;
         }
+        let own = own.clone();
         tokio::spawn(async move {
-            let mut server = TcpStream::connect(server).await.unwrap();
+            let mut there = TcpStream::connect(server).await.unwrap();
+            let (mut from_client, mut to_client) = client.split();
+            let (mut from_server, mut to_server) = there.split();
+            let requests = async {
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+                    // The server answers to its own name only.
+                    let part = String::from_utf8_lossy(&buffer[..count]).replace(&own, &server.to_string());
+                    to_server.write_all(part.as_bytes()).await.unwrap();
+                }
+            };
             tokio::select! {
-                _ = copy_bidirectional(&mut client, &mut server) => {}
+                () = requests => {}
+                _ = copy(&mut from_server, &mut to_client) => {}
                 _ = open.wait_for(|is_open| !is_open) => {}
             }
         });
