@@ -260,6 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn a_conflict_is_no_refusal() {
+        let text = "<Error><Code>UserAlreadyExists</Code></Error>";
+
+        assert!(client().read_error(StatusCode::CONFLICT, text).retryable());
+        assert!(!client().read_error(StatusCode::FORBIDDEN, text).retryable());
+    }
+
+    #[test]
     fn the_text_of_a_refusal_cannot_steer_a_terminal() {
         let text = "<ErrorResponse><Error><Code>A</Code><Message>\u{1b}[2Jgone\r\n</Message></Error></ErrorResponse>";
 
