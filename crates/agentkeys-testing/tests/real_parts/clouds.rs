@@ -147,8 +147,8 @@ impl Bench {
         let claims: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(claims["sub"], format!("wallet:{}", self.wallet));
         assert_eq!(claims["act"], agent.map_or(Value::Null, |name| json!({"sub": format!("agent:{name}")})));
-        let [issued, ends] = ["iat", "exp"].map(|claim| claims[claim].as_i64().unwrap());
-        assert_eq!(ends - issued, 300);
+        let [begins, ends] = ["iat", "exp"].map(|claim| claims[claim].as_i64().unwrap());
+        assert_eq!(ends - begins, 300);
         assert!(ends > SystemClock.now().as_unix());
     }
 }

@@ -29,8 +29,8 @@ impl Machine {
             fs::create_dir_all(below(folder)).unwrap();
         }
         fs::write(below("credentials/agentkeys-session-key"), [7; 32]).unwrap();
-        let servers = [("broker_url", system.broker_url()), ("signer_url", system.signer_url())];
-        let servers: String = servers.iter().map(|(name, url)| format!("{name} = \"{url}\"\n")).collect();
+        let (broker, signer) = (system.broker_url(), system.signer_url());
+        let servers = format!("broker_url = \"{broker}\"\nsigner_url = \"{signer}\"\n");
         fs::write(below("config/agentkeys/config.toml"), [servers, settings(home.path())].concat()).unwrap();
         let places = Places::new(&below("home"), Some(below("config")), Some(below("state")), Some(below("run")));
         let places = places.with_credentials(below("credentials"));
