@@ -174,6 +174,9 @@ mod tests {
 
         let line = missing.to_string();
 
-        assert_eq!(line, "MISSING: Ceph; left out: real_parts ceph, sdks::ceph; because: cannot install: not root");
+        assert_eq!(
+            line,
+            "MISSING: Ceph; left out: real_parts ceph, doors::ceph, sdks::ceph; because: cannot install: not root"
+        );
     }
 }

@@ -22,8 +22,11 @@ pub struct StsError {
 
 impl StsError {
     /// Whether AWS may answer otherwise a little later.
+    ///
+    /// Ceph answers the second of a new person's first two requests at once with a conflict.
     pub fn retryable(&self) -> bool {
         self.status >= 500
+            || self.status == 409
             || matches!(self.code.as_str(), "IDPCommunicationError" | "Throttling" | "ThrottlingException")
     }
 }
@@ -254,6 +257,14 @@ mod tests {
 
         assert_eq!(error.code(), "ExpiredTokenException");
         assert!(!error.retryable());
+    }
+
+    #[test]
+    fn a_conflict_is_no_refusal() {
+        let text = "<Error><Code>UserAlreadyExists</Code></Error>";
+
+        assert!(client().read_error(StatusCode::CONFLICT, text).retryable());
+        assert!(!client().read_error(StatusCode::FORBIDDEN, text).retryable());
     }
 
     #[test]

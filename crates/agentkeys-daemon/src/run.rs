@@ -23,7 +23,7 @@ pub enum RunError {
     /// The endpoint cannot be opened.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// No role is set.
+    /// No role is set, nor a token file to keep.
     #[error("no role is set: `role_arn` in the section [aws] of the settings names it")]
     NoRole,
     /// The system does not let the process protect itself, listen to signals, or read and write its files.

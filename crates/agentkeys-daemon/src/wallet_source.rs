@@ -3,7 +3,9 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{Audience, DaemonCredentials, DaemonToken, MintOidcJwt, MintedOidcJwt};
+use agentkeys_api::{
+    Audience, DaemonCredentials, DaemonToken, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem,
+};
 use agentkeys_client::{ClientError, Flow, Renewal, Role, Session, WalletProof};
 use agentkeys_types::{AgentName, Clock, EvmAddress, OmniAccount, Timestamp};
 use async_trait::async_trait;
@@ -148,7 +150,8 @@ impl WalletSource {
 impl CredentialSource for WalletSource {
     async fn credentials(&self, role: &Role, agent: Option<&AgentName>) -> Result<DaemonCredentials, ClientError> {
         let (proof, minted) = self.mint(&Audience::aws_sts(), agent).await?;
-        let credentials = self.flow.assume_role(&proof, &minted.jwt, role, agent, &mut ()).await?;
+        let assumed = self.flow.assume_role(&proof, &minted.jwt, role, agent, &mut ()).await;
+        let credentials = assumed.map_err(sts_away)?;
         Ok(role.hand_out(credentials, proof.address, proof.account, agent.cloned()))
     }
 
@@ -175,5 +178,16 @@ impl CredentialSource for WalletSource {
 
     fn account(&self) -> Option<OmniAccount> {
         self.session().map(|session| session.omni_account)
+    }
+}
+
+/// Says of which server it is that nobody answered.
+fn sts_away(error: ClientError) -> ClientError {
+    match error {
+        ClientError::Unreachable { url, .. } => {
+            let problem = Problem::new(ErrorCode::StsUnavailable, format!("nobody answered at `{url}`, AWS's STS"));
+            ClientError::Problem { problem, retry_after: None }
+        }
+        error => error,
     }
 }

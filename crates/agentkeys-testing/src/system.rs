@@ -44,7 +44,7 @@ impl System {
         Self::start_with("").await
     }
 
-    /// As [`System::start`], with more sections in the broker's settings.
+    /// As [`System::start`], with more settings of the broker.
     pub async fn start_with(settings: &str) -> Self {
         Self::start_in(tempfile::tempdir().expect("a temporary folder"), "info", settings, AS_AWS).await
     }
@@ -107,18 +107,28 @@ impl System {
 
     /// How many sessions the AWS stand-in has given so far, by its log.
     pub async fn aws_sessions(&self) -> usize {
-        // An answer that comes after all others, so that its line does too.
-        let refusals = self.lines_of_parts("MissingAction");
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        http.post(self.aws_url()).send().await.expect("the stand-in answers");
-        while self.lines_of_parts("MissingAction") == refusals {
-            tokio::task::yield_now().await;
-        }
-        self.lines_of_parts("role assumed")
+        self.whole_log_of_parts().await.lines().filter(|line| line.contains("role assumed")).count()
     }
 
-    fn lines_of_parts(&self, part: &str) -> usize {
-        String::from_utf8_lossy(&self.parts.output()).lines().filter(|line| line.contains(part)).count()
+    /// How many of them are called `name`.
+    pub async fn aws_sessions_called(&self, name: &str) -> usize {
+        let log = self.whole_log_of_parts().await;
+        let is_called = |line: &str| line.split(['/', '"', ' ']).any(|word| word == name);
+        log.lines().filter(|line| line.contains("role assumed") && is_called(line)).count()
+    }
+
+    /// What the development parts have logged of all that they have answered.
+    async fn whole_log_of_parts(&self) -> String {
+        // An answer that comes after all others, so that its line does too.
+        let log = || String::from_utf8_lossy(&self.parts.output()).into_owned();
+        let refusals = || log().matches("MissingAction").count();
+        let before = refusals();
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        http.post(self.aws_url()).send().await.expect("the stand-in answers");
+        while refusals() == before {
+            tokio::task::yield_now().await;
+        }
+        log()
     }
 
     /// What the signer derives its wallets from.
@@ -223,7 +233,7 @@ fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr, log: &st
     let config = folder.path().join("broker.toml");
     let state = folder.path().join("broker");
     let settings = format!(
-        "listen = \"{issuer}\"\nmetrics_listen = \"127.0.0.1:0\"\nstate = \"{}\"\n[mail]\nsmtp = \"smtp://{smtp}\"\n{more}",
+        "listen = \"{issuer}\"\nmetrics_listen = \"127.0.0.1:0\"\nstate = \"{}\"\n{more}\n[mail]\nsmtp = \"smtp://{smtp}\"\n",
         state.display()
     );
     fs::write(&config, settings).expect("a temporary folder can be written");

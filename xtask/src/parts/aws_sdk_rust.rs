@@ -14,7 +14,7 @@ impl Part for AwsSdkRust {
     }
 
     fn tests(&self) -> &'static [&'static str] {
-        &["sdks"]
+        &["doors", "sdks"]
     }
 
     /// Cargo itself knows what is built already.

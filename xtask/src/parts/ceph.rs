@@ -19,7 +19,7 @@ impl Part for Ceph {
     }
 
     fn tests(&self) -> &'static [&'static str] {
-        &["ceph", "sdks::ceph"]
+        &["ceph", "doors::ceph", "sdks::ceph"]
     }
 
     fn install(&self, _workspace: &Workspace) -> Result<()> {

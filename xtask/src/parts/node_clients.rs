@@ -12,7 +12,7 @@ impl Part for NodeClients {
     }
 
     fn tests(&self) -> &'static [&'static str] {
-        &["mcp", "sdks"]
+        &["doors", "mcp", "sdks"]
     }
 
     fn install(&self, workspace: &Workspace) -> Result<()> {

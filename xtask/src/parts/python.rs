@@ -17,7 +17,7 @@ impl Part for Python {
     }
 
     fn tests(&self) -> &'static [&'static str] {
-        &["aws_cli", "boto3", "jwcrypto", "sdks"]
+        &["aws_cli", "boto3", "clouds", "doors", "jwcrypto", "sdks"]
     }
 
     fn install(&self, workspace: &Workspace) -> Result<()> {

@@ -6,7 +6,7 @@ mod bench;
 mod forge;
 mod provider;
 pub(crate) mod radosgw;
-mod sigv4;
+pub(crate) mod sigv4;
 
 use agentkeys_client::SessionDuration;
 use agentkeys_crypto::{Algorithm, RingName, Rotation};

@@ -11,6 +11,8 @@ mod aws_cli;
 mod boto3;
 mod browser;
 mod ceph;
+mod clouds;
+mod doors;
 mod jwcrypto;
 mod keychain;
 mod maildev;

@@ -32,6 +32,8 @@ pub(crate) fn with_altered_signature(jwt: &str) -> String {
 /// Somebody else's client of AWS, which knows nothing but what it is told here.
 pub(crate) struct AwsClient {
     program: PathBuf,
+    /// The program that starts it, with arguments; none where it is started as it is.
+    starter: Vec<String>,
     home: tempfile::TempDir,
     environment: Vec<(String, String)>,
 }
@@ -63,7 +65,7 @@ impl AwsClient {
     }
 
     fn new(program: PathBuf, url: &str) -> Self {
-        let client = Self { program, home: tempfile::tempdir().unwrap(), environment: Vec::new() };
+        let client = Self { program, starter: Vec::new(), home: tempfile::tempdir().unwrap(), environment: Vec::new() };
         client.with("AWS_ENDPOINT_URL", url).with("AWS_REGION", "us-east-1").with("AWS_DEFAULT_REGION", "us-east-1")
     }
 
@@ -78,6 +80,12 @@ impl AwsClient {
         self.with("AWS_ACCESS_KEY_ID", &credentials.access_key_id)
             .with("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose_secret())
             .with("AWS_SESSION_TOKEN", credentials.session_token.expose_secret())
+    }
+
+    /// The same, started by another program: the words before its own.
+    pub(crate) fn behind(mut self, starter: &[&str]) -> Self {
+        self.starter = starter.iter().map(|word| (*word).to_owned()).collect();
+        self
     }
 
     /// The same with this in its configuration, behind `[default]`.
@@ -111,7 +119,14 @@ impl AwsClient {
     }
 
     fn command(&self) -> Command {
-        let mut command = Process::command(&self.program);
+        let mut command = match self.starter.split_first() {
+            Some((first, others)) => {
+                let mut command = Process::command(first);
+                command.args(others).arg(&self.program);
+                command
+            }
+            None => Process::command(&self.program),
+        };
         // Nothing of this machine's: no configuration, no metadata service, no certificates, no proxy.
         command.env("HOME", self.home()).env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1");
         command.env("AWS_CONFIG_FILE", self.home().join("config"));

@@ -49,18 +49,34 @@ impl Radosgw {
     ///
     /// The policy names each wallet, since this gateway takes no tag in a resource.
     pub(crate) async fn create_role(&self, issuer: &str, audience: &str, wallets: &[&str], bucket: &str) -> RoleArn {
+        self.create_role_only_for(OnlyFor::default(), issuer, audience, wallets, bucket).await
+    }
+
+    /// The same, for an agent alone.
+    pub(crate) async fn create_role_only_for(
+        &self,
+        only_for: OnlyFor<'_>,
+        issuer: &str,
+        audience: &str,
+        wallets: &[&str],
+        bucket: &str,
+    ) -> RoleArn {
         let provider = issuer.split_once("://").unwrap().1;
         let subjects: Vec<_> = wallets.iter().map(|wallet| format!("wallet:{wallet}")).collect();
         let mut matched = json!({});
         matched[format!("{provider}:aud")] = json!(audience);
         matched[format!("{provider}:sub")] = json!(subjects);
+        if let Some(agent) = only_for.trusted {
+            matched["aws:RequestTag/agentkeys_agent"] = json!([agent]);
+        }
         let trust = policy(&[json!({
             "Effect": "Allow",
             "Principal": {"Federated": [format!("arn:aws:iam:::oidc-provider/{provider}")]},
             "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
             "Condition": {"StringEquals": matched},
         })]);
-        let allowed: Vec<_> = wallets.iter().flat_map(|wallet| own_prefix(wallet, bucket)).collect();
+        let allowed: Vec<_> =
+            wallets.iter().flat_map(|wallet| own_prefix(wallet, only_for.permitted, bucket)).collect();
 
         let name = fresh_name();
         let role = [("RoleName", name.as_str())];
@@ -81,9 +97,21 @@ impl Radosgw {
     }
 }
 
-/// What one wallet's session tag allows.
-fn own_prefix(wallet: &str, bucket: &str) -> [Value; 2] {
-    let tag = json!({"aws:PrincipalTag/agentkeys_user_wallet": [wallet]});
+/// The agent without whose tag a role is of no use.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct OnlyFor<'a> {
+    /// Alone may assume it.
+    pub(crate) trusted: Option<&'a str>,
+    /// Alone may do anything with it.
+    pub(crate) permitted: Option<&'a str>,
+}
+
+/// What one wallet's session tag allows, or that and an agent's.
+fn own_prefix(wallet: &str, agent: Option<&str>, bucket: &str) -> [Value; 2] {
+    let mut tag = json!({"aws:PrincipalTag/agentkeys_user_wallet": [wallet]});
+    if let Some(agent) = agent {
+        tag["aws:PrincipalTag/agentkeys_agent"] = json!([agent]);
+    }
     let objects = json!({
         "Effect": "Allow",
         "Action": ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"],
