@@ -12,7 +12,7 @@ use agentkeys_client::Dispenser;
 use agentkeys_daemon::{Alarm, TokenFile};
 use agentkeys_types::{AgentName, Clock, Timestamp};
 
-use crate::{context::Context, error::CliError, interruption};
+use crate::{context::Context, error::CliError};
 
 /// The pause after a first failure, and the longest one after many.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
@@ -79,11 +79,6 @@ impl KeptToken {
                 }
             }
         }
-    }
-
-    /// Keeps the JWT fresh until the process is told to stop.
-    pub(crate) async fn keep_until_told_to_stop(mut self) -> Result<(), CliError> {
-        interruption::or_termination(async { match self.keep_fresh().await {} }).await
     }
 
     async fn renew(&mut self) -> Result<DaemonToken, CliError> {

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{context::Context, error::CliError, failure::Failure, kept_token::KeptToken, output::Output};
+use crate::{context::Context, error::CliError, failure::Failure, interruption, kept_token::KeptToken, output::Output};
 
 /// The flags of `agentkeys token`.
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ enum Format {
 impl TokenArgs {
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
         if let Some(path) = &self.file {
-            return self.keep(&std::path::absolute(path)?, context, output).await;
+            return interruption::or_termination(self.keep(&std::path::absolute(path)?, context, output)).await;
         }
         let answer = context.dispenser().token(&self.audience, self.agent.as_ref()).await;
         match self.format {
@@ -68,14 +68,14 @@ impl TokenArgs {
     }
 
     async fn keep(&self, path: &Path, context: &Context, output: &Output) -> Result<(), CliError> {
-        let (kept, token) = KeptToken::write(path, self.audience.clone(), self.agent.clone(), context).await?;
+        let (mut kept, token) = KeptToken::write(path, self.audience.clone(), self.agent.clone(), context).await?;
         output.result(&json!({"file": path, "expires_at": token.expires_at}), |output| output.line(path.display()));
         if self.once {
             kept.leave();
             return Ok(());
         }
         output.note("The file is kept fresh until Ctrl-C.");
-        kept.keep_until_told_to_stop().await
+        match kept.keep_fresh().await {}
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     dispensary::RoleArgs,
     error::CliError,
+    interruption,
     kept_token::{KeptToken, socket_folder},
     output::Output,
 };
@@ -31,12 +32,16 @@ pub(crate) struct WebIdentityArgs {
 
 impl WebIdentityArgs {
     pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
+        interruption::or_termination(self.keep(context, output)).await
+    }
+
+    async fn keep(&self, context: &Context, output: &Output) -> Result<(), CliError> {
         let role = self.role.details(context).await?;
         let path = match &self.file {
             Some(path) => std::path::absolute(path)?,
             None => socket_folder(context)?.join(self.file_name()),
         };
-        let (kept, token) = KeptToken::write(&path, Audience::aws_sts(), self.role.agent.clone(), context).await?;
+        let (mut kept, token) = KeptToken::write(&path, Audience::aws_sts(), self.role.agent.clone(), context).await?;
         let variables = variables(&role, &path, &token);
         output.result(&Document::of(&role, &path, &token), |output| {
             for (name, value) in variables {
@@ -48,7 +53,7 @@ impl WebIdentityArgs {
             return Ok(());
         }
         output.note("The file is kept fresh until Ctrl-C.");
-        kept.keep_until_told_to_stop().await
+        match kept.keep_fresh().await {}
     }
 
     fn file_name(&self) -> String {
