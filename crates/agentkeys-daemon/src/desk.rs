@@ -119,7 +119,10 @@ impl Desk {
         rules.decide(agent, Wish::Role(role), self.clock.now()).map_err(refused)?;
         let role = rules.role(role).map_err(refused)?;
         let kept = self.shelf.credentials(&role, agent);
-        self.fetch(&kept).await
+        let credentials = self.fetch(&kept).await?;
+        // Fetching takes time, in which a person may have taken it away.
+        self.rules().decide(agent, Wish::Role(&role.name), self.clock.now()).map_err(refused)?;
+        Ok(credentials)
     }
 
     async fn fetch_token(
@@ -131,7 +134,9 @@ impl Desk {
         let agent = Rules::speaker(&visitor.consumer, agent).map_err(refused)?;
         self.rules().decide(agent, Wish::Audience(audience), self.clock.now()).map_err(refused)?;
         let kept = self.shelf.token(audience, agent);
-        self.fetch(&kept).await
+        let token = self.fetch(&kept).await?;
+        self.rules().decide(agent, Wish::Audience(audience), self.clock.now()).map_err(refused)?;
+        Ok(token)
     }
 
     /// What is kept, or else what is fetched now; then somebody must see to it that it is renewed.
