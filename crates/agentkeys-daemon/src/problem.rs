@@ -13,9 +13,10 @@ pub(crate) fn of(error: &ClientError) -> Problem {
             (ErrorCode::RoleRefused, Some("compare the role's trust policy with what `agentkeys whoami` shows"))
         }
         ClientError::Sts(_) => (ErrorCode::StsUnavailable, Some("try again soon")),
-        ClientError::Unreachable { .. } => {
-            (ErrorCode::BrokerUnreachable, Some("start it or check the network; it is asked again with the next request"))
-        }
+        ClientError::Unreachable { .. } => (
+            ErrorCode::BrokerUnreachable,
+            Some("start it or check the network; it is asked again with the next request"),
+        ),
         _ => (ErrorCode::Internal, None),
     };
     let words = match error {
@@ -24,7 +25,7 @@ pub(crate) fn of(error: &ClientError) -> Problem {
     };
     let detail = match next {
         Some(next) if !words.contains(next) => format!("{words}: {next}"),
-        _ => words,
+        _ => words.into_owned(),
     };
     Problem::new(code, detail)
 }

@@ -3,9 +3,7 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{
-    Audience, DaemonCredentials, DaemonToken, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem,
-};
+use agentkeys_api::{Audience, DaemonCredentials, DaemonToken, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem};
 use agentkeys_client::{ClientError, Flow, Renewal, Role, Session, WalletProof};
 use agentkeys_types::{AgentName, AwsCredentials, Clock, EvmAddress, OmniAccount, Timestamp};
 use async_trait::async_trait;
@@ -187,10 +185,13 @@ impl CredentialSource for WalletSource {
 
 /// Says that it was the STS that did not answer, or not as one does.
 fn of_sts(error: ClientError) -> ClientError {
-    const NEXT: &str = "check the network, and `endpoint_url` in the section [aws] of the settings where it stands there";
+    const NEXT: &str =
+        "check the network, and `endpoint_url` in the section [aws] of the settings where it stands there";
     let detail = match &error {
         ClientError::Unreachable { url, .. } => format!("no STS answered at `{url}`: {NEXT}"),
-        ClientError::UnexpectedAnswer { url, reason } => format!("`{url}` does not answer as an STS ({reason}): {NEXT}"),
+        ClientError::UnexpectedAnswer { url, reason } => {
+            format!("`{url}` does not answer as an STS ({reason}): {NEXT}")
+        }
         _ => return error,
     };
     ClientError::Problem { problem: Problem::new(ErrorCode::StsUnavailable, detail), retry_after: None }
