@@ -168,7 +168,7 @@ impl System {
     }
 
     fn lines_of_parts(&self, part: &str) -> usize {
-        String::from_utf8_lossy(&self.parts.output()).lines().filter(|line| line.contains(part)).count()
+        String::from_utf8_lossy(&output_of(self.parts.as_ref())).lines().filter(|line| line.contains(part)).count()
     }
 
     /// What the signer derives its wallets from.
@@ -178,7 +178,7 @@ impl System {
 
     /// All that the broker has logged so far.
     pub fn broker_log(&self) -> String {
-        self.broker.as_ref().map_or_else(String::new, |broker| String::from_utf8_lossy(&broker.output()).into_owned())
+        String::from_utf8_lossy(&output_of(self.broker.as_ref())).into_owned()
     }
 
     /// The processes that see tokens, by what they are.
@@ -244,6 +244,10 @@ impl System {
         let mut mailbox = MailboxReader { pages: self.signer_url(), email, codes: self.codes.clone() };
         self.flow().walk(&sign_in, &mut mailbox, &self.role(), observer).await
     }
+}
+
+fn output_of(process: Option<&Process>) -> Vec<u8> {
+    process.map(Process::output).unwrap_or_default()
 }
 
 /// How long sessions of the AWS stand-in are.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agentkeys_api::ErrorCode;
-use agentkeys_client::Dispenser;
+use agentkeys_client::{ClientError, Dispenser};
 use agentkeys_testing::System;
 use agentkeys_types::{Clock, SystemClock};
 
@@ -79,10 +79,9 @@ async fn answers_that_are_of_no_use_are_told_so_and_are_not_asked_for_without_en
         (Manner::Endless, "does not answer as an STS"),
     ] {
         sts.tell(manner);
-        let refused = poll(&machine.client(), SOON, |answer| {
-            answer.as_ref().is_err_and(|error| error.to_string().contains(said))
-        });
-        let refused = problem(refused.await.pop().unwrap());
+        let is_told =
+            |answer: &Result<_, ClientError>| answer.as_ref().is_err_and(|error| error.to_string().contains(said));
+        let refused = problem(poll(&machine.client(), SOON, is_told).await.pop().unwrap());
         let (asked, started) = (sts.asked(), SystemClock.now());
         for _ in 0..500 {
             assert_eq!(code(ask(&machine.client()).await), ErrorCode::StsUnavailable, "{manner:?}");
