@@ -123,7 +123,7 @@ async fn token_files_hold_one_jwt_and_go_when_they_are_no_longer_wanted() {
     let (machine, session) = Machine::signed_in(&system, &system.aws_url(), 900).await;
     system.flow().broker.put_agent(&session, &"claude".parse().unwrap(), &GRANT).await.unwrap();
     let own = machine.home.path().join("jwt");
-    machine.set(&format!("[daemon.token_files.a]\npath = \"{}\"\naudience = \"vault\"\n", own.display()));
+    machine.set(&format!("[daemon.token_files.a]\npath = \"{}\"\n", own.display()));
     machine.give_agent("claude", true);
     let agents = machine.folder_of("claude").token_file();
     let _daemon = machine.start().await;
