@@ -174,8 +174,8 @@ async fn an_address_that_is_taken_keeps_the_endpoint_that_there_was_and_all_else
     let _daemon = machine.start().await;
     let endpoint = machine.client().status().await.unwrap().endpoint.unwrap();
     let token = fs::read_to_string(machine.socket().with_file_name("authorization-token")).unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    machine.set(&format!("[daemon]\nlisten = \"{}\"\n", taken.local_addr().unwrap()));
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    machine.set(&format!("[daemon]\nlisten = \"{}\"\n", occupied.local_addr().unwrap()));
     machine.take_agent("claude");
 
     let refused = machine.client().reload().await;
