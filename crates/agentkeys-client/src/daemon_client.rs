@@ -92,22 +92,19 @@ impl DaemonClient {
             let request = if body.is_empty() { request } else { request.header(CONTENT_TYPE, "application/json") };
             let request = request.body(Full::new(Bytes::from(body)));
             let request = request.map_err(|_| self.unexpected("it was not asked properly"))?;
-            sender.send_request(request).await.map_err(|_| no_daemon())
+            let response = sender.send_request(request).await.map_err(|_| no_daemon())?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+            let body = body.map_err(|_| self.unexpected("it is broken off or too large"))?.to_bytes();
+            Ok::<_, ClientError>((status, body))
         };
-        // The connection does the work: it ends only when it fails, or after the body.
-        tokio::pin!(connection);
-        let response = tokio::select! {
-            response = exchange => response?,
-            _ = &mut connection => return Err(no_daemon()),
+        // The connection does the work. It may end with the answer, as it does when the daemon stops: then all of it
+        // is here.
+        tokio::pin!(connection, exchange);
+        let (status, body) = tokio::select! {
+            exchanged = &mut exchange => exchanged?,
+            _ = &mut connection => exchange.await?,
         };
-        let status = response.status();
-        let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect();
-        tokio::pin!(body);
-        let body = tokio::select! {
-            body = &mut body => body,
-            _ = &mut connection => body.await,
-        };
-        let body = body.map_err(|_| self.unexpected("it is broken off or too large"))?.to_bytes();
         let body = Zeroizing::new(Vec::from(body));
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| self.unexpected("its body is not the one of this route"));

@@ -277,6 +277,11 @@ impl Running {
         }
     }
 
+    /// Whether a person must sign in before something that was asked for can be had.
+    pub(crate) fn is_shut_out(&self) -> bool {
+        self.desk.shelf.is_shut_out()
+    }
+
     /// Completes when a person may have to sign in, or may have done so.
     pub(crate) async fn hint_of_sign_in(&self) {
         self.desk.shelf.shut_out.notified().await;

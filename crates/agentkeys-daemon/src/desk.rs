@@ -1,6 +1,7 @@
 use std::{
     io,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use agentkeys_api::{
@@ -8,12 +9,16 @@ use agentkeys_api::{
     DaemonStatus, DaemonToken, ErrorCode, Problem,
 };
 use agentkeys_client::{AgentBook, AgentRequest, ClientError, Dispenser, ProfileName};
-use agentkeys_types::{AgentName, Clock, RoleName};
+use agentkeys_types::{AgentName, Clock, RoleName, Timestamp};
 use async_trait::async_trait;
 
 use crate::{
-    CredentialSource, HandOut, HandOutLog, Outcome, Rules, Visitor, cached::Condition, rules::Wish, shelf::Shelf,
+    CredentialSource, Door, HandOut, HandOutLog, Outcome, Peer, Rules, Visitor, cached::Condition, rules::Wish,
+    shelf::Shelf,
 };
+
+/// Strangers are recorded this often at most: they must not be able to push hand-outs out of the record.
+const BETWEEN_STRANGERS: Duration = Duration::from_mins(1);
 
 /// Where everything is handed out: it decides, fetches, records, and only then gives.
 ///
@@ -26,6 +31,8 @@ pub struct Desk {
     book: AgentBook,
     log: HandOutLog,
     clock: Arc<dyn Clock>,
+    /// When somebody who has no business here was recorded last.
+    turned_away: Mutex<Option<Timestamp>>,
     pub(crate) shelf: Shelf,
 }
 
@@ -40,7 +47,8 @@ impl Desk {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let shelf = Shelf::new(source, Arc::clone(&clock));
-        Self { profile, rules: RwLock::new(Arc::new(rules)), book, log, clock, shelf }
+        let (rules, turned_away) = (RwLock::new(Arc::new(rules)), Mutex::default());
+        Self { profile, rules, book, log, clock, turned_away, shelf }
     }
 
     /// The rules that hold now.
@@ -124,7 +132,10 @@ impl Desk {
         rules.decide(agent, Wish::Role(role), self.clock.now()).map_err(refused)?;
         let role = rules.role(role).map_err(refused)?;
         let kept = self.shelf.credentials(&role, agent);
-        self.fetch(&kept).await
+        let credentials = self.fetch(&kept).await?;
+        // Fetching takes time, in which a person may have taken it away.
+        self.rules().decide(agent, Wish::Role(&role.name), self.clock.now()).map_err(refused)?;
+        Ok(credentials)
     }
 
     async fn fetch_token(
@@ -136,7 +147,9 @@ impl Desk {
         let agent = Rules::speaker(&visitor.consumer, agent).map_err(refused)?;
         self.rules().decide(agent, Wish::Audience(audience), self.clock.now()).map_err(refused)?;
         let kept = self.shelf.token(audience, agent);
-        self.fetch(&kept).await
+        let token = self.fetch(&kept).await?;
+        self.rules().decide(agent, Wish::Audience(audience), self.clock.now()).map_err(refused)?;
+        Ok(token)
     }
 
     /// What is kept, or else what is fetched now; then somebody must see to it that it is renewed.
@@ -257,6 +270,22 @@ impl Desk {
         };
         let entry = HandOut { agent: agent.cloned(), ..HandOut::new(self.clock.now(), visitor.door, outcome) };
         visitor.sign(entry)
+    }
+
+    /// Records that somebody was not let in at a door; not each one, where they come often.
+    pub(crate) fn turn_away(&self, door: Door, peer: Option<&Peer>, error: ErrorCode) {
+        let now = self.clock.now();
+        let mut last = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now.since(last) < BETWEEN_STRANGERS) {
+            return;
+        }
+        *last = Some(now);
+        let entry = HandOut::new(now, door, Outcome::Refused(error));
+        let entry = if let Some(peer) = peer { entry.by(peer) } else { entry };
+        // They get nothing in either case.
+        if let Err(error) = self.log.append(&entry) {
+            tracing::error!(%error, "whom the daemon turned away could not be recorded");
+        }
     }
 
     /// No record, no hand-out.

@@ -24,6 +24,9 @@ use crate::{
     Consumer, ConsumerToken, Desk, Endpoint, RunError, RunningEndpoint, Socket, control::Controls, routes::Station,
 };
 
+/// The file with the person's own token for the endpoint, beside their socket.
+const PERSON_TOKEN: &str = "authorization-token";
+
 /// Every way into the daemon: the person's socket, each agent's, the endpoint, and the files that it keeps.
 pub(crate) struct Doors {
     desk: Arc<Desk>,
@@ -59,9 +62,13 @@ impl Doors {
     }
 
     /// Opens what the rules want, and closes what they no longer want; what stays as it was notices nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the endpoint cannot be opened, or a token not be put where it is looked for; all else is done nevertheless.
     pub(crate) async fn follow(&mut self) -> Result<(), RunError> {
         let rules = self.desk.rules();
-        self.follow_endpoint(rules.daemon.listen).await?;
+        let endpoint = self.follow_endpoint(rules.daemon.listen).await;
 
         let now = self.desk.clock().now();
         let wanted: BTreeMap<_, _> =
@@ -80,9 +87,20 @@ impl Doors {
                 tracing::warn!(%error, agent = %name, "an agent's doors cannot be opened");
             }
         }
-        self.give_tokens()?;
+        self.clear_leftovers().await;
         self.follow_files(&rules).await;
-        Ok(())
+        endpoint.and_then(|()| self.give_tokens())
+    }
+
+    /// Takes away what a daemon that was killed has left of agents that are none any more.
+    async fn clear_leftovers(&self) {
+        let Ok(folders) = std::fs::read_dir(self.path.with_file_name("agents")) else { return };
+        let names = folders.filter_map(|folder| folder.ok()?.file_name().to_str()?.parse::<AgentName>().ok());
+        for name in names.filter(|name| !self.agents.contains_key(name)) {
+            if let Err(error) = AgentDoors::clear(&AgentFolder::beside(&self.path, &name)).await {
+                tracing::warn!(%error, agent = %name, "what a daemon has left of an agent stays behind");
+            }
+        }
     }
 
     async fn open_agent(
@@ -107,19 +125,35 @@ impl Doors {
         if self.endpoint.as_ref().map(|open| open.listen) == listen {
             return Ok(());
         }
-        if let Some(open) = self.endpoint.take() {
+        // Before the one that is open closes: where this one cannot open, that one stays.
+        let opened = match listen {
+            None => None,
+            Some(listen) => {
+                let door = EndpointDoor { desk: Arc::clone(&self.desk), consumers: Arc::clone(&self.consumers) };
+                Some(OpenEndpoint { listen, running: Endpoint::open(listen, Arc::new(door)).await? })
+            }
+        };
+        let address = opened.as_ref().map(|open| format!("http://{}", open.running.address()));
+        self.controls.set_endpoint(address);
+        let closed = std::mem::replace(&mut self.endpoint, opened);
+        if self.endpoint.is_none() {
             self.consumers.clear();
-            ConsumerToken::remove(&self.person_token())?;
+            self.remove_tokens();
+        }
+        if let Some(open) = closed {
             open.running.stop().await;
         }
-        if let Some(listen) = listen {
-            let door = EndpointDoor { desk: Arc::clone(&self.desk), consumers: Arc::clone(&self.consumers) };
-            let running = Endpoint::open(listen, Arc::new(door)).await?;
-            self.endpoint = Some(OpenEndpoint { listen, running });
-        }
-        let address = self.endpoint.as_ref().map(|open| format!("http://{}", open.running.address()));
-        self.controls.set_endpoint(address);
         Ok(())
+    }
+
+    /// Removes the files with tokens, which open nothing any more.
+    fn remove_tokens(&self) {
+        let agents = self.agents.values().map(|doors| doors.folder().authorization_token());
+        for path in [self.person_token()].into_iter().chain(agents) {
+            if let Err(error) = ConsumerToken::remove(&path) {
+                tracing::warn!(%error, "a token file stays behind");
+            }
+        }
     }
 
     /// Gives a token to everybody who has none yet, while there is an endpoint to show it at.
@@ -136,7 +170,7 @@ impl Doors {
     }
 
     fn person_token(&self) -> PathBuf {
-        self.path.with_file_name("authorization-token")
+        self.path.with_file_name(PERSON_TOKEN)
     }
 
     async fn follow_files(&mut self, rules: &crate::Rules) {
@@ -165,7 +199,7 @@ impl Doors {
         };
         let endpoint = async {
             if let Some(open) = endpoint {
-                if let Err(error) = ConsumerToken::remove(&path.with_file_name("authorization-token")) {
+                if let Err(error) = ConsumerToken::remove(&path.with_file_name(PERSON_TOKEN)) {
                     tracing::warn!(%error, "a token file stays behind");
                 }
                 open.running.stop().await;

@@ -75,7 +75,10 @@ async fn admitted_only(State(station): State<Station>, request: Request, next: N
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(response)
         }
-        _ => Err(Refusal::new(ErrorCode::PeerNotAllowed, "this daemon answers neither this user nor this program")),
+        caller => {
+            station.desk.turn_away(station.door(), caller.as_deref(), ErrorCode::PeerNotAllowed);
+            Err(Refusal::new(ErrorCode::PeerNotAllowed, "this daemon answers neither this user nor this program"))
+        }
     }
 }
 
@@ -84,11 +87,7 @@ impl FromRequestParts<Station> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, station: &Station) -> Result<Self, Refusal> {
         let peer = parts.extensions.get::<ConnectInfo<Caller>>().and_then(|ConnectInfo(Caller(peer))| peer.clone());
-        let door = match station.consumer {
-            Consumer::Agent(_) => Door::AgentSocket,
-            Consumer::Person => Door::Socket,
-        };
-        Ok(Self { consumer: station.consumer.clone(), door, peer: peer.map(|peer| (*peer).clone()) })
+        Ok(Self { consumer: station.consumer.clone(), door: station.door(), peer: peer.map(|peer| (*peer).clone()) })
     }
 }
 
@@ -206,6 +205,13 @@ async fn health() -> Json<Health> {
 }
 
 impl Station {
+    fn door(&self) -> Door {
+        match self.consumer {
+            Consumer::Agent(_) => Door::AgentSocket,
+            Consumer::Person => Door::Socket,
+        }
+    }
+
     fn status(&self) -> DaemonStatus {
         DaemonStatus { endpoint: self.controls.endpoint(), ..self.desk.status() }
     }

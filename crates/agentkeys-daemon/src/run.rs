@@ -1,14 +1,16 @@
 use std::{io, sync::Arc, time::Duration};
 
-use agentkeys_api::DaemonState;
 use agentkeys_client::{ClientError, ConfigError, Exit, Http, Places, Renewal};
 use agentkeys_types::SystemClock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{Daemon, DaemonArgs, EndpointError, PrivateFileError, Running, ServiceManager, SocketError};
 
-/// How often a daemon whose session has ended looks whether the person has signed in again.
-const NEW_SESSION: Duration = Duration::from_secs(15);
+/// How often a daemon whose session has ended looks whether the person has signed in again, where nobody asks it for
+/// anything: it looks whenever somebody does.
+const NEW_SESSION: Duration = Duration::from_mins(1);
+/// Between two such looks at least.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a daemon does not run.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +132,7 @@ async fn tend(
 /// Goes on with a new session once the person has signed in again. Sleeps while none is needed.
 async fn follow_sign_ins(running: &Running, renewal: &Renewal) {
     loop {
-        while running.status().state != DaemonState::SignInNeeded {
+        while !running.is_shut_out() {
             running.hint_of_sign_in().await;
         }
         if let Ok(Some(session)) = renewal.load().await
@@ -138,9 +140,7 @@ async fn follow_sign_ins(running: &Running, renewal: &Renewal) {
         {
             tracing::warn!(%error, "the new session does not work either");
         }
-        tokio::select! {
-            () = tokio::time::sleep(NEW_SESSION) => {}
-            () = running.hint_of_sign_in() => {}
-        }
+        tokio::time::sleep(PAUSE).await;
+        let _ = tokio::time::timeout(NEW_SESSION, running.hint_of_sign_in()).await;
     }
 }

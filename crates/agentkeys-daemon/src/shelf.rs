@@ -95,12 +95,17 @@ impl Shelf {
         credentials.into_iter().chain(tokens).chain([source]).flatten().min()
     }
 
-    /// Wakes whoever waits for a person to sign in, if that is what is missing.
-    pub(crate) fn tell_if_shut_out(&self) {
+    /// Whether a person must sign in before something that was asked for can be had.
+    pub(crate) fn is_shut_out(&self) -> bool {
         let (credentials, tokens) = self.all();
         let failures = credentials.iter().map(|kept| kept.condition().failure);
         let mut failures = failures.chain(tokens.iter().map(|kept| kept.condition().failure));
-        if failures.any(|failure| failure.is_some_and(|error| error.needs_sign_in())) {
+        failures.any(|failure| failure.is_some_and(|error| error.needs_sign_in()))
+    }
+
+    /// Wakes whoever waits for a person to sign in, if that is what is missing.
+    pub(crate) fn tell_if_shut_out(&self) {
+        if self.is_shut_out() {
             self.shut_out.notify_one();
         }
     }

@@ -49,6 +49,7 @@ pub(crate) struct SocketFile {
     path: PathBuf,
     /// Whether nobody else listens there when this process ends.
     is_ours: bool,
+    /// Removed when this process ends, while it is still held.
     _lock: File,
 }
 
@@ -116,6 +117,7 @@ impl Drop for SocketFile {
             // One that is gone already is no loss.
             let _ = fs::remove_file(&self.path);
         }
+        let _ = fs::remove_file(lock_of(&self.path));
     }
 }
 
@@ -142,11 +144,30 @@ fn secure_folder(folder: &Path) -> io::Result<Result<(), SocketError>> {
 /// Two daemons that start at once would otherwise both find the same leftover and replace each other.
 fn take_lock(socket: &Path) -> Result<File, SocketError> {
     let failed = |source| SocketError::Io { path: socket.to_owned(), source };
-    let lock = open_lock(&socket.with_extension("lock")).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(SocketError::AlreadyServed(socket.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    let path = lock_of(socket);
+    loop {
+        let lock = open_lock(&path).map_err(failed)?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(SocketError::AlreadyServed(socket.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            // Whoever had it removed it meanwhile: it locks nothing any more.
+            Ok(()) if !is_at(&lock, &path).map_err(failed)? => {}
+            Ok(()) => return Ok(lock),
+        }
+    }
+}
+
+fn lock_of(socket: &Path) -> PathBuf {
+    socket.with_extension("lock")
+}
+
+/// Whether `file` is still what lies at `path`.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (own.dev(), own.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

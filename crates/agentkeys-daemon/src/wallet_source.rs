@@ -3,17 +3,17 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{
-    Audience, DaemonCredentials, DaemonToken, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem,
-};
+use agentkeys_api::{Audience, DaemonCredentials, DaemonToken, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem};
 use agentkeys_client::{ClientError, Flow, Renewal, Role, Session, WalletProof};
-use agentkeys_types::{AgentName, Clock, EvmAddress, OmniAccount, Timestamp};
+use agentkeys_types::{AgentName, AwsCredentials, Clock, EvmAddress, OmniAccount, Timestamp};
 use async_trait::async_trait;
 
 use crate::CredentialSource;
 
 /// A proof that would end on the way to its use is made anew.
 const PROOF_MARGIN: Duration = Duration::from_mins(1);
+/// An STS whose clock is ahead is believed so much; what else it says beyond what was asked for, it is not.
+const DRIFT: Duration = Duration::from_mins(1);
 /// When a renewal of the session that did not succeed is tried again, where nobody asks for anything.
 const NEXT_RENEWAL: Duration = Duration::from_hours(1);
 
@@ -150,8 +150,10 @@ impl WalletSource {
 impl CredentialSource for WalletSource {
     async fn credentials(&self, role: &Role, agent: Option<&AgentName>) -> Result<DaemonCredentials, ClientError> {
         let (proof, minted) = self.mint(&Audience::aws_sts(), agent).await?;
-        let assumed = self.flow.assume_role(&proof, &minted.jwt, role, agent, &mut ()).await;
-        let credentials = assumed.map_err(sts_away)?;
+        let credentials = self.flow.assume_role(&proof, &minted.jwt, role, agent, &mut ()).await.map_err(of_sts)?;
+        let longest = Duration::from_secs(role.duration.as_secs().into()) + DRIFT;
+        let expires_at = credentials.expires_at.min(self.clock.now().after(longest));
+        let credentials = AwsCredentials { expires_at, ..credentials };
         Ok(role.hand_out(credentials, proof.address, proof.account, agent.cloned()))
     }
 
@@ -181,13 +183,16 @@ impl CredentialSource for WalletSource {
     }
 }
 
-/// Says of which server it is that nobody answered.
-fn sts_away(error: ClientError) -> ClientError {
-    match error {
-        ClientError::Unreachable { url, .. } => {
-            let problem = Problem::new(ErrorCode::StsUnavailable, format!("nobody answered at `{url}`, AWS's STS"));
-            ClientError::Problem { problem, retry_after: None }
+/// Says that it was the STS that did not answer, or not as one does.
+fn of_sts(error: ClientError) -> ClientError {
+    const NEXT: &str =
+        "check the network, and `endpoint_url` in the section [aws] of the settings where it stands there";
+    let detail = match &error {
+        ClientError::Unreachable { url, .. } => format!("no STS answered at `{url}`: {NEXT}"),
+        ClientError::UnexpectedAnswer { url, reason } => {
+            format!("`{url}` does not answer as an STS ({reason}): {NEXT}")
         }
-        error => error,
-    }
+        _ => return error,
+    };
+    ClientError::Problem { problem: Problem::new(ErrorCode::StsUnavailable, detail), retry_after: None }
 }

@@ -18,7 +18,7 @@ use agentkeys_client::{AwsSettings, ClientError, DaemonClient, Dispenser, Places
 use agentkeys_daemon::{Cached, CredentialSource, Daemon, DaemonConfig, Fetch, Rules, Running, Socket, SocketError};
 use agentkeys_types::{AgentName, AwsCredentials, Clock, EvmAddress, OidcJwt, OmniAccount, RoleName, Timestamp};
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -48,6 +48,7 @@ struct FakeSource {
     asked: AtomicUsize,
     failure: Mutex<Option<ClientError>>,
     gate: Semaphore,
+    life: Mutex<Duration>,
 }
 
 impl FakeSource {
@@ -68,7 +69,7 @@ impl CredentialSource for FakeSource {
             access_key_id: format!("ASIA{}", self.next().await?),
             secret_access_key: "secret".into(),
             session_token: "token".into(),
-            expires_at: self.clock.now().after(LIFE),
+            expires_at: self.clock.now().after(*self.life.lock().unwrap()),
         };
         let (wallet, account) = (EvmAddress::from_bytes([7; 20]), OmniAccount::from_bytes([9; 32]));
         Ok(role.hand_out(credentials, wallet, account, agent.cloned()))
@@ -113,6 +114,7 @@ impl Bench {
             asked: AtomicUsize::new(0),
             failure: Mutex::default(),
             gate: Semaphore::new(1),
+            life: Mutex::new(LIFE),
         });
         let cached = Cached::new(FetchDefault(Arc::clone(&source)), Arc::clone(&clock) as Arc<dyn Clock>);
         Self { clock, source, cached, folder: tempfile::tempdir().unwrap() }
@@ -193,6 +195,83 @@ async fn two_hundred_callers_share_one_failure_too() {
 
     assert_eq!(bench.asked(), 1);
     assert!(answers.iter().all(|answer| matches!(answer, Err(ClientError::Unreachable { .. }))));
+}
+
+#[tokio::test]
+async fn what_was_begun_arrives_though_whoever_asked_has_gone_away() {
+    let bench = Bench::new();
+    let closed = bench.source.gate.acquire().await.unwrap();
+
+    let gone = bench.cached.fetch().now_or_never();
+    tokio::task::yield_now().await;
+    let (key_id, ()) = tokio::join!(bench.key_id(), async { drop(closed) });
+
+    assert!(gone.is_none());
+    assert_eq!((bench.asked(), key_id.as_str()), (1, "ASIA1"));
+}
+
+#[tokio::test]
+async fn what_has_ended_before_it_came_is_not_handed_out_and_two_hundred_callers_share_that() {
+    let bench = Bench::new();
+    *bench.source.life.lock().unwrap() = Duration::ZERO;
+    let closed = bench.source.gate.acquire().await.unwrap();
+
+    let callers = join_all((0..200).map(|_| bench.cached.fetch()));
+    let (answers, ()) = tokio::join!(callers, async { drop(closed) });
+
+    assert_eq!((bench.asked(), bench.at_hand()), (1, None));
+    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(ClientError::retryable)));
+}
+
+#[tokio::test]
+async fn after_the_clock_was_set_forward_beyond_the_end_the_next_caller_fetches() {
+    let bench = Bench::new();
+    bench.key_id().await;
+
+    bench.clock.pass(400_000_000);
+
+    assert_eq!(bench.key_id().await, "ASIA2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_clock_was_set_back_nothing_is_handed_out_for_longer_than_it_had_to_live() {
+    let bench = Bench::new();
+    bench.key_id().await;
+
+    bench.clock.pass(-400_000_000);
+    let due = bench.cached.refresh_if_due().await.unwrap();
+    tokio::time::advance(Duration::from_secs(889)).await;
+    let before = bench.key_id().await;
+    tokio::time::advance(Duration::from_secs(2)).await;
+
+    assert!(due <= bench.clock.now().after(Duration::from_mins(10)), "{due}");
+    assert_eq!((before.as_str(), bench.key_id().await.as_str()), ("ASIA1", "ASIA2"));
+}
+
+#[tokio::test]
+async fn after_the_clock_was_set_back_a_failure_does_not_last_until_the_time_that_it_was() {
+    let bench = Bench::new();
+    bench.fail(Some(outage()));
+    bench.cached.fetch().await.unwrap_err();
+    bench.fail(None);
+
+    bench.clock.pass(-3600);
+    let due = bench.cached.refresh_if_due().await.unwrap();
+
+    assert!(due.since(bench.clock.now()) <= Duration::from_secs(3), "{due}");
+    assert_eq!(bench.key_id().await, "ASIA2");
+}
+
+#[tokio::test]
+async fn a_session_that_was_over_by_a_clock_that_was_wrong_serves_again() {
+    let bench = Bench::new();
+    bench.fail(Some(ClientError::SessionExpired));
+    bench.cached.fetch().await.unwrap_err();
+    bench.fail(None);
+
+    bench.clock.pass(-3600);
+
+    assert_eq!(bench.key_id().await, "ASIA2");
 }
 
 #[tokio::test]
@@ -369,7 +448,7 @@ async fn only_the_owner_can_reach_the_socket_and_it_goes_with_the_daemon() {
     running.stop().await;
 
     assert_eq!(modes, (0o700, 0o600));
-    assert!(!bench.socket().exists());
+    assert_eq!(fs::read_dir(bench.socket().parent().unwrap()).unwrap().count(), 0);
     assert!(matches!(client.status().await, Err(ClientError::NoDaemon { .. })));
 }
 

@@ -2,7 +2,7 @@ use std::{
     ffi::OsStr,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -125,6 +125,21 @@ impl Process {
     /// When it has ended.
     pub fn id(&self) -> u32 {
         self.child.id().expect("a process that runs")
+    }
+
+    /// How it ends by itself.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("it runs on after {PATIENCE:?}\n{}", self.output.text()));
+        for reader in &mut self.readers {
+            let _ = reader.await;
+        }
+        self.readers.clear();
+        ended.expect("a child can be waited for")
     }
 
     /// Ends it at once with SIGKILL; gives all that it wrote.

@@ -1,7 +1,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
 };
@@ -28,9 +28,19 @@ pub struct System {
     issuer: ReservedPort,
     folder: TempDir,
     master_secret: [u8; 32],
-    broker: Process,
-    parts: Process,
+    broker: Option<Process>,
+    parts: Option<Process>,
     codes: CodesRead,
+    start: Start,
+}
+
+/// How the processes were started, to start them so again.
+#[derive(Debug)]
+struct Start {
+    smtp: SocketAddr,
+    log: String,
+    settings: String,
+    lengths: SessionLengths,
 }
 
 impl System {
@@ -66,13 +76,53 @@ impl System {
     async fn start_in(folder: TempDir, log: &str, settings: &str, lengths: SessionLengths) -> Self {
         let issuer = ReservedPort::take();
         let master_secret = random();
-        let mut parts = start_parts(&folder, issuer.address(), &master_secret, lengths);
+        let anywhere = [SocketAddr::from(([127, 0, 0, 1], 0)); 3];
+        let mut parts = start_parts(&folder, issuer.address(), anywhere, &master_secret, lengths);
         let smtp = parts.address_in("a mailbox takes mail").await;
         let aws = parts.address_in("a stand-in for AWS listens").await;
         let signer = parts.address_in("development parts listen").await;
         let mut broker = start_broker(&folder, issuer.address(), smtp, log, settings);
         broker.line_with("the broker answers").await;
-        Self { aws, signer, issuer, folder, master_secret, broker, parts, codes: CodesRead::default() }
+        let start = Start { smtp, log: log.to_owned(), settings: settings.to_owned(), lengths };
+        let (broker, parts) = (Some(broker), Some(parts));
+        Self { aws, signer, issuer, folder, master_secret, broker, parts, codes: CodesRead::default(), start }
+    }
+
+    /// Ends the broker at once, as a crash does.
+    pub async fn kill_broker(&mut self) {
+        self.broker.take().expect("a broker that runs").kill().await;
+    }
+
+    /// Starts the broker again where it was, on what it has left.
+    pub async fn restart_broker(&mut self) {
+        let Start { smtp, log, settings, .. } = &self.start;
+        let mut broker = start_broker(&self.folder, self.issuer.address(), *smtp, log, settings);
+        broker.line_with("the broker answers").await;
+        self.broker = Some(broker);
+    }
+
+    /// Ends the signer, the mailbox and the AWS stand-in at once.
+    pub async fn kill_parts(&mut self) {
+        self.parts.take().expect("parts that run").kill().await;
+    }
+
+    /// Starts the signer, the mailbox and the AWS stand-in again where they were.
+    pub async fn restart_parts(&mut self) {
+        let addresses = [self.signer, self.aws, self.start.smtp];
+        let issuer = self.issuer.address();
+        let mut parts = start_parts(&self.folder, issuer, addresses, &self.master_secret, self.start.lengths);
+        parts.line_with("development parts listen").await;
+        self.parts = Some(parts);
+    }
+
+    /// Another process with an AWS stand-in that trusts the broker, at `address`.
+    pub async fn start_other_aws(&self, address: SocketAddr) -> Process {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (folder, issuer) = (self.folder.path().join("other"), self.issuer.address());
+        let addresses = [anywhere, address, anywhere];
+        let mut parts = start_parts_in(&folder, issuer, addresses, &self.master_secret, self.start.lengths);
+        parts.line_with("development parts listen").await;
+        parts
     }
 
     /// The URL of the broker.
@@ -120,7 +170,7 @@ impl System {
     /// What the development parts have logged of all that they have answered.
     async fn whole_log_of_parts(&self) -> String {
         // An answer that comes after all others, so that its line does too.
-        let log = || String::from_utf8_lossy(&self.parts.output()).into_owned();
+        let log = || String::from_utf8_lossy(&output_of(self.parts.as_ref())).into_owned();
         let refusals = || log().matches("MissingAction").count();
         let before = refusals();
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
@@ -138,12 +188,13 @@ impl System {
 
     /// All that the broker has logged so far.
     pub fn broker_log(&self) -> String {
-        String::from_utf8_lossy(&self.broker.output()).into_owned()
+        String::from_utf8_lossy(&output_of(self.broker.as_ref())).into_owned()
     }
 
     /// The processes that see tokens, by what they are.
     pub fn processes(&self) -> [(&'static str, u32); 2] {
-        [("broker", self.broker.id()), ("signer", self.parts.id())]
+        let id = |process: &Option<Process>| process.as_ref().expect("a process that runs").id();
+        [("broker", id(&self.broker)), ("signer", id(&self.parts))]
     }
 
     /// The typed clients of all three.
@@ -205,8 +256,12 @@ impl System {
     }
 }
 
+fn output_of(process: Option<&Process>) -> Vec<u8> {
+    process.map(Process::output).unwrap_or_default()
+}
+
 /// How long sessions of the AWS stand-in are.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct SessionLengths {
     shortest: Duration,
     unless_asked: Duration,
@@ -215,16 +270,33 @@ struct SessionLengths {
 const AS_AWS: SessionLengths =
     SessionLengths { shortest: AwsConfig::SHORTEST_SESSION, unless_asked: AwsConfig::DEFAULT_SESSION };
 
-fn start_parts(folder: &TempDir, issuer: SocketAddr, master_secret: &[u8; 32], lengths: SessionLengths) -> Process {
+fn start_parts(
+    folder: &TempDir,
+    issuer: SocketAddr,
+    addresses: [SocketAddr; 3],
+    master_secret: &[u8; 32],
+    lengths: SessionLengths,
+) -> Process {
+    start_parts_in(&folder.path().join("parts"), issuer, addresses, master_secret, lengths)
+}
+
+/// The development parts: signer and mailbox page, AWS stand-in and mailbox at `addresses`.
+fn start_parts_in(
+    state: &Path,
+    issuer: SocketAddr,
+    addresses: [SocketAddr; 3],
+    master_secret: &[u8; 32],
+    lengths: SessionLengths,
+) -> Process {
     let issuer = format!("http://{issuer}");
     let mut command = Process::command(Process::binary("agentkeys-mock-server"));
-    for listener in ["--listen", "--aws-listen", "--smtp-listen"] {
-        command.args([listener, "127.0.0.1:0"]);
+    for (listener, address) in ["--listen", "--aws-listen", "--smtp-listen"].into_iter().zip(addresses) {
+        command.args([listener, &address.to_string()]);
     }
     command.args(["--broker-url", &issuer, "--trust-issuer", &issuer]);
     command.args(["--aws-shortest-session", &lengths.shortest.as_secs().to_string()]);
     command.args(["--aws-default-session", &lengths.unless_asked.as_secs().to_string()]);
-    command.arg("--state").arg(folder.path().join("parts"));
+    command.arg("--state").arg(state);
     command.env("DEV_KEY_SERVICE_MASTER_SECRET", hex::encode(master_secret));
     Process::start(command)
 }

@@ -9,7 +9,7 @@ use super::{
     files::{self, KeptFile},
     unix::UnixDoor,
 };
-use crate::{ConsumerToken, Desk, RunError, Socket, routes::Station};
+use crate::{ConsumerToken, Desk, RunError, Socket, TokenFile, routes::Station};
 
 /// What one agent has beside the daemon's socket: a socket of its own, and perhaps a file with a JWT.
 pub(super) struct AgentDoors {
@@ -62,9 +62,26 @@ impl AgentDoors {
             tracing::warn!(%error, "a token file stays behind");
         }
         socket.close().await;
-        // What else lies there is not ours, and keeps the folder.
-        let _ = folder.token_file().parent().map(std::fs::remove_dir);
-        let _ = std::fs::remove_file(folder.socket().with_extension("lock"));
-        let _ = std::fs::remove_dir(folder.path());
+        remove_folder(&folder);
     }
+
+    /// Takes everything away that a daemon which was killed has left of an agent that is none any more.
+    pub(super) async fn clear(folder: &AgentFolder) -> Result<(), RunError> {
+        // Whoever may open the socket is alone with what lies beside it.
+        drop(Socket::open(&folder.socket()).await?);
+        ConsumerToken::remove(&folder.authorization_token())?;
+        let token_file = folder.token_file();
+        if token_file.parent().is_some_and(std::path::Path::exists) {
+            TokenFile::new(&token_file).remove()?;
+        }
+        remove_folder(folder);
+        Ok(())
+    }
+}
+
+/// Removes an agent's folders. What else lies there is not ours, and keeps them.
+fn remove_folder(folder: &AgentFolder) {
+    let _ = folder.token_file().parent().map(std::fs::remove_dir);
+    let _ = std::fs::remove_dir(folder.path());
+    let _ = folder.path().parent().map(std::fs::remove_dir);
 }

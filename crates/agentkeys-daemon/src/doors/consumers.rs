@@ -54,8 +54,10 @@ pub(super) struct EndpointDoor {
 #[async_trait]
 impl EndpointDesk for EndpointDoor {
     async fn hand_out(&self, unverified_token: &str, role: RoleName) -> Result<DaemonCredentials, Problem> {
-        let consumer = self.consumers.find(unverified_token);
-        let consumer = consumer.ok_or(Problem::new(ErrorCode::TokenInvalid, "the token is none of this daemon's"))?;
+        let Some(consumer) = self.consumers.find(unverified_token) else {
+            self.desk.turn_away(Door::Endpoint, None, ErrorCode::TokenInvalid);
+            return Err(Problem::new(ErrorCode::TokenInvalid, "the token is none of this daemon's"));
+        };
         let visitor = Visitor { consumer, door: Door::Endpoint, peer: None };
         self.desk.hand_out_credentials(&visitor, &role, None).await.map_err(|error| problem::of(&error))
     }

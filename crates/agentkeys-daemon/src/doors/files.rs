@@ -4,10 +4,13 @@ use agentkeys_client::TokenFileSettings;
 use agentkeys_types::AgentName;
 use tokio::{sync::watch, task::JoinHandle};
 
+use crate::cached::is_final;
 use crate::{Alarm, Consumer, Desk, Door, TokenFile, Visitor};
 
 /// After an attempt that failed, and between two that did not, however short the JWTs live.
 const PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause, after many that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A file with a JWT that is replaced before it ends. Removed when it is no longer kept.
 pub(super) struct KeptFile {
@@ -36,9 +39,7 @@ impl KeptFile {
                 () = rewrite(&file, &kept, &visitor, &desk) => {}
                 _ = stopped.changed() => {}
             }
-            if let Err(error) = file.remove() {
-                tracing::warn!(%error, "a token file stays behind");
-            }
+            remove(&file);
         });
         Self { settings, stop, task }
     }
@@ -54,24 +55,58 @@ impl KeptFile {
     }
 }
 
-/// Replaces the JWT at two thirds of its life, or tries again soon: an old one stays, for as long as it counts.
+/// Replaces the JWT at two thirds of its life, or tries again soon: an old one stays for as long as it counts, unless
+/// nobody may have one any more.
 async fn rewrite(file: &TokenFile, settings: &TokenFileSettings, visitor: &Visitor, desk: &Desk) {
     let TokenFileSettings { audience, agent, path } = settings;
+    let mut pause = PAUSE;
     loop {
+        let outcome = desk.hand_out_token(visitor, audience, agent.as_ref()).await;
+        pause = if outcome.is_ok() { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         let now = desk.clock().now();
-        let next = match desk.hand_out_token(visitor, audience, agent.as_ref()).await {
+        let next = match outcome {
             Ok(token) => match file.write(&token.jwt) {
-                Ok(()) => now.after((token.expires_at.since(now) * 2 / 3).max(PAUSE)),
+                Ok(()) => now.after(until_next(token.expires_at.since(now))),
                 Err(error) => {
                     tracing::warn!(%error, path = %path.display(), "a token file could not be written");
-                    now.after(PAUSE * 15)
+                    now.after(LONGEST_PAUSE)
                 }
             },
             Err(error) => {
                 tracing::warn!(%error, code = error.code(), path = %path.display(), "a token file could not be renewed");
-                now.after(PAUSE * if error.retryable() { 1 } else { 15 })
+                if is_final(&error) {
+                    remove(file);
+                }
+                now.after(if error.retryable() { pause } else { LONGEST_PAUSE })
             }
         };
         Alarm::until(next).await;
+    }
+}
+
+/// When a JWT with so much life left is replaced.
+fn until_next(life: Duration) -> Duration {
+    (life * 2 / 3).max(PAUSE)
+}
+
+fn remove(file: &TokenFile) {
+    if let Err(error) = file.remove() {
+        tracing::warn!(%error, path = %file.path().display(), "a token file stays behind");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_rewritten_before_its_jwt_ends_however_old_that_was_when_it_was_written() {
+        for life in [300, 200, 100, 30, 10, 4] {
+            let life = Duration::from_secs(life);
+
+            assert!(until_next(life) < life, "{life:?}");
+        }
+        assert_eq!(until_next(Duration::from_mins(5)), Duration::from_secs(200));
+        assert_eq!(until_next(Duration::ZERO), PAUSE);
     }
 }

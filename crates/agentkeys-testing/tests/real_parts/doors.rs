@@ -65,7 +65,7 @@ async fn an_sdk_is_told_why_there_are_no_credentials_and_has_them_once_there_are
     let site = Site { sts: gate.url(), ..Site::at_the_stand_in(&system, &ada) };
     let bench = Bench::start(system, &ada, site).await;
 
-    for (door, words) in [(Door::Command, "nobody answered"), (Door::Endpoint, "broker_unreachable")] {
+    for (door, words) in [(Door::Command, "no STS answered"), (Door::Endpoint, "sts_unavailable")] {
         let complaint = Sdk::Boto3.fail_to_use(&bench.site.place, |client| bench.through(door, client)).await;
         assert!(complaint.contains(words), "{door:?}: {complaint}");
     }

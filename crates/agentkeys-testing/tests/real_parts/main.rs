@@ -22,4 +22,5 @@ mod memory;
 mod parts;
 mod public_vectors;
 mod sdks;
+mod systemd;
 mod vectors;
