@@ -1,6 +1,7 @@
 use std::{fmt, str::FromStr};
 
-use agentkeys_types::{AgentName, EvmAddress, Invalid, RoleName};
+use agentkeys_api::DaemonCredentials;
+use agentkeys_types::{AgentName, AwsCredentials, EvmAddress, Invalid, OmniAccount, RoleName};
 use serde::{Deserialize, Deserializer};
 
 use crate::{AwsSettings, Region, RoleArn, ServerUrl, SessionDuration};
@@ -40,6 +41,29 @@ impl Role {
             duration: SessionDuration::default(),
             session_name: SessionNamePattern::default(),
             session_policy: None,
+        }
+    }
+
+    /// Credentials of this role as an agent gets them, with where they work and whose they are.
+    pub fn hand_out(
+        &self,
+        credentials: AwsCredentials,
+        wallet: EvmAddress,
+        account: OmniAccount,
+        agent: Option<AgentName>,
+    ) -> DaemonCredentials {
+        DaemonCredentials {
+            access_key_id: credentials.access_key_id,
+            secret_access_key: credentials.secret_access_key,
+            session_token: credentials.session_token,
+            expires_at: credentials.expires_at,
+            region: self.region.to_string(),
+            endpoint_url: self.endpoint_url.as_ref().map(ToString::to_string),
+            role_arn: self.role_arn.to_string(),
+            role: self.name.clone(),
+            agent,
+            wallet,
+            account,
         }
     }
 }
