@@ -1,4 +1,4 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use agentkeys_client::{
     AgentBook, AskedStorage, BrokerClient, ClientError, Config, DaemonClient, Dispenser, Flow, Http, Places,
@@ -8,6 +8,9 @@ use agentkeys_client::{
 use agentkeys_types::{Clock, SystemClock};
 
 use crate::{cli::GlobalArgs, dispensary::Dispensary, error::CliError};
+
+/// For how long a daemon may take to hear of something that it would find by itself.
+const TELL: Duration = Duration::from_secs(5);
 
 /// What a command works with: settings, in the order flag, environment, file; and the session store.
 pub(crate) struct Context {
@@ -67,6 +70,11 @@ impl Context {
     /// The profile's daemon.
     pub(crate) fn daemon(&self) -> DaemonClient {
         DaemonClient::new(self.socket(), self.profile.clone())
+    }
+
+    /// Has the profile's daemon look for the session that is kept now, if one runs; it would find it later in any case.
+    pub(crate) async fn tell_daemon(&self) {
+        let _ = tokio::time::timeout(TELL, self.daemon().reload()).await;
     }
 
     /// What hands out credentials and JWTs of the profile.

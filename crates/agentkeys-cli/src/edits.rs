@@ -15,13 +15,15 @@ pub(crate) use self::{
     diff::print,
     record::{Edited, Record, read_text, write_text},
 };
-use crate::aws_config;
+use crate::aws_config::{AwsProfileName, NotOurs, Section, Settings, settings_of};
 
 /// Why a text was not changed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
     #[error("line {line}: {reason}")]
     Malformed { line: usize, reason: String },
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
     #[error("{path} is not {expected}")]
     Shape { path: String, expected: &'static str },
 }
@@ -30,8 +32,8 @@ pub(crate) enum EditError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Edit {
-    /// A profile of `~/.aws/config` with exactly these settings.
-    AwsProfile { profile: String, settings: Vec<(String, String)> },
+    /// A profile of `~/.aws/config` with exactly these settings; one that somebody else wrote is left alone.
+    AwsProfile { profile: AwsProfileName, settings: Settings },
     /// An item of a list of texts.
     JsonItem { path: Vec<String>, item: String },
     /// A member of an object.
@@ -70,7 +72,9 @@ impl Edit {
         }
         let before = self.what_is_there(text)?;
         let (after, parents) = match self {
-            Self::AwsProfile { profile, settings } => (aws_config::with_section(text, profile, settings), 0),
+            Self::AwsProfile { profile, settings } => {
+                (Section::of(profile.clone()).put_into(Some(text), settings, false)?, 0)
+            }
             Self::JsonItem { path, item } => {
                 let is_missing = json::member(text, path)?.is_none();
                 let parents = if is_missing { json::missing_parents(text, path)? + 1 } else { 0 };
@@ -91,7 +95,9 @@ impl Edit {
     /// Whether it is there.
     fn is_in(&self, text: &str) -> Result<bool, EditError> {
         Ok(match self {
-            Self::AwsProfile { settings, .. } => self.what_is_there(text)? == Some(aws_config::lines(settings)),
+            Self::AwsProfile { profile, settings } => {
+                Section::of(profile.clone()).settings_in(text).is_ok_and(|found| found.as_ref() == Some(settings))
+            }
             Self::JsonItem { path, item } => json::has_item(text, path, item)?,
             Self::JsonMember { path, value } => json::member(text, path)?.as_ref() == Some(value),
             Self::TomlValue { path, value } => toml::value(text, path)?.as_ref() == Some(value),
@@ -102,7 +108,7 @@ impl Edit {
     /// What is in its place, as it is written there.
     fn what_is_there(&self, text: &str) -> Result<Option<String>, EditError> {
         Ok(match self {
-            Self::AwsProfile { profile, .. } => aws_config::section(text, profile).map(str::to_owned),
+            Self::AwsProfile { profile, .. } => Section::of(profile.clone()).settings_in(text)?.map(|it| lines(&it)),
             Self::JsonItem { .. } => None,
             Self::JsonMember { path, .. } => json::member_text(text, path)?,
             Self::TomlValue { path, .. } => toml::value(text, path)?,
@@ -135,9 +141,11 @@ impl Made {
 
     fn take_out(&self, text: &str) -> Result<String, EditError> {
         match (&self.edit, &self.before) {
-            (Edit::AwsProfile { profile, .. }, None) => Ok(aws_config::without_section(text, profile)),
+            (Edit::AwsProfile { profile, .. }, None) => {
+                Ok(Section::of(profile.clone()).removed_from(Some(text))?.unwrap_or_default())
+            }
             (Edit::AwsProfile { profile, .. }, Some(before)) => {
-                Ok(aws_config::with_section_text(text, profile, before))
+                Ok(Section::of(profile.clone()).put_into(Some(text), &settings_of(before), false)?)
             }
             (Edit::JsonItem { path, item }, _) => {
                 let without = json::without_item(text, path, item)?;
@@ -176,6 +184,10 @@ impl Hunk {
         let back = rest.strip_prefix(&*self.after)?;
         Some([front, &self.before, back].concat())
     }
+}
+
+fn lines(settings: &Settings) -> String {
+    settings.iter().fold(String::new(), |lines, (name, value)| lines + name + " = " + value + "\n")
 }
 
 #[cfg(test)]
@@ -294,12 +306,37 @@ mod tests {
         }
 
         #[test]
-        fn taking_back_restores_the_bytes_of_profiles(text in "((# [a-z]{0,4}|\\[profile [a-c]\\]|region = [a-z]{1,4}|) ?\n){0,8}(\\[profile claude\\]\nregion = x\n)?") {
-            let settings = vec![("region".to_owned(), "eu-west-1".to_owned())];
-            let edit = Edit::AwsProfile { profile: "claude".to_owned(), settings };
-            let (after, made) = make_all(std::slice::from_ref(&edit), &text).unwrap();
+        fn taking_back_restores_the_bytes_of_profiles(
+            text in "((# [a-z]{0,4}|\\[profile [a-c]\\]|region = [a-z]{1,4}|) ?\r?\n){0,8}(region = y)?",
+            has_one_of_ours in any::<bool>(),
+        ) {
+            let edits = [profile("claude", "/a"), profile("read-claude", "/a")];
+            let text = if has_one_of_ours { make_all(&[profile("claude", "/old")], &text).unwrap().0 } else { text };
+            let (after, made) = make_all(&edits, &text).unwrap();
+            let longer = format!("{after}[profile z]\n");
+            let back = take_back_all(&made, &longer);
 
-            prop_assert_eq!(take_back_all(&made, &after), text);
+            prop_assert_eq!(made.len(), 2);
+            prop_assert_eq!(take_back_all(&made, &after), text.clone());
+            prop_assert_eq!(back.strip_suffix("[profile z]\n").unwrap().trim_end(), text.trim_end());
+            prop_assert_eq!(edits[0].make(&longer), Ok(None));
         }
+    }
+
+    fn profile(name: &str, program: &str) -> Edit {
+        let settings = vec![("credential_process".to_owned(), format!("{program} aws credential-process"))];
+        Edit::AwsProfile { profile: name.parse().unwrap(), settings }
+    }
+
+    #[test]
+    fn a_profile_of_somebody_else_is_refused_and_one_that_became_theirs_is_left() {
+        let theirs = "[profile claude]\nregion = x\n";
+        let (after, made) = make_all(&[profile("claude", "/a")], "").unwrap();
+        let changed = after.replace("credential_process", "output = json\ncredential_process");
+
+        let refused = profile("claude", "/a").make(theirs).unwrap_err();
+
+        assert!(refused.to_string().contains("[profile claude]"), "{refused}");
+        assert_eq!(take_back_all(&made, &changed), changed);
     }
 }

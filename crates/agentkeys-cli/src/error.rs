@@ -4,7 +4,7 @@ use agentkeys_client::{ClientError, ConfigError, Exit, StorageError};
 use agentkeys_daemon::{EndpointError, PrivateFileError, RunError};
 use agentkeys_types::{AgentName, RoleName};
 
-use crate::child::ChildError;
+use crate::{child::ChildError, edits::EditError};
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub(crate) enum CliError {
     Edit {
         path: PathBuf,
         #[source]
-        source: crate::edits::EditError,
+        source: EditError,
     },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -124,6 +124,7 @@ impl CliError {
             Self::Daemon(RunError::Socket(_)) => "socket_unavailable",
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.code(),
+            Self::Edit { source: EditError::NotOurs(_), .. } | Self::NotOurs(_) => "not_ours",
             Self::Edit { .. } => "file_malformed",
             Self::EndsSoon(_) => "session_ends_soon",
             Self::Endpoint(_) => "endpoint_unavailable",
@@ -132,7 +133,6 @@ impl CliError {
             Self::Mcp(_) => "mcp_failed",
             Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => "not_found",
             Self::NoPerson | Self::NoTerminal => "input_needed",
-            Self::NotOurs(_) => "not_ours",
             Self::NotReached(_) => "not_reached",
             Self::PrivateFile(PrivateFileError::InsecureFolder { .. }) => "insecure_storage",
             Self::PrivateFile(_) => "file_unavailable",

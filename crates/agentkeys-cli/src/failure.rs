@@ -5,7 +5,7 @@ use agentkeys_client::{ClientError, Exit, StorageError};
 use agentkeys_daemon::{RunError, SocketError};
 use serde::Serialize;
 
-use crate::{context::Context, error::CliError};
+use crate::{context::Context, edits::EditError, error::CliError};
 
 /// The exit code for what failed before another program could be started.
 const BEFORE_THE_PROGRAM: u8 = 125;
@@ -139,6 +139,7 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
             )
         }
         CliError::NotOurs(_) => "`--aws-profile` takes another name, `--force` replaces it".to_owned(),
+        CliError::Edit { source: EditError::NotOurs(_), .. } => "rename or remove it, and do it again".to_owned(),
         CliError::Edit { .. } => "mend it by hand, and do it again".to_owned(),
         CliError::HereOnly { agent, source } if source.needs_sign_in() => {
             format!("sign in, and do it again: `{command} init`, `{command} agent revoke {agent}`")

@@ -89,8 +89,8 @@ impl DaemonConfig {
     /// A desk over `source` by the rules that hold now.
     pub fn desk(&self, source: Arc<dyn CredentialSource>, clock: Arc<dyn Clock>) -> Result<Desk, RunError> {
         let rules = (self.rules)()?;
-        // With a file to keep there is work without AWS.
-        if rules.aws.roles().is_empty() && rules.daemon.token_files.is_empty() {
+        // Agents and files have JWTs, for which no role is needed.
+        if rules.aws.roles().is_empty() && rules.agents.is_empty() && rules.daemon.token_files.is_empty() {
             return Err(RunError::NoRole);
         }
         let log = HandOutLog::open(&self.hand_outs).map_err(RunError::Process)?;
@@ -260,7 +260,7 @@ impl Running {
         self.controls.asked_to_stop().await;
     }
 
-    /// Fetches the default role's credentials, so that they are at hand when somebody asks.
+    /// Fetches the default role's credentials, so that they are at hand when somebody asks; nothing, where none is set.
     ///
     /// # Errors
     ///

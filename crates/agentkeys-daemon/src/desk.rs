@@ -239,21 +239,21 @@ impl Desk {
     pub fn status(&self) -> DaemonStatus {
         let rules = self.rules();
         let first = rules.aws.roles().into_iter().next().map(|role| self.shelf.credentials(&role, None).condition());
-        let Condition { at_hand, failure, is_wanted } = first.unwrap_or_default();
-        let state = match (&at_hand, &failure) {
-            (Some(_), _) => DaemonState::Ready,
-            (None, Some(error)) if error.needs_sign_in() => DaemonState::SignInNeeded,
-            (None, Some(_)) => DaemonState::Retrying,
-            (None, None) if is_wanted => DaemonState::Starting,
-            (None, None) => DaemonState::Idle,
+        let credentials = first.as_ref().and_then(|first| first.at_hand.as_ref());
+        // Where no role is set, the JWTs say how it is.
+        let tokens = if first.is_none() { self.shelf.tokens_together() } else { Condition::default() };
+        let (state, failure) = match &first {
+            Some(first) => (state_of(first), &first.failure),
+            None => (state_of(&tokens), &tokens.failure),
         };
+        let wallet = credentials.map(|item| item.wallet).or(tokens.at_hand.as_ref().map(|item| item.wallet));
         DaemonStatus {
             profile: self.profile.to_string(),
             state,
-            account: at_hand.as_ref().map(|item| item.account).or_else(|| self.shelf.source().account()),
-            wallet: at_hand.as_ref().map(|item| item.wallet),
-            credentials_expire_at: at_hand.as_ref().map(|item| item.expires_at),
-            last_error: failure.map(|error| error.to_string()),
+            account: credentials.map(|item| item.account).or_else(|| self.shelf.source().account()),
+            wallet,
+            credentials_expire_at: credentials.map(|item| item.expires_at),
+            last_error: failure.as_ref().map(ToString::to_string),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             endpoint: None,
@@ -306,6 +306,16 @@ impl Dispenser for Desk {
 
     async fn token(&self, audience: &Audience, agent: Option<&AgentName>) -> Result<DaemonToken, ClientError> {
         self.hand_out_token(&Visitor::of_this_process(), audience, agent).await
+    }
+}
+
+fn state_of<T>(condition: &Condition<T>) -> DaemonState {
+    match (&condition.at_hand, &condition.failure) {
+        (Some(_), _) => DaemonState::Ready,
+        (None, Some(error)) if error.needs_sign_in() => DaemonState::SignInNeeded,
+        (None, Some(_)) => DaemonState::Retrying,
+        (None, None) if condition.is_wanted => DaemonState::Starting,
+        (None, None) => DaemonState::Idle,
     }
 }
 

@@ -25,8 +25,10 @@ pub enum RunError {
     /// The endpoint cannot be opened.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// No role is set, nor a token file to keep.
-    #[error("no role is set: `role_arn` in the section [aws] of the settings names it")]
+    /// No role is set, nor is there an agent, nor a token file to keep.
+    #[error(
+        "there is nothing to serve: no role is set (`role_arn` in the section [aws] of the settings names it), there is no agent, and no token file to keep ([daemon.token_files])"
+    )]
     NoRole,
     /// The system does not let the process protect itself, listen to signals, or read and write its files.
     #[error("the system refused: {0}")]

@@ -4,8 +4,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use agentkeys_api::{Audience, RoleStatus};
-use agentkeys_client::Role;
+use agentkeys_api::{Audience, DaemonToken, RoleStatus};
+use agentkeys_client::{ClientError, Role};
 use agentkeys_types::{AgentName, Clock, RoleName, Timestamp};
 use futures_util::future::join_all;
 use tokio::sync::Notify;
@@ -113,7 +113,7 @@ impl Shelf {
     /// Fetches everything that is at hand anew, because it may not count any longer.
     pub(crate) async fn renew(&self) {
         let (credentials, tokens) = self.all();
-        let warn = |error: &agentkeys_client::ClientError| {
+        let warn = |error: &ClientError| {
             tracing::warn!(%error, code = error.code(), "what was handed out may not count any longer");
         };
         let credentials = credentials.iter().filter(|kept| kept.is_at_hand());
@@ -142,6 +142,18 @@ impl Shelf {
     pub(crate) fn has_anything(&self) -> bool {
         let (credentials, tokens) = self.all();
         credentials.iter().any(|kept| kept.is_at_hand()) || tokens.iter().any(|kept| kept.is_at_hand())
+    }
+
+    /// How it is with the JWTs, as if they were one: one at hand is enough, and what a person must do comes first.
+    pub(crate) fn tokens_together(&self) -> Condition<DaemonToken> {
+        let mut together = Condition::default();
+        for Condition { at_hand, failure, is_wanted } in self.all().1.iter().map(|kept| kept.condition()) {
+            together.at_hand = together.at_hand.or(at_hand);
+            let comes_first = failure.as_ref().is_some_and(ClientError::needs_sign_in);
+            together.failure = if comes_first { failure } else { together.failure.or(failure) };
+            together.is_wanted |= is_wanted;
+        }
+        together
     }
 
     /// How it is with each role.

@@ -32,6 +32,9 @@ pub(crate) async fn watch(broker: BrokerClient, source: Arc<WalletSource>, desk:
             desk.shelf.renew().await;
         }
         // A broker that holds nothing back, or is away, is not asked in every moment.
-        tokio::time::sleep(pause.saturating_sub(asked.elapsed())).await;
+        let left = pause.saturating_sub(asked.elapsed());
+        if !left.is_zero() {
+            tokio::time::sleep(left).await;
+        }
     }
 }

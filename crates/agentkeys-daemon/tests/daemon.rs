@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test sets up must succeed")]
 
 use std::{
+    collections::BTreeSet,
     fs::{self, Permissions},
     os::unix::{fs::PermissionsExt, net::UnixListener},
     path::PathBuf,
@@ -14,8 +15,12 @@ use std::{
 };
 
 use agentkeys_api::{Audience, DaemonCredentials, DaemonState, DaemonToken, ErrorCode, Problem};
-use agentkeys_client::{AwsSettings, ClientError, DaemonClient, Dispenser, Places, ProfileName, Role};
-use agentkeys_daemon::{Cached, CredentialSource, Daemon, DaemonConfig, Fetch, Rules, Running, Socket, SocketError};
+use agentkeys_client::{
+    Agent, AgentPages, AwsSettings, ClientError, DaemonClient, DaemonSettings, Dispenser, Places, ProfileName, Role,
+};
+use agentkeys_daemon::{
+    Cached, CredentialSource, Daemon, DaemonConfig, Fetch, Rules, RunError, Running, Socket, SocketError,
+};
 use agentkeys_types::{AgentName, AwsCredentials, Clock, EvmAddress, OidcJwt, OmniAccount, RoleName, Timestamp};
 use async_trait::async_trait;
 use futures_util::{FutureExt, future::join_all};
@@ -142,9 +147,13 @@ impl Bench {
     }
 
     async fn serve(&self) -> (Running, DaemonClient) {
-        let source = Arc::clone(&self.source) as Arc<dyn CredentialSource>;
-        let running = Daemon::serve(self.config(), source, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
+        let running = self.serve_by(self.config()).await.unwrap();
         (running, DaemonClient::new(self.socket(), "dev".parse().unwrap()))
+    }
+
+    async fn serve_by(&self, config: DaemonConfig) -> Result<Running, RunError> {
+        let source = Arc::clone(&self.source) as Arc<dyn CredentialSource>;
+        Daemon::serve(config, source, Arc::clone(&self.clock) as Arc<dyn Clock>).await
     }
 
     fn config(&self) -> DaemonConfig {
@@ -153,9 +162,13 @@ impl Bench {
             endpoint_url: Some("http://127.0.0.1:8472".parse().unwrap()),
             ..AwsSettings::default()
         };
+        self.config_with(Rules::of_aws(aws))
+    }
+
+    fn config_with(&self, rules: Rules) -> DaemonConfig {
         let places = Places::new(self.folder.path(), None, None, None);
         let nowhere = ["http://127.0.0.1:1".parse().unwrap(), "http://127.0.0.1:1".parse().unwrap()];
-        let config = DaemonConfig::in_places(&places, "dev".parse().unwrap(), nowhere, Rules::of_aws(aws).fixed());
+        let config = DaemonConfig::in_places(&places, "dev".parse().unwrap(), nowhere, rules.fixed());
         DaemonConfig { socket: self.socket(), ..config }
     }
 }
@@ -413,6 +426,49 @@ async fn an_agent_gets_credentials_and_what_it_needs_to_use_them() {
     assert_eq!(credentials.role_arn, "arn:aws:iam::000000000000:role/agentkeys-dev");
     assert_eq!((status.state, status.profile.as_str()), (DaemonState::Ready, "dev"));
     assert_eq!(status.credentials_expire_at, Some(credentials.expires_at));
+}
+
+#[tokio::test]
+async fn without_a_role_the_jwts_say_how_it_is() {
+    let bench = Bench::new();
+    let agent = Agent {
+        roles: BTreeSet::new(),
+        audiences: BTreeSet::from([Audience::aws_sts()]),
+        created_at: bench.clock.now(),
+        expires_at: None,
+        token_file: None,
+    };
+    let pages = AgentPages { agents: [("claude".parse().unwrap(), agent)].into(), ..AgentPages::default() };
+    let rules = Rules::new(AwsSettings::default(), DaemonSettings::default(), pages);
+    let running = bench.serve_by(bench.config_with(rules)).await.unwrap();
+    let client = DaemonClient::new(bench.socket(), "dev".parse().unwrap());
+    let ask = async || client.token(&Audience::aws_sts(), Some(&"claude".parse().unwrap())).await;
+
+    running.fetch_first().await.unwrap();
+    let nobody_asked = running.status();
+    bench.fail(Some(ClientError::NotSignedIn));
+    ask().await.unwrap_err();
+    let shut_out = running.status();
+    bench.fail(None);
+    bench.clock.pass(1);
+    ask().await.unwrap();
+    let served = running.status();
+
+    assert_eq!((nobody_asked.state, nobody_asked.last_error), (DaemonState::Idle, None));
+    assert_eq!((shut_out.state, shut_out.last_error.is_some()), (DaemonState::SignInNeeded, true));
+    assert_eq!((served.state, served.wallet), (DaemonState::Ready, Some(EvmAddress::from_bytes([7; 20]))));
+    assert_eq!((served.credentials_expire_at, served.last_error), (None, None));
+}
+
+#[tokio::test]
+async fn a_daemon_that_would_serve_nothing_says_what_it_could() {
+    let bench = Bench::new();
+
+    let refused = bench.serve_by(bench.config_with(Rules::default())).await.unwrap_err();
+
+    let said = refused.to_string();
+    assert!(matches!(refused, RunError::NoRole));
+    assert!(["role", "agent", "token file"].into_iter().all(|thing| said.contains(thing)), "{said}");
 }
 
 #[tokio::test]

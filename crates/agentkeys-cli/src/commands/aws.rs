@@ -4,7 +4,7 @@ mod export;
 mod web_identity;
 
 pub(crate) use self::{
-    export::{region_and_endpoint, variables},
+    export::{region_and_endpoint, variables, word},
     web_identity::variables as web_identity_variables,
 };
 

@@ -67,6 +67,9 @@ impl InitArgs {
         }
         context.store.check().await?;
         let (session, is_new, wallet) = interruption::or(self.connect(context, output)).await?;
+        if !context.is_in_memory() {
+            context.tell_daemon().await;
+        }
         let (account, session_expires_at) = (session.omni_account, session.expires_at);
         let document = Outcome { signed_in: is_new, account, wallet, session_expires_at };
         output.result(&document, |output| {

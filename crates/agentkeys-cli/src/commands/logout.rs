@@ -36,6 +36,7 @@ impl LogoutArgs {
         }
         context.store.delete(&context.profile).await?;
         context.storage.forget()?;
+        context.tell_daemon().await;
         output.result(&json!({"signed_out": true}), |output| {
             output.done(if self.all { "Signed out, here and everywhere else" } else { "Signed out" });
         });

@@ -24,6 +24,7 @@ impl McpArgs {
     /// Serves one client on standard input and output, which have nothing but the protocol.
     pub(crate) async fn run(self, global: &GlobalArgs) -> Result<(), CliError> {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tracing::info!(agent = self.agent.as_ref().map(AgentName::as_str), "the tools are served");
         tokio::select! {
             served = agentkeys_mcp::serve_stdio(self.tools(&global.profile)) => Ok(served?),
             _ = terminate.recv() => Ok(()),

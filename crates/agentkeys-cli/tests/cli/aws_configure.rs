@@ -48,7 +48,7 @@ fn a_profile_is_written_once_and_undone_to_the_last_byte() {
     let undone = bench.configure(&["--undo", "--yes"]);
 
     assert_eq!(first.code(), Some(0), "{}", first.stderr());
-    assert!(first.stderr().contains("+[profile agentkeys]"), "{}", first.stderr());
+    assert!(first.stderr().contains("  + [profile agentkeys]\n"), "{}", first.stderr());
     let ours = written.strip_prefix(MINE).unwrap();
     assert!(ours.contains("aws credential-process\r\nregion = eu-west-1\r\nendpoint_url = http://127.0.0.1:9\r\n"));
     assert_eq!((second.code(), second.stdout()), (Some(0), "There is nothing to change.\n".to_owned()));

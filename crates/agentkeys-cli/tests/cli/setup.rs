@@ -63,6 +63,26 @@ fn claude_code_gets_the_server_and_the_profile_and_gives_them_back_to_the_byte()
 }
 
 #[test]
+fn the_profile_is_the_one_that_aws_configure_writes_and_somebody_elses_is_refused() {
+    let home = home();
+    let configure = ["aws", "configure", "--no-input", "--json", "--agent", "claude"];
+    let theirs = "[profile agentkeys-claude]\nregion = x\n";
+
+    let done = home.agentkeys(&["setup", "claude", "--yes"]);
+    let default = home.agentkeys(&configure).document();
+    let deploy = home.agentkeys(&[&configure[..], &["--role", "deploy"]].concat()).document();
+    let aws = write(&home, "home/.aws/config", theirs);
+    let refused = home.agentkeys(&["setup", "claude", "--yes", "--json"]);
+
+    assert_eq!(done.code(), Some(0), "{}", done.stderr());
+    assert_eq!((&default["changed"], &default["aws_profile"]), (&json!(false), &json!("agentkeys-claude")));
+    assert_eq!((&deploy["changed"], &deploy["aws_profile"]), (&json!(false), &json!("agentkeys-deploy-claude")));
+    assert_eq!(refused.code(), Some(1));
+    assert!(refused.stderr().contains("\"not_ours\""), "{}", refused.stderr());
+    assert_eq!(fs::read_to_string(aws).unwrap(), theirs);
+}
+
+#[test]
 fn codex_gets_them_in_its_own_words_and_files_that_were_made_go_again() {
     let home = home();
 

@@ -2,9 +2,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Output,
+    time::Duration,
 };
 
-use agentkeys_api::DaemonCredentials;
+use agentkeys_api::{DaemonCredentials, DaemonState};
 use agentkeys_client::{DaemonClient, Dispenser, ProfileName};
 use agentkeys_testing::{Home, System};
 use agentkeys_types::RoleName;
@@ -44,12 +45,28 @@ impl Machine {
 
     /// What the daemon gives as soon as it has any.
     pub(crate) async fn credentials(&self) -> DaemonCredentials {
-        let agent = DaemonClient::new(self.0.path().join("run/agentkeys/agent.sock"), ProfileName::default());
+        let agent = self.daemon();
         loop {
             if let Ok(credentials) = agent.credentials(&RoleName::default(), None).await {
                 return credentials;
             }
         }
+    }
+
+    /// Returns when the daemon says so of itself.
+    pub(crate) async fn daemon_is(&self, state: DaemonState) {
+        let daemon = self.daemon();
+        let is_so = async {
+            while daemon.status().await.unwrap().state != state {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), is_so).await;
+        assert!(waited.is_ok(), "not {state:?}: {:?}", daemon.status().await);
+    }
+
+    fn daemon(&self) -> DaemonClient {
+        DaemonClient::new(self.0.path().join("run/agentkeys/agent.sock"), ProfileName::default())
     }
 
     /// The folder of all that is kept here.

@@ -2,6 +2,7 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
+use agentkeys_api::DaemonState;
 use agentkeys_testing::{Process, System};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -42,6 +43,25 @@ async fn the_daemon_opens_the_store_that_sign_in_chose() {
     let mut daemon = Process::start(system.used_by(machine.command("agentkeys-daemon")));
 
     daemon.line_with("credentials are served").await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_waits_for_a_sign_in_goes_on_as_soon_as_there_is_one() {
+    const INIT: [&str; 7] = ["--no-input", "--json", "--store", "file", "init", "--email", ADA];
+    let (machine, system) = (Machine::with_credential(), System::start().await);
+    machine.set_role(&system);
+    document(&system.init(machine.agentkeys(&INIT), ADA).await);
+    let mut daemon = Process::start(system.used_by(machine.command("agentkeys-daemon")));
+    daemon.line_with("credentials are served").await;
+    machine.credentials().await;
+
+    let signed_out = system.used_by(machine.agentkeys(&["logout", "--json"])).output().await.unwrap();
+    machine.daemon_is(DaemonState::SignInNeeded).await;
+    document(&system.init(machine.agentkeys(&INIT), ADA).await);
+
+    assert_eq!(document(&signed_out)["signed_out"], true);
+    // Well before it would look by itself, and nobody has asked it for anything.
+    machine.daemon_is(DaemonState::Ready).await;
 }
 
 #[tokio::test]

@@ -76,6 +76,7 @@ async fn an_agent_sees_its_access_signs_urls_and_asks_for_more_but_gets_no_secre
             "a session token, by tool": "secret_not_exportable",
             "another tool": "unknown_tool",
             "a wrong argument": "invalid_argument",
+            "there is a log": true,
             "the log repeats a URL": false,
         })
     );

@@ -60,6 +60,12 @@ pub(crate) fn region_and_endpoint(region: &str, endpoint_url: Option<&str>) -> V
     variables
 }
 
+/// As one word of a POSIX shell, in quotes only where it needs them.
+pub(crate) fn word(text: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+@:,".contains(character);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+}
+
 /// As one word of a POSIX shell, whatever the value.
 pub(super) fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
@@ -73,6 +79,13 @@ mod tests {
     fn no_value_can_break_out_of_its_quotes() {
         assert_eq!(quoted("a/b+c="), "'a/b+c='");
         assert_eq!(quoted("'; rm -rf ~ #"), r"''\''; rm -rf ~ #'");
+    }
+
+    #[test]
+    fn a_word_has_quotes_only_where_it_needs_them() {
+        assert_eq!(word("/home/ada/target/debug/agentkeys"), "/home/ada/target/debug/agentkeys");
+        assert_eq!(word("/home/ada b/agentkeys"), "'/home/ada b/agentkeys'");
+        assert_eq!(word(""), "''");
     }
 
     #[test]

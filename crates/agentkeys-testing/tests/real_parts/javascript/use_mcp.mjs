@@ -61,6 +61,7 @@ seen['another tool'] = await refusal('delete_bucket');
 seen['a wrong argument'] = await refusal('presign_s3_url', { bucket, key: '../x', method: 'GET' });
 
 const signature = new URL(get.url).searchParams.get('X-Amz-Signature');
+seen['there is a log'] = log.includes('the tools are served');
 seen['the log repeats a URL'] = log.includes(signature) || log.includes('X-Amz-Security-Token');
 await client.close();
 console.log(JSON.stringify(seen));
