@@ -78,6 +78,8 @@ pub struct AgentRequest {
 impl AgentBook {
     /// How many unanswered requests are kept; further ones are refused.
     pub const MOST_REQUESTS: usize = 100;
+    /// How many of one agent.
+    pub const MOST_REQUESTS_OF_ONE: usize = 10;
 
     /// The book of this profile.
     pub fn of(places: &Places, profile: &ProfileName) -> Self {

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use agentkeys_api::{
     AccessRequest, AccessRequested, Allowed, Audience, DaemonCredentials, DaemonStatus, DaemonToken, Problem, daemon,
@@ -20,6 +20,10 @@ use zeroize::Zeroizing;
 use crate::{ClientError, Dispenser, ProfileName};
 
 const LARGEST_ANSWER: usize = 64 * 1024;
+/// All that a hand-out can need: each of the eight steps has a limit of its own.
+const LONGEST_FETCH: Duration = Duration::from_mins(2);
+/// All that a change can need: the answers under way may take five seconds.
+const LONGEST_CHANGE: Duration = Duration::from_secs(15);
 
 /// Asks the daemon of this machine.
 #[derive(Clone, Debug)]
@@ -83,9 +87,24 @@ impl DaemonClient {
         self.call(Method::GET, target, Vec::new()).await
     }
 
+    /// A daemon may have to fetch first what it is asked for; one that says nothing for longer than that is not there.
     async fn call<A: DeserializeOwned>(&self, method: Method, target: &str, body: Vec<u8>) -> Result<A, ClientError> {
+        let patience = if method == Method::GET { LONGEST_FETCH } else { LONGEST_CHANGE };
+        let answer = tokio::time::timeout(patience, self.exchange(method, target, body)).await;
+        answer.unwrap_or_else(|_| Err(self.unreachable(io::ErrorKind::TimedOut.into())))
+    }
+
+    async fn exchange<A: DeserializeOwned>(
+        &self,
+        method: Method,
+        target: &str,
+        body: Vec<u8>,
+    ) -> Result<A, ClientError> {
         let no_daemon = || ClientError::NoDaemon { socket: self.socket.clone() };
-        let stream = UnixStream::connect(&self.socket).await.map_err(|_| no_daemon())?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => no_daemon(),
+            _ => self.unreachable(error),
+        })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| no_daemon())?;
         let exchange = async {
             let request = Request::builder().method(method).uri(target).header(HOST, "localhost");
@@ -112,6 +131,10 @@ impl DaemonClient {
         let problem: Problem =
             serde_json::from_slice(&body).map_err(|_| self.unexpected("it is an error without our error shape"))?;
         Err(ClientError::Problem { problem, retry_after: None })
+    }
+
+    fn unreachable(&self, error: io::Error) -> ClientError {
+        ClientError::Unreachable { url: self.socket.display().to_string(), source: Arc::new(error) }
     }
 
     fn unexpected(&self, reason: &'static str) -> ClientError {

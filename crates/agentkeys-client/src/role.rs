@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use crate::{AwsSettings, Region, RoleArn, ServerUrl, SessionDuration};
 
 /// A role that a wallet assumes: which one, where, for how long, and under which name and policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
     /// What the settings call it.
     pub name: RoleName,

@@ -44,6 +44,8 @@ pub struct DaemonConfig {
     pub book: AgentBook,
     /// Reads who may have what.
     pub rules: Arc<ReadRules>,
+    /// Whether it also serves while something is missing that a person can mend later: a role, a free port.
+    pub waits: bool,
 }
 
 impl fmt::Debug for DaemonConfig {
@@ -69,6 +71,7 @@ impl DaemonConfig {
             hand_outs: places.hand_outs(&profile),
             book: AgentBook::of(places, &profile),
             rules,
+            waits: false,
             profile,
         }
     }
@@ -90,7 +93,9 @@ impl DaemonConfig {
     pub fn desk(&self, source: Arc<dyn CredentialSource>, clock: Arc<dyn Clock>) -> Result<Desk, RunError> {
         let rules = (self.rules)()?;
         // Agents and files have JWTs, for which no role is needed.
-        if rules.aws.roles().is_empty() && rules.agents.is_empty() && rules.daemon.token_files.is_empty() {
+        let has_nothing =
+            rules.aws.roles().is_empty() && rules.agents.is_empty() && rules.daemon.token_files.is_empty();
+        if has_nothing && !self.waits {
             return Err(RunError::NoRole);
         }
         let log = HandOutLog::open(&self.hand_outs).map_err(RunError::Process)?;
@@ -175,9 +180,13 @@ impl Daemon {
         let (controls, reloads) = Controls::new();
         let path = socket.path().to_owned();
         let mut doors = Doors::open(socket, Arc::clone(&desk), controls.clone());
-        if let Err(error) = doors.follow().await {
-            doors.close().await;
-            return Err(error);
+        match doors.follow().await {
+            Err(error) if config.waits => tracing::warn!(%error, "not every door could be opened"),
+            Err(error) => {
+                doors.close().await;
+                return Err(error);
+            }
+            Ok(()) => {}
         }
         let (stop, stopped) = watch::channel(());
         let mut background = JoinSet::new();
@@ -287,14 +296,26 @@ impl Running {
         self.desk.shelf.shut_out.notified().await;
     }
 
+    /// Whether `session` is the one in use.
+    pub(crate) fn has(&self, session: &Session) -> bool {
+        let current = self.wallet.as_ref().and_then(|wallet| wallet.session());
+        current.is_some_and(|current| current.session_id == session.session_id)
+    }
+
     /// Goes on with `session` if it is another one than before, as after a new sign-in.
     pub async fn sign_in(&self, session: Session) -> Result<(), ClientError> {
         let Some(wallet) = &self.wallet else { return Ok(()) };
-        if wallet.session().is_some_and(|current| current.session_id == session.session_id) {
+        if self.has(&session) {
             return Ok(());
         }
         wallet.replace_session(session);
         self.desk.shelf.clear();
+        self.fetch_first().await
+    }
+
+    /// Asks the servers anew with the same session: one of them may have been wrong when it refused it.
+    pub(crate) async fn try_again(&self) -> Result<(), ClientError> {
+        self.desk.shelf.forgive();
         self.fetch_first().await
     }
 

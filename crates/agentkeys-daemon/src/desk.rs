@@ -1,15 +1,16 @@
 use std::{
+    collections::HashMap,
     io,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use agentkeys_api::{
     AccessKind, AccessRequest, AccessRequested, Allowed, AllowedRole, Audience, DaemonCredentials, DaemonState,
     DaemonStatus, DaemonToken, ErrorCode, Problem,
 };
-use agentkeys_client::{AgentBook, AgentRequest, ClientError, Dispenser, ProfileName};
-use agentkeys_types::{AgentName, Clock, RoleName, Timestamp};
+use agentkeys_client::{AgentBook, AgentRequest, ClientError, Dispenser, ProfileName, Role};
+use agentkeys_types::{AgentName, Clock, RoleName};
 use async_trait::async_trait;
 
 use crate::{
@@ -31,8 +32,8 @@ pub struct Desk {
     book: AgentBook,
     log: HandOutLog,
     clock: Arc<dyn Clock>,
-    /// When somebody who has no business here was recorded last.
-    turned_away: Mutex<Option<Timestamp>>,
+    /// When somebody who has no business there was recorded last at each door.
+    turned_away: Mutex<HashMap<Door, Instant>>,
     pub(crate) shelf: Shelf,
 }
 
@@ -71,16 +72,17 @@ impl Desk {
     }
 
     /// Goes on by other rules, and forgets what they no longer give.
-    pub(crate) fn follow(&self, rules: Rules) {
-        let before = self.rules();
+    pub fn follow(&self, rules: Rules) {
+        let rules = Arc::new(rules);
+        let current = Arc::clone(&rules);
+        let before = std::mem::replace(&mut *self.rules.write().unwrap_or_else(PoisonError::into_inner), current);
+        // Afterwards: whoever still goes by the rules of before puts nothing back.
         for (name, agent) in &before.agents {
             if rules.agents.get(name) != Some(agent) {
                 self.shelf.forget_agent(name);
             }
         }
-        let changed = before.aws != rules.aws;
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
-        if changed {
+        if before.aws != rules.aws {
             self.shelf.clear();
         }
     }
@@ -127,15 +129,25 @@ impl Desk {
         role: &RoleName,
         agent: Option<&AgentName>,
     ) -> Result<DaemonCredentials, ClientError> {
-        let rules = self.rules();
         let agent = Rules::speaker(&visitor.consumer, agent).map_err(refused)?;
+        let mut wanted = self.decide_role(agent, role)?;
+        loop {
+            let kept = self.shelf.credentials(&wanted, agent);
+            let credentials = self.fetch(&kept).await?;
+            // Fetching takes time, in which a person may have taken it away, or changed what it means.
+            let now_wanted = self.decide_role(agent, role)?;
+            if now_wanted == wanted {
+                return Ok(credentials);
+            }
+            wanted = now_wanted;
+        }
+    }
+
+    /// The role, if `agent` may have it by the rules that hold now.
+    fn decide_role(&self, agent: Option<&AgentName>, role: &RoleName) -> Result<Role, ClientError> {
+        let rules = self.rules();
         rules.decide(agent, Wish::Role(role), self.clock.now()).map_err(refused)?;
-        let role = rules.role(role).map_err(refused)?;
-        let kept = self.shelf.credentials(&role, agent);
-        let credentials = self.fetch(&kept).await?;
-        // Fetching takes time, in which a person may have taken it away.
-        self.rules().decide(agent, Wish::Role(&role.name), self.clock.now()).map_err(refused)?;
-        Ok(credentials)
+        rules.role(role).map_err(refused)
     }
 
     async fn fetch_token(
@@ -170,7 +182,7 @@ impl Desk {
     pub fn allowed(&self, visitor: &Visitor, agent: Option<&AgentName>) -> Result<Allowed, Problem> {
         let rules = self.rules();
         let agent = Rules::speaker(&visitor.consumer, agent)?;
-        let view = |role: agentkeys_client::Role| AllowedRole {
+        let view = |role: Role| AllowedRole {
             name: role.name,
             role_arn: role.role_arn.to_string(),
             region: role.region.to_string(),
@@ -274,13 +286,13 @@ impl Desk {
 
     /// Records that somebody was not let in at a door; not each one, where they come often.
     pub(crate) fn turn_away(&self, door: Door, peer: Option<&Peer>, error: ErrorCode) {
-        let now = self.clock.now();
-        let mut last = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| now.since(last) < BETWEEN_STRANGERS) {
+        let now = Instant::now();
+        let mut turned_away = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
+        if turned_away.get(&door).is_some_and(|last| now.duration_since(*last) < BETWEEN_STRANGERS) {
             return;
         }
-        *last = Some(now);
-        let entry = HandOut::new(now, door, Outcome::Refused(error));
+        turned_away.insert(door, now);
+        let entry = HandOut::new(self.clock.now(), door, Outcome::Refused(error));
         let entry = if let Some(peer) = peer { entry.by(peer) } else { entry };
         // They get nothing in either case.
         if let Err(error) = self.log.append(&entry) {
@@ -332,7 +344,8 @@ fn keep(book: &AgentBook, request: AgentRequest) -> io::Result<Option<String>> {
         if let Some(kept) = pages.requests.iter().find(is_same) {
             return Some(kept.id.clone());
         }
-        if pages.requests.len() >= AgentBook::MOST_REQUESTS {
+        let own = pages.requests.iter().filter(|kept| kept.agent == request.agent).count();
+        if own >= AgentBook::MOST_REQUESTS_OF_ONE || pages.requests.len() >= AgentBook::MOST_REQUESTS {
             return None;
         }
         let id = request.id.clone();

@@ -13,6 +13,7 @@ use std::{
 use agentkeys_api::Audience;
 use agentkeys_client::AgentFolder;
 use agentkeys_types::AgentName;
+use futures_util::future::join_all;
 
 use self::{
     agent::AgentDoors,
@@ -73,15 +74,17 @@ impl Doors {
         let now = self.desk.clock().now();
         let wanted: BTreeMap<_, _> =
             rules.live_agents(now).map(|(name, agent)| (name.clone(), agent.clone())).collect();
-        let gone: Vec<_> = self.agents.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
-        for name in gone {
-            if let Some(doors) = self.agents.remove(&name) {
-                self.consumers.remove(&Consumer::Agent(name.clone()));
-                doors.close().await;
-            }
+        let others = !rules.daemon.allow_uids.is_empty();
+        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.agents)
+            .into_iter()
+            .partition(|(name, doors)| wanted.contains_key(name) && doors.are_for_others() == others);
+        self.agents = kept;
+        for name in gone.keys() {
+            self.consumers.remove(&Consumer::Agent(name.clone()));
         }
+        join_all(gone.into_values().map(AgentDoors::close)).await;
         for (name, agent) in wanted {
-            let opened = self.open_agent(&name, agent.token_file.as_ref(), !rules.daemon.allow_uids.is_empty());
+            let opened = self.open_agent(&name, agent.token_file.as_ref(), others);
             if let Err(error) = opened.await {
                 // The others must not suffer from a folder that is not as it should be, or a path that is too long.
                 tracing::warn!(%error, agent = %name, "an agent's doors cannot be opened");
@@ -89,7 +92,8 @@ impl Doors {
         }
         self.clear_leftovers().await;
         self.follow_files(&rules).await;
-        endpoint.and_then(|()| self.give_tokens())
+        let tokens = self.give_tokens();
+        endpoint.and(tokens)
     }
 
     /// Takes away what a daemon that was killed has left of agents that are none any more.
@@ -192,11 +196,7 @@ impl Doors {
     /// Closes every door, and returns when the answers under way have left. What lay beside them is removed.
     pub(crate) async fn close(self) {
         let Self { person, agents, endpoint, files, path, .. } = self;
-        let agents = async {
-            for doors in agents.into_values() {
-                doors.close().await;
-            }
-        };
+        let agents = join_all(agents.into_values().map(AgentDoors::close));
         let endpoint = async {
             if let Some(open) = endpoint {
                 if let Err(error) = ConsumerToken::remove(&path.with_file_name(PERSON_TOKEN)) {
@@ -205,11 +205,7 @@ impl Doors {
                 open.running.stop().await;
             }
         };
-        let files = async {
-            for file in files {
-                file.close().await;
-            }
-        };
+        let files = join_all(files.into_iter().map(KeptFile::close));
         tokio::join!(person.close(), agents, endpoint, files);
     }
 }

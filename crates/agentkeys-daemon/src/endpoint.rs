@@ -6,20 +6,16 @@ use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
 use agentkeys_api::{DaemonCredentials, Problem};
 use agentkeys_types::RoleName;
 use async_trait::async_trait;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     task::JoinHandle,
 };
 
@@ -27,15 +23,7 @@ use self::{
     answer::Answer,
     request::{Asked, Names},
 };
-
-/// How many connections there may be at once; further ones wait to be accepted.
-const MOST_CONNECTIONS: usize = 256;
-/// How large a request may be: strangers decide how many there are.
-const LARGEST_HEAD: usize = 16 * 1024;
-/// How long a connection may be silent, or let its request dribble in.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a stopping endpoint waits for the answers under way.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+use crate::connections::{self, http};
 
 /// Decides over what the endpoint is asked for, and records it.
 #[async_trait]
@@ -82,7 +70,7 @@ impl Endpoint {
         let address = listener.local_addr().map_err(failed)?;
         let door = Arc::new(HttpDoor { names: Names::of(address), desk });
         let (stop, stopped) = watch::channel(());
-        let task = tokio::spawn(accept(listener, door, stopped));
+        let task = tokio::spawn(connections::serve(listener, move |stream| serve(stream, Arc::clone(&door)), stopped));
         Ok(RunningEndpoint { address, stop, task })
     }
 }
@@ -136,39 +124,6 @@ impl HttpDoor {
     }
 }
 
-async fn accept(listener: TcpListener, door: Arc<HttpDoor>, mut stopped: watch::Receiver<()>) {
-    let connections = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    loop {
-        tokio::select! {
-            accepted = next(&listener, &places) => match accepted {
-                Ok((stream, place)) => {
-                    let connection = connections.watch(serve(stream, Arc::clone(&door)));
-                    tokio::spawn(async move {
-                        // A client that goes away in the middle is its own affair.
-                        let _ = connection.await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    // Out of descriptors, most likely: let some connections end.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-            _ = stopped.changed() => break,
-        }
-    }
-    drop(listener);
-    let _ = tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await;
-}
-
-async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
-}
-
 /// One request for each connection: its buffers go with it, and with them the token and the credentials.
 fn serve(
     stream: TcpStream,
@@ -188,10 +143,5 @@ fn serve(
         let door = Arc::clone(&door);
         async move { Ok::<_, Infallible>(door.answer(request).await) }
     });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .keep_alive(false)
-        .max_buf_size(LARGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
+    http().keep_alive(false).serve_connection(TokioIo::new(stream), service)
 }

@@ -99,7 +99,12 @@ impl LogFile {
 
     /// Makes room, unless another process just did.
     fn rotate(&mut self, path: &Path) -> io::Result<()> {
-        self.file.lock()?;
+        match self.file.try_lock() {
+            Ok(()) => {}
+            // Another process is about to make room; until then the file grows a little further.
+            Err(fs::TryLockError::WouldBlock) => return Ok(()),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
         if self.size_at(path)?.is_some() {
             fs::rename(path, before(path))?;
         }

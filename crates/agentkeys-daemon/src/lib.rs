@@ -9,6 +9,7 @@
 mod alarm;
 mod args;
 mod cached;
+mod connections;
 mod consumer_token;
 mod control;
 mod daemon;

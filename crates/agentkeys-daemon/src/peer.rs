@@ -63,7 +63,12 @@ impl PeerPolicy {
     /// Whether `peer` is answered.
     pub fn allows(&self, peer: &Peer) -> bool {
         let is_listed = |listed: &BTreeSet<PathBuf>| peer.executable.as_ref().is_some_and(|path| listed.contains(path));
-        self.uids.contains(&peer.uid) && self.executables.as_ref().is_none_or(is_listed)
+        self.allows_user(peer) && self.executables.as_ref().is_none_or(is_listed)
+    }
+
+    /// Whether the user of `peer` is answered, whatever the program.
+    pub fn allows_user(&self, peer: &Peer) -> bool {
+        self.uids.contains(&peer.uid)
     }
 }
 

@@ -12,17 +12,14 @@ use agentkeys_http::{Json as StrictJson, Refusal};
 use agentkeys_types::{AgentName, RoleName};
 use axum::{
     Json, Router,
-    extract::{
-        ConnectInfo, FromRequestParts, Path, Query, Request, State, connect_info::Connected, rejection::QueryRejection,
-    },
+    extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::IncomingStream,
 };
 use serde::Deserialize;
-use tokio::net::UnixListener;
+use tokio::net::UnixStream;
 
 use crate::{Consumer, Desk, Door, Peer, Visitor, control::Controls, problem};
 
@@ -63,9 +60,10 @@ pub(crate) fn router(station: Station) -> Router {
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(Option<Arc<Peer>>);
 
-impl Connected<IncomingStream<'_, UnixListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(Peer::of(stream.io()).ok().map(Arc::new))
+impl Caller {
+    /// Whoever has just connected.
+    pub(crate) fn of(stream: &UnixStream) -> Self {
+        Self(Peer::of(stream).ok().map(Arc::new))
     }
 }
 
@@ -73,7 +71,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Caller {
 async fn admitted_only(State(station): State<Station>, request: Request, next: Next) -> Result<Response, Refusal> {
     let caller = request.extensions().get::<ConnectInfo<Caller>>().and_then(|ConnectInfo(Caller(peer))| peer.clone());
     match caller {
-        Some(peer) if station.desk.rules().admits(&station.consumer, &peer) => {
+        Some(peer) if station.desk.rules().admits(&station.consumer, &peer, is_hand_out(request.uri().path())) => {
             let mut response = next.run(request).await;
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(response)
@@ -83,6 +81,12 @@ async fn admitted_only(State(station): State<Station>, request: Request, next: N
             Err(Refusal::new(ErrorCode::PeerNotAllowed, "this daemon answers neither this user nor this program"))
         }
     }
+}
+
+/// Whether something is handed out there, so that it matters which program asks.
+fn is_hand_out(path: &str) -> bool {
+    let container = daemon::CONTAINER.trim_end_matches("{role}");
+    [daemon::CREDENTIALS, daemon::TOKEN].contains(&path) || path.starts_with(container)
 }
 
 impl FromRequestParts<Station> for Visitor {

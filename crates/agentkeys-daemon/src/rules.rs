@@ -47,12 +47,14 @@ impl Rules {
         Arc::new(move || Ok(self.clone()))
     }
 
-    /// Whether `peer` is answered where `consumer` asks.
-    pub(crate) fn admits(&self, consumer: &Consumer, peer: &Peer) -> bool {
-        match consumer {
-            Consumer::Agent(_) => self.agent.allows(peer),
-            Consumer::Person => self.person.allows(peer),
-        }
+    /// Whether `peer` is answered where `consumer` asks: for a hand-out it must be one of the programs, if there is a
+    /// list of them, and for anything else of the users.
+    pub(crate) fn admits(&self, consumer: &Consumer, peer: &Peer, is_hand_out: bool) -> bool {
+        let policy = match consumer {
+            Consumer::Agent(_) => &self.agent,
+            Consumer::Person => &self.person,
+        };
+        if is_hand_out { policy.allows(peer) } else { policy.allows_user(peer) }
     }
 
     /// The agents whose time is not over by `now`.

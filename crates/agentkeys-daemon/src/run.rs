@@ -1,10 +1,14 @@
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use agentkeys_client::{ClientError, ConfigError, Exit, Http, Places, Renewal};
 use agentkeys_types::SystemClock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Daemon, DaemonArgs, EndpointError, PrivateFileError, Running, ServiceManager, SocketError};
+use crate::{Daemon, DaemonArgs, DaemonConfig, EndpointError, PrivateFileError, Running, ServiceManager, SocketError};
 
 /// How often a daemon whose session has ended looks whether the person has signed in again, where nobody asks it for
 /// anything: it looks whenever somebody does.
@@ -63,17 +67,24 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Process)?;
 
-    let config = args.configure(places)?;
-    let profile = config.profile.clone();
-    let session = renewal.load().await.map_err(ClientError::from)?;
     let listener = manager.take_socket();
     let waits = listener.is_some();
+    let config = DaemonConfig { waits, ..args.configure(places)? };
+    let profile = config.profile.clone();
+    let session = match renewal.load().await {
+        Err(error) if waits => {
+            tracing::warn!(%error, code = error.code(), "the session cannot be read yet");
+            None
+        }
+        loaded => loaded.map_err(ClientError::from)?,
+    };
     if session.is_none() && !waits {
         return Err(ClientError::NotSignedIn.into());
     }
     let (keeper, clock) = (Some(Arc::clone(&renewal)), Arc::new(SystemClock));
     let running = Daemon::open(config, session, keeper, clock, &Http::default(), listener).await?;
     manager.ready();
+    manager.status(&format!("hands out for the profile {profile}"));
     tracing::info!(socket = %running.socket().display(), %profile, "credentials are served");
 
     let outcome = tend(&running, &renewal, &manager, &mut signals, waits).await;
@@ -133,14 +144,28 @@ async fn tend(
 
 /// Goes on with a new session once the person has signed in again. Sleeps while none is needed.
 async fn follow_sign_ins(running: &Running, renewal: &Renewal) {
+    let mut tried = None;
     loop {
         while !running.is_shut_out() {
             running.hint_of_sign_in().await;
         }
-        if let Ok(Some(session)) = renewal.load().await
-            && let Err(error) = running.sign_in(session).await
-        {
-            tracing::warn!(%error, "the new session does not work either");
+        match renewal.load().await {
+            Ok(Some(session)) if running.has(&session) => {
+                // A server that was wrong, about the time for example, is asked again; not at each caller's bidding.
+                if tried.is_none_or(|tried: Instant| tried.elapsed() >= NEW_SESSION) {
+                    tried = Some(Instant::now());
+                    if let Err(error) = running.try_again().await {
+                        tracing::debug!(%error, code = error.code(), "the session does not count yet");
+                    }
+                }
+            }
+            Ok(Some(session)) => {
+                if let Err(error) = running.sign_in(session).await {
+                    tracing::warn!(%error, code = error.code(), "the new session does not work either");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, code = error.code(), "the session cannot be read"),
         }
         tokio::time::sleep(PAUSE).await;
         let _ = tokio::time::timeout(NEW_SESSION, running.hint_of_sign_in()).await;

@@ -57,31 +57,36 @@ impl Shelf {
     /// The place of a role's credentials.
     pub(crate) fn credentials(&self, role: &Role, agent: Option<&AgentName>) -> Arc<Cached<FetchCredentials>> {
         let fetch = || FetchCredentials { source: Arc::clone(&self.source), role: role.clone(), agent: agent.cloned() };
-        self.place(&self.credentials, (role.name.clone(), agent.cloned()), fetch)
+        let key = (role.name.clone(), agent.cloned());
+        let mut kept = lock(&self.credentials);
+        // The settings may have changed since.
+        if kept.get(&key).is_some_and(|kept| kept.from().role != *role) {
+            kept.remove(&key);
+        }
+        self.place(&mut kept, key, fetch)
     }
 
     /// The place of the JWT for an audience.
     pub(crate) fn token(&self, audience: &Audience, agent: Option<&AgentName>) -> Arc<Cached<FetchToken>> {
+        let key = (audience.clone(), agent.cloned());
         let mut tokens = lock(&self.tokens);
-        if tokens.len() >= MOST_TOKENS {
+        if tokens.len() >= MOST_TOKENS && !tokens.contains_key(&key) {
             tokens.retain(|_, kept| kept.is_at_hand());
             if tokens.len() >= MOST_TOKENS {
                 tokens.clear();
             }
         }
-        drop(tokens);
         let fetch =
             || FetchToken { source: Arc::clone(&self.source), audience: audience.clone(), agent: agent.cloned() };
-        self.place(&self.tokens, (audience.clone(), agent.cloned()), fetch)
+        self.place(&mut tokens, key, fetch)
     }
 
     fn place<N: Eq + Hash, F: Fetch>(
         &self,
-        kept: &Kept<N, F>,
+        kept: &mut HashMap<(N, Option<AgentName>), Arc<Cached<F>>>,
         key: (N, Option<AgentName>),
         fetch: impl FnOnce() -> F,
     ) -> Arc<Cached<F>> {
-        let mut kept = lock(kept);
         Arc::clone(kept.entry(key).or_insert_with(|| Arc::new(Cached::new(fetch(), Arc::clone(&self.clock)))))
     }
 
@@ -123,6 +128,14 @@ impl Shelf {
         let (credentials, tokens) = tokio::join!(credentials, tokens);
         credentials.iter().chain(&tokens).filter_map(|outcome| outcome.as_ref().err()).for_each(warn);
         self.tell_if_shut_out();
+    }
+
+    /// Forgets that a person had to sign in, so that it is asked again; what is at hand stays.
+    pub(crate) fn forgive(&self) {
+        let is_shut_out = |failure: Option<ClientError>| failure.is_some_and(|error| error.needs_sign_in());
+        let (credentials, tokens) = self.all();
+        credentials.iter().filter(|kept| is_shut_out(kept.condition().failure)).for_each(|kept| kept.forget());
+        tokens.iter().filter(|kept| is_shut_out(kept.condition().failure)).for_each(|kept| kept.forget());
     }
 
     /// Forgets everything.

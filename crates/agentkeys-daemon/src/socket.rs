@@ -36,7 +36,7 @@ pub enum SocketError {
     NotASocket(PathBuf),
 }
 
-/// A Unix socket that only its owner can reach. Removed when dropped.
+/// A Unix socket that only its owner can reach, unless it was opened to others. Removed when dropped.
 #[derive(Debug)]
 pub struct Socket {
     listener: UnixListener,
@@ -58,12 +58,12 @@ impl Socket {
     ///
     /// A socket that a dead daemon left is replaced; one that answers is not.
     pub async fn open(path: &Path) -> Result<Self, SocketError> {
-        Self::open_with_mode(path, 0o600).await
+        Self::open_with_modes(path, 0o700, 0o600).await
     }
 
-    /// As [`Socket::open`], for a socket that others can connect to wherever its folder was made to show them.
+    /// As [`Socket::open`], for a socket that others can connect to where its folder, 0711, is shown to them.
     pub async fn open_to_others(path: &Path) -> Result<Self, SocketError> {
-        Self::open_with_mode(path, 0o666).await
+        Self::open_with_modes(path, 0o711, 0o666).await
     }
 
     /// Takes over a socket on `path` that a service manager listens on, which keeps it.
@@ -73,16 +73,16 @@ impl Socket {
     /// When its folder is not safe, or another daemon answers there.
     pub fn adopt(listener: std::os::unix::net::UnixListener, path: &Path) -> Result<Self, SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
-        secure_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed)??;
+        secure_folder(path.parent().unwrap_or(Path::new("/")), 0o700).map_err(failed)??;
         let lock = take_lock(path)?;
         let listener = UnixListener::from_std(listener).map_err(failed)?;
         Ok(Self { listener, file: SocketFile { path: path.to_owned(), is_ours: false, _lock: lock } })
     }
 
-    async fn open_with_mode(path: &Path, mode: u32) -> Result<Self, SocketError> {
+    async fn open_with_modes(path: &Path, folder_mode: u32, mode: u32) -> Result<Self, SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
         let folder = path.parent().unwrap_or(Path::new("/"));
-        secure_folder(folder).map_err(failed)??;
+        secure_folder(folder, folder_mode).map_err(failed)??;
 
         let lock = take_lock(path)?;
         match fs::symlink_metadata(path) {
@@ -122,7 +122,7 @@ impl Drop for SocketFile {
 }
 
 /// Makes the folder, or checks that nobody but its owner, this process's user, can write into it.
-fn secure_folder(folder: &Path) -> io::Result<Result<(), SocketError>> {
+fn secure_folder(folder: &Path, mode: u32) -> io::Result<Result<(), SocketError>> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let found = fs::symlink_metadata(folder)?;
     let insecure = |reason| Ok(Err(SocketError::InsecureFolder { folder: folder.to_owned(), reason }));
@@ -135,8 +135,8 @@ fn secure_folder(folder: &Path) -> io::Result<Result<(), SocketError>> {
     if found.mode() & 0o022 != 0 {
         return insecure("others may write into it");
     }
-    if found.mode() & 0o077 != 0 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    if found.mode() & 0o777 != mode {
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
     }
     Ok(Ok(()))
 }

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use agentkeys_api::{Audience, DaemonCredentials, DaemonToken};
 use agentkeys_client::{ClientError, Role};
-use agentkeys_types::{AgentName, OmniAccount, Timestamp};
+use agentkeys_types::{AgentName, EvmAddress, OmniAccount, Timestamp};
 use async_trait::async_trait;
 
 /// Gives what is handed out, fresh each time it is asked.
@@ -21,6 +21,11 @@ pub trait CredentialSource: fmt::Debug + Send + Sync + 'static {
 
     /// The account that it acts for, once it is known.
     fn account(&self) -> Option<OmniAccount> {
+        None
+    }
+
+    /// The wallet that it acts by, once it is known.
+    fn wallet(&self) -> Option<EvmAddress> {
         None
     }
 }

@@ -16,7 +16,7 @@ pub struct Visitor {
 impl Visitor {
     /// The person, in this very process.
     pub fn of_this_process() -> Self {
-        Self { consumer: Consumer::Person, door: Door::Run, peer: None }
+        Self { consumer: Consumer::Person, door: Door::Command, peer: None }
     }
 
     /// With what the record says of them.

@@ -10,6 +10,8 @@ use async_trait::async_trait;
 
 use crate::CredentialSource;
 
+/// For how long the broker lets a JWT live: no more is believed where this machine's clock is behind.
+const JWT_LIFE: Duration = Duration::from_mins(5);
 /// A proof that would end on the way to its use is made anew.
 const PROOF_MARGIN: Duration = Duration::from_mins(1);
 /// An STS whose clock is ahead is believed so much; what else it says beyond what was asked for, it is not.
@@ -159,6 +161,7 @@ impl CredentialSource for WalletSource {
 
     async fn token(&self, audience: &Audience, agent: Option<&AgentName>) -> Result<DaemonToken, ClientError> {
         let (_, MintedOidcJwt { jwt, expires_at, address }) = self.mint(audience, agent).await?;
+        let expires_at = expires_at.min(self.clock.now().after(JWT_LIFE + DRIFT));
         Ok(DaemonToken { jwt, audience: audience.clone(), expires_at, agent: agent.cloned(), wallet: address })
     }
 
@@ -180,6 +183,10 @@ impl CredentialSource for WalletSource {
 
     fn account(&self) -> Option<OmniAccount> {
         self.session().map(|session| session.omni_account)
+    }
+
+    fn wallet(&self) -> Option<EvmAddress> {
+        self.lock().wallet
     }
 }
 

@@ -17,7 +17,8 @@ pub struct DaemonSettings {
     #[serde(default)]
     pub listen: Option<SocketAddr>,
 
-    /// The programs that the socket answers, by their paths; all of this user's by default.
+    /// The programs that the socket hands anything to, by their paths; all of this user's by default. `agentkeys`
+    /// itself lets nobody look at it, so that with a list its commands get nothing from the daemon.
     #[serde(default)]
     pub allow_executables: Option<BTreeSet<PathBuf>>,
 
@@ -52,6 +53,11 @@ impl DaemonSettings {
             Some(address) if address.ip() != Ipv4Addr::LOCALHOST => {
                 Err("[daemon]: `listen` must be an address of 127.0.0.1: AWS SDKs send their token to no other"
                     .to_owned())
+            }
+            _ if self.token_files.values().map(|file| &file.path).collect::<BTreeSet<_>>().len()
+                < self.token_files.len() =>
+            {
+                Err("[daemon.token_files]: two files have the same `path`".to_owned())
             }
             _ if self.token_files.values().any(|file| !file.path.is_absolute()) => {
                 Err("[daemon.token_files]: `path` must be absolute".to_owned())

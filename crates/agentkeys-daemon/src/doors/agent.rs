@@ -15,6 +15,8 @@ use crate::{ConsumerToken, Desk, RunError, Socket, TokenFile, routes::Station};
 pub(super) struct AgentDoors {
     folder: AgentFolder,
     socket: UnixDoor,
+    /// Whether users besides this one may come in.
+    others: bool,
     file: Option<KeptFile>,
 }
 
@@ -22,7 +24,12 @@ impl AgentDoors {
     pub(super) async fn open(folder: AgentFolder, station: Station, others: bool) -> Result<Self, RunError> {
         let path = folder.socket();
         let socket = if others { Socket::open_to_others(&path).await? } else { Socket::open(&path).await? };
-        Ok(Self { folder, socket: UnixDoor::open(socket, station), file: None })
+        Ok(Self { folder, socket: UnixDoor::open(socket, station), others, file: None })
+    }
+
+    /// Whether users besides this one may come in.
+    pub(super) fn are_for_others(&self) -> bool {
+        self.others
     }
 
     pub(super) fn folder(&self) -> &AgentFolder {
@@ -54,7 +61,7 @@ impl AgentDoors {
 
     /// Closes the socket, and takes everything away that lay beside it.
     pub(super) async fn close(self) {
-        let Self { folder, socket, file } = self;
+        let Self { folder, socket, file, .. } = self;
         if let Some(file) = file {
             file.close().await;
         }

@@ -9,6 +9,8 @@ use crate::{Alarm, Consumer, Desk, Door, TokenFile, Visitor};
 
 /// After an attempt that failed, and between two that did not, however short the JWTs live.
 const PAUSE: Duration = Duration::from_secs(2);
+/// A JWT lives five minutes, whatever a clock that was set back makes of its end.
+const LONGEST_WAIT: Duration = Duration::from_secs(200);
 /// The longest pause, after many that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -80,7 +82,8 @@ async fn rewrite(file: &TokenFile, settings: &TokenFileSettings, visitor: &Visit
                 now.after(if error.retryable() { pause } else { LONGEST_PAUSE })
             }
         };
-        Alarm::until(next).await;
+        // By the clock on the wall or by the time that passes, whichever is first: the one may be set back meanwhile.
+        let _ = tokio::time::timeout(next.since(now).min(LONGEST_WAIT), Alarm::until(next)).await;
     }
 }
 

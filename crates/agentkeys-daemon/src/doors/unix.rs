@@ -1,14 +1,16 @@
-use std::time::Duration;
+use std::{convert::Infallible, sync::Arc};
 
-use tokio::{sync::watch, task::JoinHandle};
+use axum::{Router, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{net::UnixStream, sync::watch, task::JoinHandle};
+use tower::ServiceExt;
 
 use crate::{
     Socket,
+    connections::{self, http},
     routes::{Caller, Station, router},
 };
-
-/// How long a door that closes waits for the answers under way.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// A socket that answers. Closes when dropped.
 pub(super) struct UnixDoor {
@@ -19,7 +21,13 @@ pub(super) struct UnixDoor {
 impl UnixDoor {
     pub(super) fn open(socket: Socket, station: Station) -> Self {
         let (stop, stopped) = watch::channel(());
-        Self { stop, task: tokio::spawn(answer(socket, station, stopped)) }
+        let (listener, file) = socket.into_parts();
+        let routes = router(station);
+        let task = tokio::spawn(async move {
+            connections::serve(listener, move |stream| serve(stream, routes.clone()), stopped).await;
+            drop(file);
+        });
+        Self { stop, task }
     }
 
     /// Stops listening, and returns when the answers under way have left.
@@ -29,18 +37,18 @@ impl UnixDoor {
     }
 }
 
-async fn answer(socket: Socket, station: Station, mut stopped: watch::Receiver<()>) {
-    let (listener, file) = socket.into_parts();
-    let service = router(station).into_make_service_with_connect_info::<Caller>();
-    let mut told = stopped.clone();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move { drop(told.changed().await) });
-    let too_late = async {
-        let _ = stopped.changed().await;
-        tokio::time::sleep(LAST_ANSWERS).await;
-    };
-    tokio::select! {
-        _ = server => {}
-        () = too_late => {}
-    }
-    drop(file);
+/// Whoever is at the other end is looked at as soon as they are there.
+fn serve(
+    stream: UnixStream,
+    routes: Router,
+) -> http1::Connection<
+    TokioIo<UnixStream>,
+    impl hyper::service::HttpService<Incoming, ResBody = axum::body::Body, Error = Infallible, Future: Send> + Send,
+> {
+    let caller = Arc::new(Caller::of(&stream));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(Caller::clone(&caller)));
+        routes.clone().oneshot(request)
+    });
+    http().serve_connection(TokioIo::new(stream), service)
 }

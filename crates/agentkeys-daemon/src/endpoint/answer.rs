@@ -22,7 +22,7 @@ pub(super) fn health() -> Answer {
 
 /// A refusal in the words that SDKs show.
 pub(super) fn refusal(problem: &Problem) -> Answer {
-    tracing::info!(status = problem.status, error = %problem.error, "refused");
+    tracing::debug!(status = problem.status, error = %problem.error, "refused");
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = json(status, &ContainerProblem::from(problem));
     let headers = answer.headers_mut();

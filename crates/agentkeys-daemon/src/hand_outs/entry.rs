@@ -79,15 +79,15 @@ impl HandOut {
 }
 
 /// A way by which credentials leave the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Door {
     /// An agent's own socket.
     AgentSocket,
+    /// A command of the person's, which needs no daemon.
+    Command,
     /// The container credentials endpoint.
     Endpoint,
-    /// The environment of a command that was started with them.
-    Run,
     /// The person's socket.
     Socket,
     /// The file that holds a fresh web-identity JWT.
