@@ -259,6 +259,7 @@ impl Desk {
             None => (state_of(&tokens), &tokens.failure),
         };
         let wallet = credentials.map(|item| item.wallet).or(tokens.at_hand.as_ref().map(|item| item.wallet));
+        let wallet = wallet.or_else(|| self.shelf.source().wallet());
         DaemonStatus {
             profile: self.profile.to_string(),
             state,

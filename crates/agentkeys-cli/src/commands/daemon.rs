@@ -94,7 +94,11 @@ impl RunArgs {
 async fn reload(context: &Context, output: &Output) -> Result<(), CliError> {
     let status = context.daemon().reload().await?;
     output.result(&status, |output| {
-        output.done(format_args!("Settings and agents read anew: {} agents have a socket here", status.agents.len()));
+        let agents = match status.agents.len() {
+            1 => "1 agent has".to_owned(),
+            many => format!("{many} agents have"),
+        };
+        output.done(format_args!("Settings and agents read anew: {agents} a socket here"));
     });
     Ok(())
 }

@@ -68,6 +68,8 @@ impl DockerArgs {
             ("AWS_ROLE_ARN", role.role_arn.to_string()),
             ("AWS_ROLE_SESSION_NAME", role.session_name.fill(wallet, Some(agent))),
             ("AWS_REGION", role.region.to_string()),
+            // The AWS SDK for Python knows only this name.
+            ("AWS_DEFAULT_REGION", role.region.to_string()),
         ];
         environment.extend(role.endpoint_url.as_ref().map(|url| ("AWS_ENDPOINT_URL", url.to_string())));
         let environment = environment.iter().map(|(name, value)| format!("      {name}: {}\n", quoted(value)));
