@@ -5,18 +5,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::surroundings;
+use crate::{child::Environment, surroundings};
 
 /// What ends badly does so sooner; what goes on for longer is the browser itself.
 const LONGEST_START: Duration = Duration::from_secs(2);
-/// What a browser has no business with, wherever it comes from.
-const SECRETS: [&str; 5] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_CREDENTIAL_EXPIRATION",
-    "DEV_KEY_SERVICE_MASTER_SECRET",
-];
 
 /// Opens `url` in a browser of this machine, and says whether that went well.
 ///
@@ -55,9 +47,7 @@ fn start(words: &[String]) -> std::io::Result<Child> {
     let (program, arguments) = words.split_first().ok_or(std::io::ErrorKind::NotFound)?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    for name in SECRETS {
-        command.env_remove(name);
-    }
+    command.env_clear().envs(Environment::inherited().into_variables());
     // Of its own: Ctrl-C in this terminal is not for the browser.
     #[cfg(unix)]
     command.process_group(0);

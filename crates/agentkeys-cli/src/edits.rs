@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     diff::print,
-    record::{Edited, Record, read_text, write_text},
+    record::{Edited, Record},
 };
 use crate::aws_config::{AwsProfileName, NotOurs, Section, Settings, settings_of};
 

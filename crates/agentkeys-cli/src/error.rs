@@ -9,8 +9,6 @@ use crate::{child::ChildError, edits::EditError};
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    #[error("`{}` cannot be changed: {reason}", path.display())]
-    AwsConfig { path: PathBuf, reason: String },
     #[error(transparent)]
     Child(#[from] ChildError),
     #[error(transparent)]
@@ -73,6 +71,8 @@ pub(crate) enum CliError {
     SignedInAsOther(String),
     #[error("the system refused")]
     System(#[from] io::Error),
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    TextFile { path: PathBuf, reason: String },
     #[error("the settings have no role `{0}`")]
     UnknownRole(RoleName),
     #[error("{0}")]
@@ -98,15 +98,15 @@ impl CliError {
             Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => Exit::NotFound,
             Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
-            Self::AwsConfig { .. }
-            | Self::Edit { .. }
+            Self::Edit { .. }
             | Self::Endpoint(_)
             | Self::File { .. }
             | Self::Mcp(_)
             | Self::NotOurs(_)
             | Self::PrivateFile(_)
             | Self::SignedInAsOther(_)
-            | Self::System(_) => Exit::Other,
+            | Self::System(_)
+            | Self::TextFile { .. } => Exit::Other,
             #[cfg(feature = "dev")]
             Self::Server(_) => Exit::Other,
         };
@@ -116,7 +116,7 @@ impl CliError {
     /// The failure in one word, for programs that read `--json`.
     pub(crate) fn code(&self) -> &str {
         match self {
-            Self::AwsConfig { .. } | Self::File { .. } => "file_unavailable",
+            Self::File { .. } | Self::TextFile { .. } => "file_unavailable",
             Self::Child(error) => error.code(),
             Self::Client(error) | Self::Daemon(RunError::Client(error)) => error.code(),
             Self::Config(_) | Self::Daemon(RunError::Config(_)) => "invalid_settings",

@@ -23,6 +23,7 @@ mod logging;
 mod output;
 mod random_name;
 mod surroundings;
+mod text_file;
 
 use std::{io, process::ExitCode};
 

@@ -61,7 +61,8 @@ impl Environment {
         self
     }
 
-    pub(super) fn into_variables(self) -> BTreeMap<OsString, OsString> {
+    /// What is to be set after all else was cleared.
+    pub(crate) fn into_variables(self) -> BTreeMap<OsString, OsString> {
         self.0
     }
 }

@@ -55,14 +55,18 @@ impl CodePrompt for Prompt<'_> {
     }
 }
 
-/// Whether a person at this terminal agrees; none where nobody can be asked.
-pub(super) async fn confirm(question: &str, no_input: bool, output: &Output) -> Option<bool> {
+/// Whether a person at this terminal agrees.
+///
+/// # Errors
+///
+/// Where nobody can be asked.
+pub(super) async fn confirm(question: &str, no_input: bool, output: &Output) -> Result<bool, CliError> {
     if no_input || !io::stdin().is_terminal() {
-        return None;
+        return Err(CliError::Usage("whether that is meant cannot be asked here: `--yes` says so".to_owned()));
     }
     output.prompt(&format!("{question} [y/N]"));
     let answer = read_line().await.unwrap_or_default();
-    Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// On a thread of its own: a runtime would wait at its end for a person who has gone away.

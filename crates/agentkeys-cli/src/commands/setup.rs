@@ -196,9 +196,7 @@ impl<'a> Setup<'a> {
         if self.args.yes || changes.is_empty() {
             return Ok(true);
         }
-        let answer = confirm("Write that?", self.context.no_input, self.output).await;
-        let unasked = || CliError::Usage("whether that is meant cannot be asked here: `--yes` says so".to_owned());
-        let is_meant = answer.ok_or_else(unasked)?;
+        let is_meant = confirm("Write that?", self.context.no_input, self.output).await?;
         if !is_meant {
             self.tell(Vec::new());
         }

@@ -1,14 +1,13 @@
 use std::{
     collections::BTreeMap,
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{Edit, Made};
-use crate::error::CliError;
+use crate::{error::CliError, text_file::TextFile};
 
 /// What was changed in which files, kept until it is taken back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +25,7 @@ struct Changed {
 #[derive(Debug)]
 pub(crate) struct Edited {
     path: PathBuf,
-    before: Option<String>,
+    file: TextFile,
     after: Option<String>,
     changed: Option<Changed>,
     /// Whether somebody has changed what is to be taken back, so that it stays.
@@ -35,8 +34,9 @@ pub(crate) struct Edited {
 
 impl Record {
     pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
-        let Some(text) = read_text(path)? else { return Ok(Self::default()) };
-        serde_json::from_str(&text).map_err(|source| cannot("read", path, source.into()))
+        let file = TextFile::open(path)?;
+        let Some(text) = file.text() else { return Ok(Self::default()) };
+        serde_json::from_str(text).map_err(|source| cannot("read", path, source.into()))
     }
 
     /// The files that were changed.
@@ -47,12 +47,12 @@ impl Record {
     /// What makes `edits` be in a file, instead of those that were made there before.
     pub(crate) fn plan(&self, path: &Path, edits: &[Edit]) -> Result<Edited, CliError> {
         let malformed = |source| CliError::Edit { path: path.to_owned(), source };
-        let before = read_text(path)?;
+        let file = TextFile::open(path)?;
         let own = self.0.get(path);
+        let before = file.text().map(str::to_owned);
         let start = before.clone().unwrap_or_default();
         if edits.iter().try_fold(true, |all, edit| Ok(all && edit.is_in(&start)?)).map_err(malformed)? {
-            let after = before.clone();
-            return Ok(Edited { path: path.to_owned(), before, after, changed: own.cloned(), is_left: false });
+            return Ok(Edited { path: path.to_owned(), file, after: before, changed: own.cloned(), is_left: false });
         }
         let (mut text, _) =
             own.map_or_else(|| Ok((start.clone(), false)), |own| own.take_back(&start)).map_err(malformed)?;
@@ -65,25 +65,23 @@ impl Record {
         }
         let created = before.is_none() || own.is_some_and(|own| own.created);
         let changed = Some(Changed { created, made });
-        Ok(Edited { path: path.to_owned(), before, after: Some(text), changed, is_left: false })
+        Ok(Edited { path: path.to_owned(), file, after: Some(text), changed, is_left: false })
     }
 
     /// What takes back all that was made in a file.
     pub(crate) fn plan_undo(&self, path: &Path) -> Result<Edited, CliError> {
         let malformed = |source| CliError::Edit { path: path.to_owned(), source };
-        let before = read_text(path)?;
-        let nothing = |before: Option<String>| Edited {
-            path: path.to_owned(),
-            after: before.clone(),
-            before,
-            changed: None,
-            is_left: false,
+        let file = TextFile::open(path)?;
+        let before = file.text().map(str::to_owned);
+        let (after, is_left) = match (before, self.0.get(path)) {
+            (Some(text), Some(own)) => {
+                let (after, is_left) = own.take_back(&text).map_err(malformed)?;
+                let is_empty = matches!(after.trim(), "" | "{}");
+                (Some(after).filter(|_| !(own.created && is_empty)), is_left)
+            }
+            (before, _) => (before, false),
         };
-        let (Some(text), Some(own)) = (before.clone(), self.0.get(path)) else { return Ok(nothing(before)) };
-        let (after, is_left) = own.take_back(&text).map_err(malformed)?;
-        let is_empty = matches!(after.trim(), "" | "{}");
-        let after = Some(after).filter(|_| !(own.created && is_empty));
-        Ok(Edited { after, is_left, ..nothing(before) })
+        Ok(Edited { path: path.to_owned(), file, after, changed: None, is_left })
     }
 
     /// Keeps what is about to be made, so that it can be taken back whatever happens next.
@@ -94,14 +92,12 @@ impl Record {
                 None => self.0.remove(path),
             };
         }
+        let file = TextFile::open(at)?;
         if self.0.is_empty() {
-            return match fs::remove_file(at) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("remove", at, error)),
-                _ => Ok(()),
-            };
+            return file.replace(None);
         }
         let text = serde_json::to_string_pretty(self).map_err(|error| cannot("write", at, error.into()))?;
-        write_text(at, &text)
+        file.replace(Some(&text))
     }
 }
 
@@ -126,7 +122,7 @@ impl Edited {
 
     /// Whether anything is to be done.
     pub(crate) fn changes(&self) -> bool {
-        self.before != self.after
+        self.file.text() != self.after.as_deref()
     }
 
     pub(crate) fn is_left(&self) -> bool {
@@ -134,73 +130,13 @@ impl Edited {
     }
 
     pub(crate) fn show(&self, output: &crate::output::Output) {
-        super::print(output, &self.path, self.before.as_deref(), self.after.as_deref());
+        super::print(output, &self.path, self.file.text(), self.after.as_deref());
     }
 
     /// Does it, unless the file has changed since it was looked at.
     pub(crate) fn write(&self) -> Result<(), CliError> {
-        if !self.changes() {
-            return Ok(());
-        }
-        if read_text(&self.path)? != self.before {
-            let changed = io::Error::other("it was changed in this moment by another program: try again");
-            return Err(cannot("write", &self.path, changed));
-        }
-        match &self.after {
-            Some(text) => write_text(&self.path, text),
-            None => fs::remove_file(&self.path).map_err(|error| cannot("remove", &self.path, error)),
-        }
+        self.file.replace(self.after.as_deref())
     }
-}
-
-/// What is in a file, if there is one.
-pub(crate) fn read_text(path: &Path) -> Result<Option<String>, CliError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(cannot("read", path, error)),
-    }
-}
-
-/// Puts a text in place of what a file has, at once; through links, and with the rights that the file has.
-pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), CliError> {
-    write(path, text).map_err(|error| cannot("write", path, error))
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let path = match fs::canonicalize(path) {
-        Ok(path) => path,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(error),
-    };
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".agentkeys-{}", std::process::id()));
-    let draft = folder.join(name);
-    let written = write_draft(&draft, &path, text).and_then(|()| fs::rename(&draft, &path));
-    if written.is_err() {
-        // What went wrong counts, not what is left of it.
-        let _ = fs::remove_file(&draft);
-    }
-    written
-}
-
-fn write_draft(draft: &Path, target: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(draft)?;
-    if let Ok(found) = fs::metadata(target) {
-        file.set_permissions(found.permissions())?;
-    }
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 fn cannot(what: &str, path: &Path, source: io::Error) -> CliError {
@@ -209,6 +145,8 @@ fn cannot(what: &str, path: &Path, source: io::Error) -> CliError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;
@@ -269,21 +207,5 @@ mod tests {
 
         assert!(edited.write().is_err());
         assert_eq!(fs::read_to_string(&file).unwrap(), "{\"b\": 2}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_and_rights_stay() {
-        use std::os::unix::fs::{PermissionsExt, symlink};
-        let folder = tempfile::tempdir().unwrap();
-        let (target, link) = (folder.path().join("target.json"), folder.path().join("settings.json"));
-        fs::write(&target, "{}").unwrap();
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
-        symlink(&target, &link).unwrap();
-
-        write_text(&link, "{\"a\": 1}").unwrap();
-
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
     }
 }

@@ -67,8 +67,7 @@ impl AnswerArgs {
             return Ok(true);
         }
         output.note(format_args!("  It says: {}", asked.reason()));
-        let answer = confirm(&format!("Give {}{detail}?", asked.what()), context.no_input, output).await;
-        answer.ok_or_else(|| CliError::Usage("whether that is meant cannot be asked here: `--yes` says so".to_owned()))
+        confirm(&format!("Give {}{detail}?", asked.what()), context.no_input, output).await
     }
 }
 

@@ -1,11 +1,8 @@
-mod file;
-
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
-use self::file::AwsConfigFile;
 use crate::{
     aws_config::{self, AwsProfileName, NotOurs, Section},
     commands::code::confirm,
@@ -14,6 +11,7 @@ use crate::{
     edits,
     error::CliError,
     output::Output,
+    text_file::TextFile,
 };
 
 /// The flags of `agentkeys aws configure`.
@@ -46,7 +44,7 @@ pub(crate) struct ConfigureArgs {
 impl ConfigureArgs {
     pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
         let profile = self.profile_name();
-        let file = AwsConfigFile::open(&aws_config::path(self.aws_config_file.as_deref(), context.places.home())?)?;
+        let file = TextFile::open(&aws_config::path(self.aws_config_file.as_deref(), context.places.home())?)?;
         let section = Section::of(profile.clone());
         let not_ours = |_: NotOurs| CliError::NotOurs(format!("[{}] in {}", section.heading(), file.path().display()));
         let changed = if self.undo {
@@ -82,8 +80,7 @@ impl ConfigureArgs {
         if self.yes {
             return Ok(true);
         }
-        let answer = confirm("Is that meant?", context.no_input, output).await;
-        answer.ok_or_else(|| CliError::Usage("whether that is meant cannot be asked here: `--yes` says so".to_owned()))
+        confirm("Is that meant?", context.no_input, output).await
     }
 
     fn profile_name(&self) -> AwsProfileName {

@@ -1,4 +1,4 @@
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use agentkeys_client::{StoreChoice, StoreKey};
 use clap::Args;
@@ -7,11 +7,7 @@ use tokio::process::Command;
 
 use super::service::{Job, Service};
 use crate::{
-    commands::code::confirm,
-    context::Context,
-    edits::{print, read_text, write_text},
-    error::CliError,
-    output::Output,
+    commands::code::confirm, context::Context, edits::print, error::CliError, output::Output, text_file::TextFile,
 };
 
 /// The flags of `agentkeys daemon install`.
@@ -47,7 +43,7 @@ struct Document {
 /// A file as it is, and as it is to be.
 struct Change {
     path: PathBuf,
-    before: Option<String>,
+    file: TextFile,
     after: Option<String>,
 }
 
@@ -70,12 +66,12 @@ impl InstallArgs {
             output.line("Nothing was changed.");
             return Ok(());
         }
-        let is_first = changes.iter().all(|change| change.before.is_none());
+        let is_first = changes.iter().all(|change| change.file.text().is_none());
         if is_first && context.daemon().stop().await.is_ok() {
             output.note("The daemon that ran here has ended: the service takes its place.");
         }
         for change in &changes {
-            change.write()?;
+            change.file.replace(change.after.as_deref())?;
         }
         let is_new = !changes.is_empty();
         if is_new && cfg!(target_os = "macos") {
@@ -118,7 +114,7 @@ impl InstallArgs {
         }
         let mut taken_over = run_all(&service.stop).await;
         for change in &changes {
-            change.write()?;
+            change.file.replace(change.after.as_deref())?;
         }
         taken_over &= run_all(&service.forget).await;
         let commands = if taken_over { Vec::new() } else { lines(&[&service.stop[..], &service.forget].concat()) };
@@ -155,14 +151,13 @@ impl InstallArgs {
     }
 
     async fn is_meant(&self, changes: &[Change], context: &Context, output: &Output) -> Result<bool, CliError> {
-        for Change { path, before, after } in changes {
-            print(output, path, before.as_deref(), after.as_deref());
+        for Change { path, file, after } in changes {
+            print(output, path, file.text(), after.as_deref());
         }
         if self.yes || changes.is_empty() {
             return Ok(true);
         }
-        let answer = confirm("Write that?", context.no_input, output).await;
-        answer.ok_or_else(|| CliError::Usage("whether that is meant cannot be asked here: `--yes` says so".to_owned()))
+        confirm("Write that?", context.no_input, output).await
     }
 }
 
@@ -175,30 +170,18 @@ impl Document {
     }
 }
 
-impl Change {
-    fn write(&self) -> Result<(), CliError> {
-        match &self.after {
-            Some(text) => write_text(&self.path, text),
-            None => fs::remove_file(&self.path).map_err(|source| CliError::File {
-                context: format!("cannot remove `{}`", self.path.display()),
-                source,
-            }),
-        }
-    }
-}
-
 /// The files that are not as they should be. One that somebody else wrote is not touched.
 fn changes(service: &Service, is_to_be: bool) -> Result<Vec<Change>, CliError> {
     let mut changes = Vec::new();
     for (path, text) in &service.files {
-        let before = read_text(path)?;
-        if before.as_ref().is_some_and(|before| !before.contains(Service::MARK)) {
+        let file = TextFile::open(path)?;
+        if file.text().is_some_and(|before| !before.contains(Service::MARK)) {
             let message = format!("`{}` was not written by this command: move it away first", path.display());
             return Err(CliError::Usage(message));
         }
         let after = is_to_be.then(|| text.clone());
-        if before != after {
-            changes.push(Change { path: path.clone(), before, after });
+        if file.text() != after.as_deref() {
+            changes.push(Change { path: path.clone(), file, after });
         }
     }
     Ok(changes)

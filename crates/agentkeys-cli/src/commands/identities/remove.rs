@@ -68,8 +68,7 @@ impl RemoveArgs {
             count => format!(", and end the {count} sessions that it opened"),
         };
         let question = format!("Remove {}{sessions}?", in_words(linked));
-        let answer = confirm(&question, context.no_input, output).await;
-        answer.ok_or_else(|| CliError::Usage("whether that is meant cannot be asked here: `--yes` says so".to_owned()))
+        confirm(&question, context.no_input, output).await
     }
 }
 

@@ -8,11 +8,7 @@ use serde_json::Value;
 
 use super::{HelperArgs, Plan, Setup};
 use crate::{
-    commands::agent::check_role,
-    context::Context,
-    edits::{Edit, read_text},
-    error::CliError,
-    output::Output,
+    commands::agent::check_role, context::Context, edits::Edit, error::CliError, output::Output, text_file::TextFile,
 };
 
 /// How a file of ours begins.
@@ -46,7 +42,7 @@ impl DockerArgs {
         if self.helper.undo {
             return setup.undo(Some(path)).await;
         }
-        if read_text(&path)?.is_some_and(|text| !text.starts_with(MARK)) {
+        if TextFile::open(&path)?.text().is_some_and(|text| !text.starts_with(MARK)) {
             let message = format!("`{}` was not written by this command: `--file` writes another one", path.display());
             return Err(CliError::Usage(message));
         }

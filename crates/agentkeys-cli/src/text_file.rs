@@ -7,18 +7,18 @@ use std::{
 
 use crate::{error::CliError, random_name::random_name};
 
-/// The configuration file of AWS programs, as it was when it was read.
+/// A file of settings, as it was when it was read.
 #[derive(Debug)]
-pub(super) struct AwsConfigFile {
+pub(crate) struct TextFile {
     /// Where it is, behind every link.
     path: PathBuf,
     text: Option<String>,
     mode: u32,
 }
 
-impl AwsConfigFile {
+impl TextFile {
     /// Reads the file at `path`, which need not exist. A link stays one: what it leads to is read and written.
-    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
         let failed = |error: io::Error| refused(path, error.to_string());
         if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Ok(Self { path: path.to_owned(), text: None, mode: 0o600 });
@@ -35,12 +35,12 @@ impl AwsConfigFile {
         Ok(Self { path: path.clone(), text: Some(text), mode: found.mode() & 0o7777 })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What it says; nothing where there is none.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         self.text.as_deref()
     }
 
@@ -49,22 +49,34 @@ impl AwsConfigFile {
     /// # Errors
     ///
     /// When somebody has changed it since it was read, too.
-    pub(super) fn replace(&self, text: Option<&str>) -> Result<(), CliError> {
+    pub(crate) fn replace(&self, text: Option<&str>) -> Result<(), CliError> {
+        if text == self.text() {
+            return Ok(());
+        }
         let failed = |error: io::Error| refused(&self.path, error.to_string());
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         if self.text.is_none() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         }
         let draft = folder.join(random_name(".agentkeys-")?);
+        let replaced = self.replace_by(&draft, text);
+        if replaced.is_err() {
+            // What went wrong counts, not what is left of it.
+            let _ = fs::remove_file(&draft);
+        }
+        replaced?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    }
+
+    fn replace_by(&self, draft: &Path, text: Option<&str>) -> Result<(), CliError> {
+        let failed = |error: io::Error| refused(&self.path, error.to_string());
         if let Some(text) = text {
-            self.write(&draft, text).map_err(failed)?;
+            self.write(draft, text).map_err(failed)?;
         }
         if Self::open(&self.path)?.text != self.text {
-            let _ = fs::remove_file(&draft);
             return Err(refused(&self.path, "somebody else changed it meanwhile".to_owned()));
         }
-        let moved = if text.is_some() { fs::rename(&draft, &self.path) } else { fs::remove_file(&self.path) };
-        moved.and_then(|()| File::open(folder)?.sync_all()).map_err(failed)
+        if text.is_some() { fs::rename(draft, &self.path) } else { fs::remove_file(&self.path) }.map_err(failed)
     }
 
     fn write(&self, draft: &Path, text: &str) -> io::Result<()> {
@@ -76,7 +88,7 @@ impl AwsConfigFile {
 }
 
 fn refused(path: &Path, reason: String) -> CliError {
-    CliError::AwsConfig { path: path.to_owned(), reason }
+    CliError::TextFile { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]
@@ -100,7 +112,7 @@ mod tests {
         fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
         symlink(&target, &link).unwrap();
 
-        AwsConfigFile::open(&link).unwrap().replace(Some("b")).unwrap();
+        TextFile::open(&link).unwrap().replace(Some("b")).unwrap();
 
         assert_eq!(fs::read_to_string(&target).unwrap(), "b");
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o640);
@@ -113,9 +125,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".aws/config");
 
-        AwsConfigFile::open(&path).unwrap().replace(Some("b")).unwrap();
+        TextFile::open(&path).unwrap().replace(Some("b")).unwrap();
         let mode = fs::metadata(&path).unwrap().mode() & 0o777;
-        AwsConfigFile::open(&path).unwrap().replace(None).unwrap();
+        TextFile::open(&path).unwrap().replace(None).unwrap();
 
         assert_eq!(mode, 0o600);
         assert!(!path.exists());
@@ -126,14 +138,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         fs::write(&path, "a").unwrap();
-        let file = AwsConfigFile::open(&path).unwrap();
+        let file = TextFile::open(&path).unwrap();
         fs::write(&path, "theirs").unwrap();
 
         let refused = file.replace(Some("b"));
 
-        assert!(matches!(refused, Err(CliError::AwsConfig { .. })));
+        assert!(matches!(refused, Err(CliError::TextFile { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
         assert_eq!(names(folder.path()), ["config"]);
+    }
+
+    #[test]
+    fn where_nothing_is_to_change_nothing_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings/config");
+
+        TextFile::open(&path).unwrap().replace(None).unwrap();
+
+        assert!(names(folder.path()).is_empty());
     }
 
     #[test]
@@ -142,7 +164,7 @@ mod tests {
         symlink(folder.path().join("missing"), folder.path().join("link")).unwrap();
 
         for path in [folder.path().to_owned(), folder.path().join("link"), PathBuf::from("/dev/null")] {
-            assert!(matches!(AwsConfigFile::open(&path), Err(CliError::AwsConfig { .. })), "{}", path.display());
+            assert!(matches!(TextFile::open(&path), Err(CliError::TextFile { .. })), "{}", path.display());
         }
     }
 }
