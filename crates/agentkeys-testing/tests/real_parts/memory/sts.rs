@@ -1,4 +1,4 @@
-//! An STS whose credentials are over at once, so that a daemon goes all the way for each request.
+//! An STS that remembers the last web identity that it was shown.
 
 use std::{
     net::SocketAddr,
@@ -9,8 +9,8 @@ use std::{
 use agentkeys_types::{Clock, SystemClock};
 use axum::Router;
 
-/// What the daemon hands out must live longer than ten seconds; this does not.
-const LIFE: Duration = Duration::from_secs(5);
+/// Long enough that a daemon renews nothing while its memory is looked at.
+const LIFE: Duration = Duration::from_mins(15);
 
 pub(crate) struct Sts {
     pub(crate) address: SocketAddr,

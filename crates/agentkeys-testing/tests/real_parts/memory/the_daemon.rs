@@ -1,20 +1,19 @@
 //! The session that a daemon holds.
 
-use std::{fs, time::Duration};
+use std::{fmt::Write, fs, time::Duration};
 
 use agentkeys_client::{
     AskedStorage, DaemonClient, Dispenser, Places, ProfileName, Session, SessionStorage, StoreChoice, StoreKey,
     TerminalPrompt,
 };
 use agentkeys_testing::{Home, Process, System};
-use agentkeys_types::RoleName;
 use tokio::process::Command;
 
 use super::{
     assert_clean, forms, forms_of_session, needles::Needles, plant::plant_and_find, say, sts::Sts, wait_until_clean,
 };
 
-const MINTS: usize = 1000;
+pub(super) const MINTS: usize = 1000;
 /// For how long a daemon may hold what it sent last: an idle connection is closed after one second to two.
 pub(super) const KEPT: Duration = Duration::from_secs(3);
 
@@ -31,9 +30,7 @@ async fn a_daemon_holds_its_session_where_nobody_can_read_it() {
     daemon.line_with("credentials are served").await;
     let agent = DaemonClient::new(home.path().join("run/agent.sock"), ProfileName::default());
 
-    for _ in 0..MINTS {
-        agent.credentials(&RoleName::default(), None).await.unwrap();
-    }
+    mint_for_each_role(&agent, MINTS).await;
 
     let mut secrets = forms_of_session(&session);
     secrets.extend(forms::of_token("last web identity", &sts.last_web_identity()));
@@ -42,6 +39,13 @@ async fn a_daemon_holds_its_session_where_nobody_can_read_it() {
     assert_clean("daemon", daemon.id(), &needles);
     plant_and_find(daemon.id(), &needles);
     say("daemon: what was planted on heap, stack and in a register was found");
+}
+
+/// Asks for as many roles as that, each of which the daemon has to mint a JWT for.
+pub(super) async fn mint_for_each_role(agent: &DaemonClient, roles: usize) {
+    for number in 0..roles {
+        agent.credentials(&format!("r{number}").parse().unwrap(), None).await.unwrap();
+    }
 }
 
 /// A home with this session, in an encrypted file whose key systemd gives.
@@ -65,13 +69,16 @@ pub(super) async fn home_with(session: &Session, system: &System, sts: &Sts) -> 
 
 /// Makes whoever is at home here use these servers.
 pub(super) fn write_settings(home: &Home, system: &System, sts: &Sts) {
-    let settings = format!(
+    let mut settings = format!(
         "broker_url = \"{}\"\nsigner_url = \"{}\"\n[aws]\nrole_arn = \"{}\"\nendpoint_url = \"http://{}\"\n",
         system.broker_url(),
         system.signer_url(),
         System::ROLE_ARN,
         sts.address
     );
+    for number in 0..MINTS {
+        let _ = write!(settings, "[aws.roles.r{number}]\nrole_arn = \"{}\"\n", System::ROLE_ARN);
+    }
     let folder = home.path().join("config/agentkeys");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("config.toml"), settings).unwrap();

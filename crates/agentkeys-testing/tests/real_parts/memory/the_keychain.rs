@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use agentkeys_client::{DaemonClient, Dispenser, ProfileName};
+use agentkeys_client::{DaemonClient, ProfileName};
 use agentkeys_testing::{Process, System};
-use agentkeys_types::RoleName;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
@@ -13,7 +12,7 @@ use super::{
     assert_clean, forms,
     needles::Needles,
     sts::Sts,
-    the_daemon::{KEPT, write_settings},
+    the_daemon::{KEPT, mint_for_each_role, write_settings},
     wait_until_clean,
 };
 use crate::keychain::desktop::Desktop;
@@ -35,9 +34,7 @@ async fn a_daemon_keeps_nothing_of_what_a_keychain_sent() {
     daemon.line_with("credentials are served").await;
     let agent = DaemonClient::new(socket, ProfileName::default());
 
-    for _ in 0..MINTS {
-        agent.credentials(&RoleName::default(), None).await.unwrap();
-    }
+    mint_for_each_role(&agent, MINTS).await;
 
     let kept = in_keychain(desktop.address()).await;
     let device_key = URL_SAFE_NO_PAD.decode(kept["device_key"].as_str().unwrap()).unwrap();
