@@ -71,7 +71,7 @@ impl Desk {
     }
 
     /// Goes on by other rules, and forgets what they no longer give.
-    pub(crate) fn follow(&self, rules: Rules) {
+    pub fn follow(&self, rules: Rules) {
         let before = self.rules();
         for (name, agent) in &before.agents {
             if rules.agents.get(name) != Some(agent) {
