@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use agentkeys_api::{Audience, DaemonCredentials, DaemonToken, ErrorCode, Problem};
 use agentkeys_client::{BrokerClient, ClientError, DaemonClient, Dispenser, Http, Renewal, Role, Session, SignerTrust};
-use agentkeys_daemon::{DaemonConfig, Desk, HandOutLog, rules_of};
+use agentkeys_daemon::{DaemonConfig, Desk, HandOutLog, Rules, rules_of};
 use agentkeys_types::{AgentName, Clock, Invalid, RoleName};
 use async_trait::async_trait;
 use clap::Args;
@@ -135,12 +135,13 @@ impl Here {
     async fn desk(&self) -> Result<Arc<Desk>, ClientError> {
         let mut open = self.open.lock().await;
         if let Some(open) = &*open {
+            open.desk.follow(self.rules()?);
             return Ok(Arc::clone(&open.desk));
         }
         let session = self.session().await?;
         let (renewal, clock) = (Some(Arc::clone(&self.renewal)), Arc::clone(&self.clock));
         let source = self.config.source(Some(session), renewal, Arc::clone(&clock), &self.http)?;
-        let rules = (self.config.rules)().map_err(|error| refused(ErrorCode::StorageUnavailable, &error))?;
+        let rules = self.rules()?;
         let log = HandOutLog::open(&self.config.hand_outs);
         let log = log.map_err(|error| refused(ErrorCode::AuditUnavailable, &error))?;
         let (profile, book) = (self.config.profile.clone(), self.config.book.clone());
@@ -150,6 +151,11 @@ impl Here {
         keeper.spawn(async move { kept.keep_fresh().await });
         *open = Some(OpenDesk { desk: Arc::clone(&desk), _keeper: keeper });
         Ok(desk)
+    }
+
+    /// What a person lets whom have, as they say it now.
+    fn rules(&self) -> Result<Rules, ClientError> {
+        (self.config.rules)().map_err(|error| refused(ErrorCode::StorageUnavailable, &error))
     }
 
     /// The session, or what has to be mended first: where no broker answers, signing in would not help either.

@@ -17,6 +17,12 @@ pub(crate) enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Daemon(RunError),
+    #[error("the daemon that runs does not know yet that agent `{agent}` is revoked: {source}")]
+    DaemonUntold {
+        agent: AgentName,
+        #[source]
+        source: ClientError,
+    },
     #[cfg(feature = "dev")]
     #[error(transparent)]
     Dev(#[from] crate::dev::DevError),
@@ -36,7 +42,7 @@ pub(crate) enum CliError {
         #[source]
         source: io::Error,
     },
-    #[error("agent `{agent}` gets nothing on this machine any more, and may elsewhere: {source}")]
+    #[error("agent `{agent}` is revoked on this machine only, and may get something elsewhere: {source}")]
     HereOnly {
         agent: AgentName,
         #[source]
@@ -96,7 +102,7 @@ impl CliError {
             Self::EndsSoon(_) => Exit::SignInNeeded,
             Self::Interrupted => Exit::Interrupted,
             Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => Exit::NotFound,
-            Self::NotReached(_) => Exit::Unreachable,
+            Self::DaemonUntold { .. } | Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
             Self::Edit { .. }
             | Self::Endpoint(_)
@@ -121,6 +127,7 @@ impl CliError {
             Self::Client(error) | Self::Daemon(RunError::Client(error)) => error.code(),
             Self::Config(_) | Self::Daemon(RunError::Config(_)) => "invalid_settings",
             Self::Daemon(RunError::NoRole) | Self::NoRole { .. } => "no_role",
+            Self::DaemonUntold { .. } => "daemon_untold",
             Self::Daemon(RunError::Socket(_)) => "socket_unavailable",
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.code(),

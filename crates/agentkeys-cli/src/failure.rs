@@ -120,6 +120,10 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
         CliError::Daemon(RunError::Socket(SocketError::AlreadyServed(_))) => {
             format!("ask it how it is doing with `{command} daemon status`")
         }
+        CliError::DaemonUntold { .. } => format!(
+            "end it: `{command} daemon stop`; where it does not listen to that, end its process, which may still hand out \
+             what it has"
+        ),
         CliError::Daemon(RunError::NoRole) | CliError::NoRole { .. } => {
             let file = context.map(|context| context.places.config_file().display().to_string()).unwrap_or_default();
             let section = context
@@ -193,37 +197,43 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         ClientError::Loopback(_) => format!("`{command} init --device` needs no browser on this machine"),
         ClientError::OtherIssuer { issuer, .. } => format!("if that is your broker: `--broker-url {issuer}`"),
         ClientError::Oauth { problem, retry_after } => oauth_hint(problem.error, *retry_after, command),
-        ClientError::Problem { problem, retry_after } => match (problem.error, retry_after) {
-            (ErrorCode::SignerDisabled, _) => {
-                "the development signer needs DEV_KEY_SERVICE_MASTER_SECRET (64 hex digits)".to_owned()
-            }
-            (ErrorCode::DpopInvalid, _) => {
-                format!("see that this machine's clock is right: `{command} doctor` compares it with the broker's")
-            }
-            (ErrorCode::DpopRequired, _) => {
-                "leave `--no-bind` out: this broker takes only sessions that are bound to a device key".to_owned()
-            }
-            (ErrorCode::AgentNotAllowed | ErrorCode::AgentUnknown, _) => {
-                format!("`{command} agent list` shows what agents may have; a person gives them more")
-            }
-            (ErrorCode::CodeExpired, _) => "do it again: that sends a new code".to_owned(),
-            (ErrorCode::SignInNotAllowed, _) => "ask the broker's operator to allow it".to_owned(),
-            (ErrorCode::ReauthRequired, _) => format!("{command} init --force"),
-            (ErrorCode::IdentityTaken, _) => {
-                "it opens an account of its own, and accounts do not merge: sign in with it there, and remove it first"
-                    .to_owned()
-            }
-            (ErrorCode::IdentityRetired, _) => {
-                format!("sign in with another identity of the account; `{command} identities add` links this one again")
-            }
-            (ErrorCode::LastIdentity, _) => format!("link another one first: `{command} identities add`"),
-            (ErrorCode::LinkExpired, _) => "do it again, and open the page in time".to_owned(),
-            (ErrorCode::MailUnavailable, None) => "the broker cannot send mail now: try again later".to_owned(),
-            (_, Some(wait)) if error.exit() == Exit::Unreachable => {
-                format!("try again in {}", crate::duration::display(*wait))
-            }
-            _ => return None,
-        },
+        ClientError::Problem { problem, retry_after } => {
+            let is_unreachable = error.exit() == Exit::Unreachable;
+            return problem_hint(problem.error, retry_after.filter(|_| is_unreachable), command);
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn problem_hint(error: ErrorCode, wait: Option<Duration>, command: &str) -> Option<String> {
+    let text = match (error, wait) {
+        (ErrorCode::SignerDisabled, _) => {
+            "the development signer needs DEV_KEY_SERVICE_MASTER_SECRET (64 hex digits)".to_owned()
+        }
+        (ErrorCode::DpopInvalid, _) => {
+            format!("see that this machine's clock is right: `{command} doctor` compares it with the broker's")
+        }
+        (ErrorCode::DpopRequired, _) => {
+            "leave `--no-bind` out: this broker takes only sessions that are bound to a device key".to_owned()
+        }
+        (ErrorCode::AgentNotAllowed | ErrorCode::AgentUnknown, _) => {
+            format!("`{command} agent list` shows what agents may have; a person gives them more")
+        }
+        (ErrorCode::CodeExpired, _) => "do it again: that sends a new code".to_owned(),
+        (ErrorCode::SignInNotAllowed, _) => "ask the broker's operator to allow it".to_owned(),
+        (ErrorCode::ReauthRequired, _) => format!("{command} init --force"),
+        (ErrorCode::IdentityTaken, _) => {
+            "it opens an account of its own, and accounts do not merge: sign in with it there, and remove it first"
+                .to_owned()
+        }
+        (ErrorCode::IdentityRetired, _) => {
+            format!("sign in with another identity of the account; `{command} identities add` links this one again")
+        }
+        (ErrorCode::LastIdentity, _) => format!("link another one first: `{command} identities add`"),
+        (ErrorCode::LinkExpired, _) => "do it again, and open the page in time".to_owned(),
+        (ErrorCode::MailUnavailable, None) => "the broker cannot send mail now: try again later".to_owned(),
+        (_, Some(wait)) => format!("try again in {}", crate::duration::display(wait)),
         _ => return None,
     };
     Some(text)

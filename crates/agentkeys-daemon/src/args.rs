@@ -41,6 +41,10 @@ pub struct DaemonArgs {
     /// Give AWS SDKs credentials over HTTP as well, at this address of 127.0.0.1, such as 127.0.0.1:8474.
     #[arg(long, env = "AGENTKEYS_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+
+    /// Wait for a person to sign in instead of ending, as under a service manager.
+    #[arg(long)]
+    pub wait: bool,
 }
 
 impl DaemonArgs {

@@ -68,7 +68,7 @@ pub async fn run(
     let mut signals = Signals::listen().map_err(RunError::Process)?;
 
     let listener = manager.take_socket();
-    let waits = listener.is_some();
+    let waits = listener.is_some() || args.wait;
     let config = DaemonConfig { waits, ..args.configure(places)? };
     let profile = config.profile.clone();
     let session = match renewal.load().await {

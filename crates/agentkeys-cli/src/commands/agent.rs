@@ -8,7 +8,7 @@ mod requests;
 mod revoke;
 mod show;
 
-use std::io;
+use std::{io, time::Duration};
 
 use agentkeys_api::DaemonStatus;
 use agentkeys_client::{AgentPages, ClientError};
@@ -18,6 +18,9 @@ use clap::Subcommand;
 pub(crate) use self::create::{TokenFile, Wish, check_role};
 use self::{answer::AnswerArgs, create::CreateArgs, revoke::RevokeArgs, show::ShowArgs};
 use crate::{context::Context, duration, error::CliError, output::Output};
+
+/// For how long an answer of the daemon is waited for: what has to be done does not wait for one that is stuck.
+const DAEMON_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What can be done with the account's agents.
 #[derive(Debug, Subcommand)]
@@ -73,11 +76,25 @@ fn unusable(context: &Context, source: io::Error) -> CliError {
 
 /// Has the daemon follow the book, if one runs.
 async fn reload(context: &Context) -> Result<Option<DaemonStatus>, ClientError> {
-    match context.daemon().reload().await {
+    match answer_of(context, context.daemon().reload()).await {
         Ok(status) => Ok(Some(status)),
         Err(ClientError::NoDaemon { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// How the daemon is doing, if one runs and says so in time.
+async fn daemon_status(context: &Context) -> Option<DaemonStatus> {
+    answer_of(context, context.daemon().status()).await.ok()
+}
+
+/// What the daemon answers in time: it may be stopped, or stuck.
+async fn answer_of<T>(context: &Context, call: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    let late = |_| ClientError::UnexpectedAnswer {
+        url: context.socket().display().to_string(),
+        reason: "it did not come in time",
+    };
+    tokio::time::timeout(DAEMON_TIMEOUT, call).await.map_err(late)?
 }
 
 /// The same, where more than a word would be too much when it does not follow.

@@ -44,6 +44,10 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "AGENTKEYS_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 
+    /// Wait for a person to sign in instead of ending, as under a service manager
+    #[arg(long)]
+    wait: bool,
+
     /// Who started this process, if it was not a person.
     #[arg(skip)]
     manager: Option<ServiceManager>,
@@ -65,7 +69,7 @@ impl DaemonCommand {
 impl RunArgs {
     /// In the place that the settings name.
     pub(super) fn for_init() -> Self {
-        Self { socket: None, listen: None, manager: None }
+        Self { socket: None, listen: None, wait: false, manager: None }
     }
 
     /// To be called before there are threads.
@@ -85,6 +89,7 @@ impl RunArgs {
             store_key: None,
             socket: self.socket,
             listen: self.listen,
+            wait: self.wait,
         };
         let manager = self.manager.unwrap_or_default();
         Ok(agentkeys_daemon::run(args, &context.places, Arc::clone(&context.renewal), manager).await?)

@@ -20,7 +20,7 @@ const DESCRIPTION: &str = "Asks the person for an AWS role or a JWT audience tha
     that the answer names. Tell them so, and call list_access later to see whether they did. Keys, tokens, passwords \
     and sessions cannot be asked for.";
 
-const LONGEST_REASON: usize = 500;
+const LONGEST_REASON: usize = 256;
 
 pub(crate) fn tool() -> Tool {
     let properties = json!({
@@ -84,7 +84,7 @@ impl FromStr for Reason {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let is_hidden = |character: char| character.is_control() || agentkeys_types::is_invisible(character);
         if text.trim().is_empty() || text.chars().count() > LONGEST_REASON || text.chars().any(is_hidden) {
-            return Err(Invalid("a reason is 1 to 500 characters, all of which can be seen, on one line"));
+            return Err(Invalid("a reason is 1 to 256 characters, all of which can be seen, on one line"));
         }
         Ok(Self(text.to_owned()))
     }

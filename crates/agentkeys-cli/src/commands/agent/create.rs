@@ -23,15 +23,19 @@ pub(crate) struct CreateArgs {
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<RoleName>,
 
-    /// An audience that it may have JWTs for; `sts.amazonaws.com` unless given; more by further flags
+    /// An audience that it may have JWTs for by itself, which its roles do not need; none unless given; more by
+    /// further flags. With one for `sts.amazonaws.com` it can assume every role that trusts the wallet
     #[arg(long = "audience", value_name = "AUDIENCE")]
     audiences: Vec<Audience>,
 
-    /// How long it may have them from now on, such as 30d; `never` for no end
+    /// How long it may have them from now on, such as 30d; `never` for no end. AWS credentials that it takes just
+    /// before the end live on for their duration
     #[arg(long, value_name = "DURATION")]
     expires: Option<Expiry>,
 
-    /// Have the daemon keep a file with a JWT for it, for sts.amazonaws.com or `--token-file=AUDIENCE`
+    /// Have the daemon keep a file with a JWT for it, for sts.amazonaws.com or `--token-file=AUDIENCE`. With one for
+    /// sts.amazonaws.com it can assume every role that trusts the wallet, whatever `--role` says: what narrows that is
+    /// the tag `agentkeys_agent` in the trust policy of a role
     #[arg(
         long,
         value_name = "AUDIENCE",
@@ -41,7 +45,7 @@ pub(crate) struct CreateArgs {
     )]
     token_file: Option<Audience>,
 
-    /// Have the daemon keep no such file any more
+    /// Have the daemon keep no such file any more; its audience goes with it
     #[arg(long, conflicts_with = "token_file")]
     no_token_file: bool,
 }
@@ -130,7 +134,7 @@ impl CreateArgs {
             put.print(&self.name, output);
             document.doors.print(output);
         });
-        if context.daemon().status().await.is_err() {
+        if super::daemon_status(context).await.is_none() {
             let command = context.command();
             output.note(format_args!(
                 "Its socket and its files are there while the daemon runs: {command} daemon install"
@@ -144,8 +148,11 @@ impl Put {
     pub(crate) fn print(&self, name: &AgentName, output: &Output) {
         let roles = joined(&self.agent.roles);
         if self.is_new {
-            output
-                .done(format_args!("Agent {name} may have: roles {roles}; JWTs for {}", joined(&self.agent.audiences)));
+            let jwts = match &self.agent.audiences {
+                none if none.is_empty() => "no JWTs of its own".to_owned(),
+                audiences => format!("JWTs for {}", joined(audiences)),
+            };
+            output.done(format_args!("Agent {name} may have: roles {roles}; {jwts}"));
         } else if self.changes.is_empty() {
             output.line(format_args!("Agent {name} is so already."));
         } else {
@@ -168,18 +175,18 @@ impl Wish {
         let broker = context.broker();
         let known = broker.agents(&session).await?.agents.into_iter().find(|agent| agent.name == self.name);
         let mut agent = self.agent(before.as_ref(), known.as_ref(), now)?;
-        if let Some(known) = known.as_ref().filter(|known| is_so(known, &agent)) {
-            agent.created_at = known.created_at;
+        let audiences = self.granted(before.as_ref(), known.as_ref(), &agent);
+        let is_so = |known: &&AgentView| known.audiences == audiences && known.expires_at == agent.expires_at;
+        let view = if let Some(known) = known.as_ref().filter(is_so) {
+            known.clone()
         } else {
-            let grant =
-                AgentGrant { audiences: Some(Audiences(agent.audiences.clone())), expires_at: agent.expires_at };
-            let view = broker.put_agent(&session, &self.name, &grant).await?;
-            (agent.audiences, agent.expires_at, agent.created_at) =
-                (view.audiences.0, view.expires_at, view.created_at);
-        }
+            let grant = AgentGrant { audiences: Some(audiences), expires_at: agent.expires_at };
+            broker.put_agent(&session, &self.name, &grant).await?
+        };
+        (agent.expires_at, agent.created_at) = (view.expires_at, view.created_at);
         super::change(context, |pages| pages.agents.insert(self.name.clone(), agent.clone()))?;
         super::reload_or_tell(context, output).await;
-        let changes = changes(before.as_ref(), known.as_ref(), &agent, now);
+        let changes = changes(before.as_ref(), known.as_ref(), &agent, &view, now);
         Ok(Put { agent, is_new: before.is_none() && known.is_none(), changes })
     }
 
@@ -193,7 +200,7 @@ impl Wish {
         roles.iter().try_for_each(|role| check_role(context, role))
     }
 
-    /// The agent as it is to be.
+    /// The agent as it is to be on this machine.
     fn agent(&self, before: Option<&Agent>, known: Option<&AgentView>, now: Timestamp) -> Result<Agent, CliError> {
         let roles = match before {
             _ if !self.roles.is_empty() => self.roles.clone(),
@@ -205,12 +212,7 @@ impl Wish {
             TokenFile::None => None,
             TokenFile::Unchanged => before.and_then(|before| before.token_file.clone()),
         };
-        let mut audiences = match known {
-            _ if !self.audiences.is_empty() => self.audiences.clone(),
-            Some(known) => known.audiences.0.clone(),
-            None => before.map_or_else(|| Audiences::default().0, |before| before.audiences.clone()),
-        };
-        audiences.extend(token_file.clone());
+        let audiences = self.audiences(before, known, token_file.as_ref());
         let end = known.map_or_else(|| before.and_then(|before| before.expires_at), |known| known.expires_at);
         let expires_at = match self.expires {
             Some(Expiry::Never) => None,
@@ -230,6 +232,47 @@ impl Wish {
     }
 }
 
+impl Wish {
+    /// The audiences that the agent may have JWTs for by itself: those that a person named, and that of its file.
+    fn audiences(
+        &self,
+        before: Option<&Agent>,
+        known: Option<&AgentView>,
+        token_file: Option<&Audience>,
+    ) -> BTreeSet<Audience> {
+        let mut audiences = match (before, known) {
+            _ if !self.audiences.is_empty() => self.audiences.clone(),
+            // What was taken away elsewhere does not come back by this.
+            (Some(before), Some(known)) => &before.audiences & &known.audiences.0,
+            (Some(before), None) => before.audiences.clone(),
+            // The one of AWS may be there for the roles alone.
+            (None, Some(known)) => &known.audiences.0 - &Audiences::default().0,
+            (None, None) => BTreeSet::new(),
+        };
+        let former = before.and_then(|before| before.token_file.as_ref()).filter(|_| self.audiences.is_empty());
+        if let Some(former) = former {
+            audiences.remove(former);
+        }
+        audiences.extend(token_file.cloned());
+        audiences
+    }
+
+    /// The audiences that the broker is to mint JWTs of the agent for: also what the daemon needs for its roles, and
+    /// what it has on other machines.
+    fn granted(&self, before: Option<&Agent>, known: Option<&AgentView>, agent: &Agent) -> Audiences {
+        let mut granted = agent.audiences.clone();
+        if let Some(known) = known.filter(|_| self.audiences.is_empty()) {
+            let dropped = before.map(|before| &before.audiences - &agent.audiences).unwrap_or_default();
+            granted.extend(&known.audiences.0 - &dropped);
+        }
+        // An agent without any audience, the broker does not know.
+        if !agent.roles.is_empty() || granted.is_empty() {
+            granted.extend(Audiences::default().0);
+        }
+        Audiences(granted)
+    }
+}
+
 /// That the settings have this role.
 pub(crate) fn check_role(context: &Context, role: &RoleName) -> Result<(), CliError> {
     let aws = &context.settings.aws;
@@ -243,11 +286,14 @@ pub(crate) fn check_role(context: &Context, role: &RoleName) -> Result<(), CliEr
     Err(CliError::Usage(format!("the settings have no role `{role}`, only: {}", joined(known))))
 }
 
-fn is_so(known: &AgentView, agent: &Agent) -> bool {
-    known.audiences.0 == agent.audiences && known.expires_at == agent.expires_at
-}
-
-fn changes(before: Option<&Agent>, known: Option<&AgentView>, agent: &Agent, now: Timestamp) -> Vec<String> {
+/// What is not as it was: `view` is what the broker knows now, and `known` what it knew.
+fn changes(
+    before: Option<&Agent>,
+    known: Option<&AgentView>,
+    agent: &Agent,
+    view: &AgentView,
+    now: Timestamp,
+) -> Vec<String> {
     let mut changes = Vec::new();
     let mut tell = |what: &str, was: String, is: String| {
         if was != is {
@@ -257,8 +303,9 @@ fn changes(before: Option<&Agent>, known: Option<&AgentView>, agent: &Agent, now
     let file = |agent: &Agent| agent.token_file.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
     let nothing = || "nothing on this machine".to_owned();
     tell("roles", before.map_or_else(nothing, |before| joined(&before.roles)), joined(&agent.roles));
-    let audiences = known.map_or_else(|| "unknown to the broker".to_owned(), |known| joined(&known.audiences.0));
-    tell("audiences", audiences, joined(&agent.audiences));
+    tell("audiences", before.map_or_else(nothing, |before| joined(&before.audiences)), joined(&agent.audiences));
+    let audiences = known.map_or_else(|| "unknown to it".to_owned(), |known| joined(&known.audiences.0));
+    tell("audiences at the broker", audiences, joined(&view.audiences.0));
     if let Some(known) = known {
         tell("ends", end(known.expires_at, now), end(agent.expires_at, now));
     }
@@ -291,18 +338,59 @@ mod tests {
     fn view(agent: &Agent) -> AgentView {
         AgentView {
             name: "claude".parse().unwrap(),
-            audiences: Audiences(agent.audiences.clone()),
+            audiences: wish().granted(None, None, agent),
             created_at: agent.created_at,
             expires_at: agent.expires_at,
         }
     }
 
     #[test]
-    fn a_new_agent_may_have_the_default_role_and_jwts_for_aws_without_an_end() {
+    fn a_new_agent_may_have_the_default_role_without_an_end_and_no_jwt_that_nobody_named() {
         let agent = agent();
 
-        assert_eq!((joined(&agent.roles), joined(&agent.audiences)), ("default".into(), "sts.amazonaws.com".into()));
+        assert_eq!((joined(&agent.roles), joined(&agent.audiences)), ("default".into(), "none".into()));
+        assert_eq!(wish().granted(None, None, &agent), Audiences::default());
         assert_eq!((agent.expires_at, agent.token_file), (None, None));
+    }
+
+    #[test]
+    fn jwts_for_aws_are_minted_for_the_roles_and_given_to_the_agent_only_if_named() {
+        let (vault, sts): (Audience, _) = ("vault".parse().unwrap(), Audience::aws_sts());
+        let naming = |audience: &Audience| {
+            let wish = Wish { audiences: BTreeSet::from([audience.clone()]), ..wish() };
+            let agent = wish.agent(None, None, NOW).unwrap();
+            (joined(&agent.audiences), joined(wish.granted(None, None, &agent).0))
+        };
+
+        assert_eq!(naming(&vault), ("vault".into(), "sts.amazonaws.com, vault".into()));
+        assert_eq!(naming(&sts), ("sts.amazonaws.com".into(), "sts.amazonaws.com".into()));
+    }
+
+    #[test]
+    fn an_agent_of_another_machine_has_what_was_named_there_and_loses_nothing_at_the_broker() {
+        let vault: Audience = "vault".parse().unwrap();
+        let known = AgentView { audiences: Audiences([vault.clone(), Audience::aws_sts()].into()), ..view(&agent()) };
+
+        let here = wish().agent(None, Some(&known), NOW).unwrap();
+        let taken_away = wish().agent(Some(&here), Some(&view(&agent())), NOW).unwrap();
+
+        assert_eq!(here.audiences, BTreeSet::from([vault]));
+        assert_eq!(wish().granted(None, Some(&known), &here), known.audiences);
+        assert_eq!(joined(&taken_away.audiences), "none");
+    }
+
+    #[test]
+    fn a_jwt_file_that_ends_takes_its_audience_along() {
+        let vault: Audience = "vault".parse().unwrap();
+        let with = Wish { token_file: TokenFile::For(vault), ..wish() };
+        let before = with.agent(None, None, NOW).unwrap();
+        let known = AgentView { audiences: with.granted(None, None, &before), ..view(&before) };
+
+        let without = Wish { token_file: TokenFile::None, ..wish() };
+        let after = without.agent(Some(&before), Some(&known), NOW).unwrap();
+
+        assert_eq!((joined(&after.audiences), &after.token_file), ("none".into(), &None));
+        assert_eq!(without.granted(Some(&before), Some(&known), &after), Audiences::default());
     }
 
     #[test]
@@ -311,13 +399,14 @@ mod tests {
             roles: BTreeSet::from(["deploy".parse().unwrap()]),
             expires_at: Some(NOW.after(Duration::from_hours(1))),
             token_file: Some(Audience::aws_sts()),
+            audiences: Audiences::default().0,
             ..agent()
         };
 
         let after = wish().agent(Some(&before), Some(&view(&before)), NOW).unwrap();
 
         assert_eq!(after, before);
-        assert_eq!(changes(Some(&before), Some(&view(&before)), &after, NOW), Vec::<String>::new());
+        assert_eq!(changes(Some(&before), Some(&view(&before)), &after, &view(&after), NOW), Vec::<String>::new());
     }
 
     #[test]
@@ -348,7 +437,7 @@ mod tests {
 
         let agent = Wish { token_file: TokenFile::For(other.clone()), ..wish() }.agent(None, None, NOW).unwrap();
 
-        assert!(agent.audiences.contains(&other) && agent.audiences.contains(&Audience::aws_sts()));
+        assert_eq!(agent.audiences, BTreeSet::from([other]));
     }
 
     #[test]
@@ -356,7 +445,7 @@ mod tests {
         let before = agent();
         let after = Agent { roles: BTreeSet::from(["deploy".parse().unwrap()]), ..before.clone() };
 
-        let told = changes(Some(&before), Some(&view(&before)), &after, NOW);
+        let told = changes(Some(&before), Some(&view(&before)), &after, &view(&after), NOW);
 
         assert_eq!(told, ["roles: deploy (before: default)"]);
     }

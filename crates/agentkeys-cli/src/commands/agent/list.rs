@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub(super) name: AgentName,
     /// Those that it may have on this machine.
     pub(super) roles: BTreeSet<RoleName>,
+    /// Those that it may have JWTs for by itself on this machine.
     pub(super) audiences: BTreeSet<Audience>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expires_at: Option<Timestamp>,
@@ -68,16 +69,25 @@ impl Row {
             Some(here) => {
                 let roles = here.roles.iter().filter(|role| !has_role(role));
                 missing.extend(roles.map(|role| format!("the settings have no role `{role}`")));
+                let minted = known.map(|known| &known.audiences.0);
+                let lacks = |audience: &&Audience| minted.is_some_and(|minted| !minted.contains(*audience));
+                let audiences = here.audiences.iter().filter(lacks);
+                missing.extend(audiences.map(|audience| format!("the broker mints it no JWTs for `{audience}`")));
+                if !here.roles.is_empty()
+                    && lacks(&&Audience::aws_sts())
+                    && !here.audiences.contains(&Audience::aws_sts())
+                {
+                    missing.push("the broker mints it no JWTs for its roles".to_owned());
+                }
             }
         }
         if expires_at.is_some_and(|end| now >= end) {
             missing.push("its time is over".to_owned());
         }
-        let audiences = known.map(|known| known.audiences.0.clone());
         Self {
             name: name.clone(),
             roles: here.map(|here| here.roles.clone()).unwrap_or_default(),
-            audiences: audiences.or_else(|| here.map(|here| here.audiences.clone())).unwrap_or_default(),
+            audiences: here.map(|here| here.audiences.clone()).unwrap_or_default(),
             expires_at,
             at_broker: known.is_some(),
             on_this_machine: here.is_some(),
@@ -141,6 +151,13 @@ mod tests {
         assert!(row("claude", None, Some(&here("default"))).missing[0].contains("the broker does not know it"));
         assert!(row("claude", Some(&claude), None).missing[0].contains("agent create claude"));
         assert_eq!(row("claude", Some(&claude), Some(&here("deploy"))).missing, ["the settings have no role `deploy`"]);
+        let other = AgentView { audiences: Audiences(["vault".parse().unwrap()].into()), ..known("claude", None) };
+        assert_eq!(
+            row("claude", Some(&other), Some(&here("default"))).missing,
+            ["the broker mints it no JWTs for `sts.amazonaws.com`"]
+        );
+        let without = Agent { audiences: BTreeSet::new(), ..here("default") };
+        assert_eq!(row("claude", Some(&other), Some(&without)).missing, ["the broker mints it no JWTs for its roles"]);
         assert_eq!(row("claude", Some(&over), Some(&here("default"))).missing, ["its time is over"]);
     }
 
@@ -158,7 +175,7 @@ mod tests {
             results.text(),
             "NAME    ROLES    AUDIENCES          ENDS\n\
              ci      default  sts.amazonaws.com  never\n\
-             claude  none     sts.amazonaws.com  never\n  \
+             claude  none     none               never\n  \
              ! nothing is set on this machine: agent create claude\n"
         );
     }

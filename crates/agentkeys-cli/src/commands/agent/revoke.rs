@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{context::Context, error::CliError, output::Output};
+use crate::{context::Context, error::CliError, failure::Failure, output::Output};
 
 /// For how long a web-identity JWT that was minted before can still be exchanged.
 const JWT_LIFE: Duration = Duration::from_mins(5);
@@ -32,14 +32,15 @@ struct Document<'a> {
 }
 
 impl RevokeArgs {
-    /// This machine first, so that nothing more is handed out here whatever the broker says.
+    /// The book first, which this process has to itself; the daemon last, which may be stuck.
     pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), CliError> {
         let name = &self.name;
-        let status = context.daemon().status().await.ok();
         let before = super::change(context, |pages| {
             pages.requests.retain(|request| request.agent != *name);
             pages.agents.remove(name)
         })?;
+        let deleted = self.delete(context).await;
+        let status = super::daemon_status(context).await;
         let followed = super::reload(context).await;
         let now = context.clock.now();
         let at_hand = status.iter().flat_map(|status| &status.roles).filter(|role| role.agent.as_ref() == Some(name));
@@ -47,14 +48,19 @@ impl RevokeArgs {
         let until = last_credentials(context, before.as_ref(), now).max(at_hand.unwrap_or(now));
         let statement = deny_statement(name, status.and_then(|status| status.wallet), now.after(JWT_LIFE));
 
-        let deleted = self.delete(context).await;
-        if let Err(source) = deleted {
-            // What is known is told all the same: it is what a person needs now.
-            tell(until, &statement, |line| output.note(line));
-            return Err(CliError::HereOnly { agent: name.clone(), source });
-        }
-        followed?;
-        let was_at_broker = deleted.unwrap_or_default();
+        let untold = followed.err().map(|source| CliError::DaemonUntold { agent: name.clone(), source });
+        let was_at_broker = match deleted {
+            Ok(was_at_broker) => was_at_broker,
+            Err(source) => {
+                // What is known is told all the same: it is what a person needs now.
+                tell(until, &statement, |line| output.note(line));
+                if let Some(untold) = untold {
+                    let failure = Failure::of(&untold, Some(context));
+                    output.note(format_args!("{}: {}", failure.message, failure.hint.unwrap_or_default()));
+                }
+                return Err(CliError::HereOnly { agent: name.clone(), source });
+            }
+        };
         let document = Document {
             revoked: name,
             was_on_this_machine: before.is_some(),
@@ -66,10 +72,11 @@ impl RevokeArgs {
             if before.is_none() && !was_at_broker {
                 return output.line(format_args!("There is no agent {name} (any more)."));
             }
-            output.done(format_args!("Agent {name} revoked: nothing is handed out or minted for it any more"));
+            let end = if untold.is_none() { "handed out or minted" } else { "minted" };
+            output.done(format_args!("Agent {name} revoked: nothing is {end} for it any more"));
             tell(until, &statement, |line| output.line(line));
         });
-        Ok(())
+        untold.map_or(Ok(()), Err)
     }
 
     /// At the broker; whether it was there.

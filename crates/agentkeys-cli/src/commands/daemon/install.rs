@@ -7,7 +7,12 @@ use tokio::process::Command;
 
 use super::service::{Job, Service};
 use crate::{
-    commands::code::confirm, context::Context, edits::print, error::CliError, output::Output, text_file::TextFile,
+    commands::{agent, code::confirm},
+    context::Context,
+    edits::print,
+    error::CliError,
+    output::Output,
+    text_file::TextFile,
 };
 
 /// The flags of `agentkeys daemon install`.
@@ -52,6 +57,7 @@ impl InstallArgs {
         if self.uninstall {
             return self.uninstall(&Service::of(context), context, output).await;
         }
+        check_work(context)?;
         self.check_storage(context)?;
         let session_key = self.session_key.as_ref().map(std::path::absolute).transpose()?;
         let service = Service::running(&Job::of(context, session_key)?, context);
@@ -168,6 +174,15 @@ impl Document {
             output.line(format_args!("  {command}"));
         }
     }
+}
+
+/// That there is something to serve.
+fn check_work(context: &Context) -> Result<(), CliError> {
+    let (aws, daemon) = (&context.settings.aws, &context.settings.daemon);
+    if aws.roles().is_empty() && daemon.token_files.is_empty() && agent::read(context)?.agents.is_empty() {
+        return Err(CliError::NoRole { config: context.places.config_file() });
+    }
+    Ok(())
 }
 
 /// The files that are not as they should be. One that somebody else wrote is not touched.

@@ -4,22 +4,26 @@ use std::path::Path;
 
 use super::service::{Job, Service};
 
-pub(super) fn service(job: &Job, folder: &Path) -> Service {
-    let path = folder.join(format!("{}.plist", job.name()));
+/// In the person's `Library`.
+pub(super) fn service(job: &Job, library: &Path) -> Service {
+    let path = library.join("LaunchAgents").join(format!("{}.plist", job.name()));
+    let log = library.join("Logs").join(format!("{}.log", job.name()));
     let domain = format!("gui/{}", rustix::process::getuid().as_raw());
     let target = format!("{domain}/{}", job.name());
     let launchctl = |words: &[&str]| ["launchctl"].iter().chain(words).map(|&word| word.to_owned()).collect();
     Service {
         start: vec![launchctl(&["bootstrap", &domain, &path.display().to_string()])],
-        files: vec![(path, plist(job))],
+        files: vec![(path, plist(job, &log))],
         stop: vec![launchctl(&["bootout", &target])],
         forget: Vec::new(),
         is_enabled: launchctl(&["print", &target]),
     }
 }
 
-fn plist(job: &Job) -> String {
-    let words = job.command.iter().map(|word| format!("    <string>{}</string>\n", escaped(word)));
+fn plist(job: &Job, log: &Path) -> String {
+    // Without a socket that launchd keeps for it, nothing starts it anew once somebody has signed in.
+    let words = job.command.iter().map(String::as_str).chain(["--wait"]);
+    let words = words.map(|word| format!("    <string>{}</string>\n", escaped(word)));
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -38,6 +42,8 @@ fn plist(job: &Job) -> String {
     <key>SuccessfulExit</key>
     <false/>
   </dict>
+  <key>StandardErrorPath</key>
+  <string>{log}</string>
   <key>ProcessType</key>
   <string>Background</string>
   <key>HardResourceLimits</key>
@@ -51,6 +57,7 @@ fn plist(job: &Job) -> String {
         mark = Service::MARK,
         name = job.name(),
         words = words.collect::<String>(),
+        log = escaped(&log.display().to_string()),
     )
 }
 
@@ -73,12 +80,14 @@ mod tests {
         let job = Job { profile: "work".parse().unwrap(), command: command.clone(), session_key: None };
         let service = service(&job, folder.path());
         let (path, text) = &service.files[0];
+        fs::create_dir(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
 
-        assert!(path.ends_with("agentkeys-work.plist"));
+        assert!(path.ends_with("LaunchAgents/agentkeys-work.plist"));
         let Ok(ended) = Command::new("python3").args(["-c", READ]).arg(path).output() else { return };
         let read: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
-        assert_eq!(read["ProgramArguments"], serde_json::json!(command));
+        assert_eq!(read["ProgramArguments"], serde_json::json!([&command[..], &["--wait".to_owned()]].concat()));
+        assert_eq!(read["StandardErrorPath"], folder.path().join("Logs/agentkeys-work.log").display().to_string());
         assert_eq!((&read["Label"], &read["KeepAlive"]["SuccessfulExit"]), (&"agentkeys-work".into(), &false.into()));
     }
 }

@@ -40,7 +40,7 @@ impl Service {
 
     pub(super) fn running(job: &Job, context: &Context) -> Self {
         if cfg!(target_os = "macos") {
-            launchd::service(job, &context.places.home().join("Library/LaunchAgents"))
+            launchd::service(job, &context.places.home().join("Library"))
         } else {
             systemd::service(job, &context.places.all_settings().join("systemd/user"))
         }
