@@ -134,7 +134,7 @@ impl CreateArgs {
             put.print(&self.name, output);
             document.doors.print(output);
         });
-        if super::daemon_status(context).await.is_none() {
+        if !matches!(super::daemon_status(context).await, Ok(Some(_))) {
             let command = context.command();
             output.note(format_args!(
                 "Its socket and its files are there while the daemon runs: {command} daemon install"
