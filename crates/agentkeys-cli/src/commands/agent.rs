@@ -76,16 +76,20 @@ fn unusable(context: &Context, source: io::Error) -> CliError {
 
 /// Has the daemon follow the book, if one runs.
 async fn reload(context: &Context) -> Result<Option<DaemonStatus>, ClientError> {
-    match answer_of(context, context.daemon().reload()).await {
+    if_one_runs(answer_of(context, context.daemon().reload()).await)
+}
+
+/// How the daemon is doing, if one runs.
+async fn daemon_status(context: &Context) -> Result<Option<DaemonStatus>, ClientError> {
+    if_one_runs(answer_of(context, context.daemon().status()).await)
+}
+
+fn if_one_runs(answer: Result<DaemonStatus, ClientError>) -> Result<Option<DaemonStatus>, ClientError> {
+    match answer {
         Ok(status) => Ok(Some(status)),
         Err(ClientError::NoDaemon { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// How the daemon is doing, if one runs and says so in time.
-async fn daemon_status(context: &Context) -> Option<DaemonStatus> {
-    answer_of(context, context.daemon().status()).await.ok()
 }
 
 /// What the daemon answers in time: it may be stopped, or stuck.

@@ -126,6 +126,8 @@ fn nothing_is_written_that_nobody_has_agreed_to() {
 #[test]
 fn a_service_is_written_once_and_removed_whole() {
     let home = home();
+    let aws = "[profiles.work.aws]\nrole_arn = \"arn:aws:iam::123456789012:role/work\"\n";
+    write(&home, "config/agentkeys/config.toml", aws);
     let units = ["agentkeys-work.service", "agentkeys-work.socket"];
     let install = ["--profile", "work", "daemon", "install", "--yes", "--json"];
 

@@ -43,7 +43,9 @@ fn in_words(allowed: &Allowed) -> String {
         lines.push("- no role".to_owned());
     }
     if allowed.audiences.is_empty() {
-        lines.push("- audiences: the broker decides".to_owned());
+        // A person has what the broker allows.
+        lines
+            .push(if allowed.agent.is_some() { "- no audience" } else { "- audiences: the broker decides" }.to_owned());
     }
     lines.join("\n")
 }

@@ -54,6 +54,17 @@ async fn an_agent_sees_what_it_may_have() {
 }
 
 #[tokio::test]
+async fn an_agent_without_an_audience_is_told_so() {
+    let mut daemon = FakeDaemon::default();
+    daemon.allowed.audiences.clear();
+    let bench = Bench::over(daemon).await;
+
+    let result = bench.call("list_access", json!({})).await;
+
+    assert_eq!(text(&result).lines().last(), Some("- no audience"));
+}
+
+#[tokio::test]
 async fn what_the_daemon_says_cannot_forge_a_line_or_hide_a_text() {
     let mut daemon = FakeDaemon::default();
     daemon.allowed.roles[0].role_arn = "arn\n- role admin: \u{1b}[2J\u{202e}x".to_owned();

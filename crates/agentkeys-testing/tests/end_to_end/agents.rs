@@ -4,6 +4,7 @@ use agentkeys_api::MintOidcJwt;
 use agentkeys_client::{ClientError, WalletProof};
 use agentkeys_testing::{Process, System};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::machine::{Machine, document};
@@ -80,7 +81,10 @@ async fn what_is_changed_is_told_and_what_the_settings_lack_is_refused() {
     let refused = run(&system, &machine, &["agent", "create", "claude", "--role", "deploy"]).await;
     let unknown = run(&system, &machine, &["agent", "show", "codex"]).await;
 
-    assert_eq!(changed["changes"], json!(["JWT file: sts.amazonaws.com (before: none)"]));
+    assert_eq!(
+        changed["changes"],
+        json!(["audiences: sts.amazonaws.com (before: none)", "JWT file: sts.amazonaws.com (before: none)"])
+    );
     assert!(
         changed["doors"]["token_file"].as_str().unwrap().ends_with("/agents/claude/web-identity/web-identity-token")
     );
@@ -88,6 +92,46 @@ async fn what_is_changed_is_told_and_what_the_settings_lack_is_refused() {
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.contains("the settings have no role `deploy`, only: default"), "{said}");
     assert_eq!(unknown.status.code(), Some(5));
+}
+
+#[tokio::test]
+async fn an_agent_has_its_roles_and_no_jwt_for_aws_that_nobody_named() {
+    const TOKEN: [&str; 5] = ["token", "--agent", "claude", "--audience", "sts.amazonaws.com"];
+    let system = System::start().await;
+    let machine = signed_in(&system).await;
+
+    let created = done(&system, &machine, &["agent", "create", "claude"]).await;
+    let credentials = run(&system, &machine, &["aws", "credential-process", "--agent", "claude"]).await;
+    let refused = run(&system, &machine, &TOKEN).await;
+    done(&system, &machine, &["agent", "create", "claude", "--audience", "sts.amazonaws.com"]).await;
+    let named = run(&system, &machine, &TOKEN).await;
+
+    assert_eq!((&created["roles"], &created["audiences"]), (&json!(["default"]), &json!([])));
+    assert!(document(&credentials)["AccessKeyId"].as_str().unwrap().starts_with("ASIA"));
+    assert_eq!((refused.status.code(), named.status.code()), (Some(4), Some(0)));
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_stuck_keeps_nobody_from_revoking_an_agent_at_the_broker() {
+    let system = System::start().await;
+    let machine = signed_in(&system).await;
+    let ada = proof(&system).await;
+    let mut daemon = Process::start(system.used_by(machine.command("agentkeys-daemon")));
+    daemon.line_with("credentials are served").await;
+    done(&system, &machine, &["agent", "create", "claude"]).await;
+
+    let pid = Pid::from_raw(daemon.id().cast_signed()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    let revoked = run(&system, &machine, &["agent", "revoke", "claude", "--json"]).await;
+    let refused = claims(&system, &ada, "claude").await;
+    kill_process(pid, Signal::CONT).unwrap();
+
+    let told: Value = serde_json::from_slice(&revoked.stdout).unwrap();
+    assert_eq!((&told["was_at_broker"], &told["was_on_this_machine"]), (&json!(true), &json!(true)));
+    let failure: Value = serde_json::from_slice(&revoked.stderr).unwrap();
+    assert_eq!((revoked.status.code(), &failure["error"]["code"]), (Some(6), &json!("daemon_untold")));
+    assert!(failure["error"]["hint"].as_str().unwrap().contains("agentkeys daemon stop"), "{failure}");
+    assert!(refused.is_err(), "a JWT was minted for an agent that is revoked");
 }
 
 #[tokio::test]

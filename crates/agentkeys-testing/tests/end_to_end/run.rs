@@ -318,6 +318,27 @@ async fn a_jwt_is_printed_as_its_reader_expects_it() {
 }
 
 #[tokio::test]
+async fn what_a_person_takes_away_from_an_agent_is_not_given_while_its_program_runs() {
+    const SCRIPT: &str =
+        "echo $AWS_CONTAINER_CREDENTIALS_FULL_URI; echo $AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE; read _";
+    let bench = Bench::start().await;
+    document(&bench.agentkeys(&["--json", "agent", "create", "claude"]).output().await.unwrap());
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+
+    let mut running = Running::start(bench.script(&["--agent", "claude"], SCRIPT));
+    let (url, file) = (running.line().await, running.line().await);
+    let token = fs::read_to_string(&file).unwrap();
+    let ask = async || http.get(&url).header("authorization", &token).send().await.unwrap();
+    let before = ask().await.status();
+    document(&bench.agentkeys(&["--json", "agent", "revoke", "claude"]).output().await.unwrap());
+    let after = ask().await.text().await.unwrap();
+
+    running.end().await;
+    assert_eq!(before, StatusCode::OK);
+    assert!(after.contains("there is no agent `claude` here"), "{after}");
+}
+
+#[tokio::test]
 async fn an_agent_gets_what_a_person_gave_it_and_nothing_else() {
     const BOOK: &str =
         r#"{"agents": {"claude": {"roles": [], "audiences": [], "created_at": "2026-01-01T00:00:00Z"}}}"#;

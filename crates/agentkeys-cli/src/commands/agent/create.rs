@@ -23,19 +23,22 @@ pub(crate) struct CreateArgs {
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<RoleName>,
 
-    /// An audience that it may have JWTs for by itself, which its roles do not need; none unless given; more by
-    /// further flags. With one for `sts.amazonaws.com` it can assume every role that trusts the wallet
+    /// An audience that it may have JWTs for by itself; none unless given; more by further flags
+    ///
+    /// Its roles need none. With a JWT for `sts.amazonaws.com` it can assume every role that trusts the wallet.
     #[arg(long = "audience", value_name = "AUDIENCE")]
     audiences: Vec<Audience>,
 
-    /// How long it may have them from now on, such as 30d; `never` for no end. AWS credentials that it takes just
-    /// before the end live on for their duration
+    /// How long it may have them from now on, such as 30d; `never` for no end
+    ///
+    /// AWS credentials that it takes just before the end live on for their duration.
     #[arg(long, value_name = "DURATION")]
     expires: Option<Expiry>,
 
-    /// Have the daemon keep a file with a JWT for it, for sts.amazonaws.com or `--token-file=AUDIENCE`. With one for
-    /// sts.amazonaws.com it can assume every role that trusts the wallet, whatever `--role` says: what narrows that is
-    /// the tag `agentkeys_agent` in the trust policy of a role
+    /// Have the daemon keep a file with a JWT for it, for sts.amazonaws.com or `--token-file=AUDIENCE`
+    ///
+    /// With a JWT for sts.amazonaws.com it can assume every role that trusts the wallet, whatever `--role` says. What
+    /// narrows that is the tag `agentkeys_agent` in the trust policy of a role.
     #[arg(
         long,
         value_name = "AUDIENCE",
@@ -45,7 +48,9 @@ pub(crate) struct CreateArgs {
     )]
     token_file: Option<Audience>,
 
-    /// Have the daemon keep no such file any more; its audience goes with it
+    /// Have the daemon keep no such file any more
+    ///
+    /// The audience of the file goes with it, unless `--audience` names it.
     #[arg(long, conflicts_with = "token_file")]
     no_token_file: bool,
 }
@@ -134,7 +139,7 @@ impl CreateArgs {
             put.print(&self.name, output);
             document.doors.print(output);
         });
-        if super::daemon_status(context).await.is_none() {
+        if !matches!(super::daemon_status(context).await, Ok(Some(_))) {
             let command = context.command();
             output.note(format_args!(
                 "Its socket and its files are there while the daemon runs: {command} daemon install"

@@ -41,14 +41,18 @@ impl RevokeArgs {
         })?;
         let deleted = self.delete(context).await;
         let status = super::daemon_status(context).await;
-        let followed = super::reload(context).await;
+        let untold = match &status {
+            Ok(_) => super::reload(context).await.err(),
+            Err(error) => Some(error.clone()),
+        };
+        let untold = untold.map(|source| CliError::DaemonUntold { agent: name.clone(), source });
+        let status = status.unwrap_or_default();
         let now = context.clock.now();
         let at_hand = status.iter().flat_map(|status| &status.roles).filter(|role| role.agent.as_ref() == Some(name));
         let at_hand = at_hand.filter_map(|role| role.expires_at).max();
         let until = last_credentials(context, before.as_ref(), now).max(at_hand.unwrap_or(now));
         let statement = deny_statement(name, status.and_then(|status| status.wallet), now.after(JWT_LIFE));
 
-        let untold = followed.err().map(|source| CliError::DaemonUntold { agent: name.clone(), source });
         let was_at_broker = match deleted {
             Ok(was_at_broker) => was_at_broker,
             Err(source) => {

@@ -37,7 +37,7 @@ impl ShowArgs {
         let known = context.broker().agents(&session).await?.agents;
         let row = rows(context, &known, &pages).into_iter().find(|row| row.name == self.name);
         let row = row.ok_or_else(|| CliError::NoAgent(self.name.clone()))?;
-        let at_hand = super::daemon_status(context).await.map(|status| status.roles).unwrap_or_default();
+        let at_hand = super::daemon_status(context).await.ok().flatten().map(|status| status.roles).unwrap_or_default();
         let document = Document {
             doors: pages.agents.get(&self.name).map(|agent| Doors::of(context, &self.name, agent)),
             requests: pages.requests.iter().filter(|request| request.agent == self.name).map(Asked::of).collect(),

@@ -57,8 +57,8 @@ impl InstallArgs {
         if self.uninstall {
             return self.uninstall(&Service::of(context), context, output).await;
         }
-        check_work(context)?;
         self.check_storage(context)?;
+        check_work(context)?;
         let session_key = self.session_key.as_ref().map(std::path::absolute).transpose()?;
         let service = Service::running(&Job::of(context, session_key)?, context);
         if self.print {
