@@ -214,6 +214,8 @@ async fn tend(
         let outcome = match read() {
             Ok(rules) => {
                 desk.follow(rules);
+                // A server may have been wrong when it said that a person must sign in, about the time for example.
+                desk.shelf.forgive();
                 // A person who has signed in has the daemon read everything anew.
                 desk.shelf.shut_out.notify_one();
                 doors.follow().await
@@ -255,7 +257,7 @@ impl Running {
         DaemonStatus { endpoint: self.controls.endpoint(), ..self.desk.status() }
     }
 
-    /// Reads the rules anew; who is served meanwhile notices nothing.
+    /// Reads the rules anew; who is served meanwhile notices nothing. What a server refused is asked for again.
     ///
     /// # Errors
     ///

@@ -17,6 +17,9 @@ pub fn of(error: &ClientError) -> Problem {
             ErrorCode::BrokerUnreachable,
             Some("start it or check the network; it is asked again with the next request"),
         ),
+        ClientError::UnexpectedAnswer { .. } => {
+            (ErrorCode::BrokerUnreachable, Some("check the network, and the URLs of broker and signer in the settings"))
+        }
         _ => (ErrorCode::Internal, None),
     };
     let words = match error {
@@ -47,6 +50,7 @@ mod tests {
         };
         let source = Arc::new(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
         let unreachable = ClientError::Unreachable { url: "http://127.0.0.1:1".to_owned(), source };
+        let unexpected = ClientError::UnexpectedAnswer { url: "http://127.0.0.1:1".to_owned(), reason: "it is a page" };
         let revoked = ClientError::Problem {
             problem: Problem::new(ErrorCode::TokenRevoked, "the session was revoked"),
             retry_after: None,
@@ -58,6 +62,7 @@ mod tests {
             (sts("AccessDenied", 403), ErrorCode::RoleRefused, "trust policy"),
             (sts("Throttling", 400), ErrorCode::StsUnavailable, "try again"),
             (unreachable, ErrorCode::BrokerUnreachable, "check the network"),
+            (unexpected, ErrorCode::BrokerUnreachable, "in the settings"),
         ] {
             let problem = of(&error);
 

@@ -146,8 +146,12 @@ async fn tend(
 async fn follow_sign_ins(running: &Running, renewal: &Renewal) {
     let mut tried = None;
     loop {
-        while !running.is_shut_out() {
-            running.hint_of_sign_in().await;
+        // Also a hint by itself counts: after a reload nobody is shut out until they have asked again.
+        let hint = running.hint_of_sign_in();
+        if running.is_shut_out() {
+            let _ = tokio::time::timeout(NEW_SESSION, hint).await;
+        } else {
+            hint.await;
         }
         match renewal.load().await {
             Ok(Some(session)) if running.has(&session) => {
@@ -168,6 +172,5 @@ async fn follow_sign_ins(running: &Running, renewal: &Renewal) {
             Err(error) => tracing::warn!(%error, code = error.code(), "the session cannot be read"),
         }
         tokio::time::sleep(PAUSE).await;
-        let _ = tokio::time::timeout(NEW_SESSION, running.hint_of_sign_in()).await;
     }
 }

@@ -2,8 +2,10 @@
 
 mod callers;
 mod doors;
+mod fake_servers;
 mod fake_sts;
 mod life;
+mod lying_servers;
 mod lying_sts;
 mod machine;
 mod outages;

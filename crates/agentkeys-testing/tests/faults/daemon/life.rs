@@ -202,6 +202,26 @@ async fn a_daemon_whose_session_was_revoked_goes_on_with_the_next_one() {
     assert!(refused.detail.contains("`agentkeys init`"), "{refused}");
 }
 
+#[tokio::test]
+async fn a_reload_after_a_new_sign_in_brings_its_credentials_before_anybody_asks() {
+    let system = System::start().await;
+    let (machine, session) = Machine::signed_in(&system, &system.aws_url(), 900).await;
+    let _daemon = machine.start().await;
+    ask(&machine.client()).await.unwrap();
+    system.flow().broker.revoke_session(&session, session.session_id).await.unwrap();
+    poll(&machine.client(), SOON, Result::is_err).await;
+    machine.keep(&system.walk("ada", &mut ()).await.unwrap().session).await;
+
+    machine.client().reload().await.unwrap();
+
+    let is_ready = async {
+        while machine.client().status().await.unwrap().state != DaemonState::Ready {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, is_ready).await.unwrap();
+}
+
 /// The role is named only: no default one tells how it is.
 #[tokio::test]
 async fn a_new_session_is_found_also_where_only_another_role_is_asked_for() {
