@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use agentkeys_api::{Audience, DaemonState, ErrorCode, paths};
+use agentkeys_api::{Audience, DaemonCredentials, DaemonState, ErrorCode, paths};
 use agentkeys_client::{AwsSettings, DaemonClient, Dispenser, Http, Places, ProfileName};
 use agentkeys_daemon::{Daemon, DaemonConfig, Rules, Running};
 use agentkeys_testing::System;
@@ -84,7 +84,7 @@ async fn while_a_server_holds_its_answers_back_who_has_something_at_hand_does_no
         let newcomer = tokio::spawn(async move { newcomer.token(&audience, None).await });
         let asked_of_sts = bench.sts.asked();
         drop(held);
-        let is_new = |answer: &Result<agentkeys_api::DaemonCredentials, _>| {
+        let is_new = |answer: &Result<DaemonCredentials, _>| {
             answer.as_ref().is_ok_and(|credentials| credentials.access_key_id == "ASIA2")
         };
         let after = poll(&client, SOON, is_new).await;
