@@ -150,11 +150,6 @@ impl<F: Fetch> Cached<F> {
         self.lock().due(self.0.clock.now())
     }
 
-    /// Forgets everything, after the source has changed.
-    pub fn forget(&self) {
-        self.lock().let_go();
-    }
-
     /// How it is doing.
     pub fn condition(&self) -> Condition<F::Item> {
         let (kept, now) = (self.lock(), self.0.clock.now());

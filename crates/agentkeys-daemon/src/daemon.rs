@@ -3,6 +3,7 @@ use std::{
     os::unix::net::UnixListener,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use agentkeys_api::DaemonStatus;
@@ -24,6 +25,9 @@ use crate::{
     rules::ReadRules,
     standing,
 };
+
+/// How long a reload waits for what servers say that had refused before.
+const LONGEST_QUESTION: Duration = Duration::from_secs(5);
 
 /// What a daemon works with.
 #[derive(Clone)]
@@ -214,11 +218,12 @@ async fn tend(
         let outcome = match read() {
             Ok(rules) => {
                 desk.follow(rules);
+                let followed = doors.follow().await;
                 // A server may have been wrong when it said that a person must sign in, about the time for example.
-                desk.shelf.forgive();
+                let _ = tokio::time::timeout(LONGEST_QUESTION, desk.shelf.ask_again()).await;
                 // A person who has signed in has the daemon read everything anew.
                 desk.shelf.shut_out.notify_one();
-                doors.follow().await
+                followed
             }
             Err(error) => Err(error),
         };
@@ -317,7 +322,7 @@ impl Running {
 
     /// Asks the servers anew with the same session: one of them may have been wrong when it refused it.
     pub(crate) async fn try_again(&self) -> Result<(), ClientError> {
-        self.desk.shelf.forgive();
+        self.desk.shelf.ask_again().await;
         self.fetch_first().await
     }
 

@@ -130,12 +130,18 @@ impl Shelf {
         self.tell_if_shut_out();
     }
 
-    /// Forgets that a person had to sign in, so that it is asked again; what is at hand stays.
-    pub(crate) fn forgive(&self) {
+    /// Asks for everything again of which it was said that a person must sign in first; what is at hand stays.
+    pub(crate) async fn ask_again(&self) {
         let is_shut_out = |failure: Option<ClientError>| failure.is_some_and(|error| error.needs_sign_in());
         let (credentials, tokens) = self.all();
-        credentials.iter().filter(|kept| is_shut_out(kept.condition().failure)).for_each(|kept| kept.forget());
-        tokens.iter().filter(|kept| is_shut_out(kept.condition().failure)).for_each(|kept| kept.forget());
+        let credentials = credentials.iter().filter(|kept| is_shut_out(kept.condition().failure));
+        let tokens = tokens.iter().filter(|kept| is_shut_out(kept.condition().failure));
+        let credentials = join_all(credentials.map(async |kept| drop(kept.renew().await)));
+        let tokens = join_all(tokens.map(async |kept| drop(kept.renew().await)));
+        tokio::join!(credentials, tokens);
+        self.changed.notify_one();
+        self.filled.notify_one();
+        self.tell_if_shut_out();
     }
 
     /// Forgets everything.
