@@ -166,6 +166,11 @@ impl<F: Fetch> Cached<F> {
         self.lock().live(now).is_some()
     }
 
+    /// Whether a person must sign in before one can be had.
+    pub(crate) fn is_shut_out(&self) -> bool {
+        self.lock().failure.as_ref().is_some_and(|failure| failure.error.needs_sign_in())
+    }
+
     /// Fetches one, unless somebody did since there were `seen` answers: then theirs will do.
     async fn refresh(&self, seen: u64) -> Result<F::Item, ClientError> {
         let flight = Arc::clone(&self.0.flight).lock_owned().await;

@@ -21,7 +21,6 @@ use crate::{
     CredentialSource, Desk, HandOutLog, RunError, Socket, WalletSource,
     control::{Controls, Reload},
     doors::Doors,
-    keeper,
     rules::ReadRules,
     standing,
 };
@@ -195,7 +194,7 @@ impl Daemon {
         let (stop, stopped) = watch::channel(());
         let mut background = JoinSet::new();
         let kept = Arc::clone(&desk);
-        background.spawn(async move { keeper::keep(&kept).await });
+        background.spawn(async move { kept.keep_fresh().await });
         let doors = tokio::spawn(tend(doors, Arc::clone(&desk), config.rules, reloads, stopped));
         Ok(Running { path, desk, controls, wallet: None, background, stop, doors })
     }

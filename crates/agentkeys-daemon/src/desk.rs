@@ -196,10 +196,7 @@ impl Desk {
                 audiences: Vec::new(),
             });
         };
-        let found = rules.agents.get(name).filter(|agent| !agent.is_over(self.clock.now()));
-        let found = found.ok_or_else(|| {
-            Problem::new(ErrorCode::AgentUnknown, format!("there is no agent `{name}` here, or its time is over"))
-        })?;
+        let found = rules.agent(name, self.clock.now())?;
         Ok(Allowed {
             agent: agent.cloned(),
             expires_at: found.expires_at,

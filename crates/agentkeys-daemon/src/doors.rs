@@ -6,7 +6,7 @@ mod unix;
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -153,11 +153,7 @@ impl Doors {
     /// Removes the files with tokens, which open nothing any more.
     fn remove_tokens(&self) {
         let agents = self.agents.values().map(|doors| doors.folder().authorization_token());
-        for path in [self.person_token()].into_iter().chain(agents) {
-            if let Err(error) = ConsumerToken::remove(&path) {
-                tracing::warn!(%error, "a token file stays behind");
-            }
-        }
+        [self.person_token()].into_iter().chain(agents).for_each(|path| remove_token(&path));
     }
 
     /// Gives a token to everybody who has none yet, while there is an endpoint to show it at.
@@ -182,9 +178,7 @@ impl Doors {
         let (kept, gone): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.files).into_iter().partition(|file| wanted.contains(file.settings()));
         self.files = kept;
-        for file in gone {
-            file.close().await;
-        }
+        join_all(gone.into_iter().map(KeptFile::close)).await;
         for settings in wanted {
             if !self.files.iter().any(|file| *file.settings() == settings) {
                 let visitor = files::of_person();
@@ -199,13 +193,18 @@ impl Doors {
         let agents = join_all(agents.into_values().map(AgentDoors::close));
         let endpoint = async {
             if let Some(open) = endpoint {
-                if let Err(error) = ConsumerToken::remove(&path.with_file_name(PERSON_TOKEN)) {
-                    tracing::warn!(%error, "a token file stays behind");
-                }
+                remove_token(&path.with_file_name(PERSON_TOKEN));
                 open.running.stop().await;
             }
         };
         let files = join_all(files.into_iter().map(KeptFile::close));
         tokio::join!(person.close(), agents, endpoint, files);
+    }
+}
+
+/// Removes a file with a token, if it is there.
+fn remove_token(path: &Path) {
+    if let Err(error) = ConsumerToken::remove(path) {
+        tracing::warn!(%error, "a token file stays behind");
     }
 }

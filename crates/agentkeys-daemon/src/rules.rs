@@ -88,10 +88,7 @@ impl Rules {
     /// not give it that; `not_found` where no setting names the role.
     pub(crate) fn decide(&self, agent: Option<&AgentName>, wish: Wish<'_>, now: Timestamp) -> Result<(), Problem> {
         if let Some(name) = agent {
-            let agent = self.agents.get(name).filter(|agent| !agent.is_over(now));
-            let agent = agent.ok_or_else(|| {
-                Problem::new(ErrorCode::AgentUnknown, format!("there is no agent `{name}` here, or its time is over"))
-            })?;
+            let agent = self.agent(name, now)?;
             let is_given = match wish {
                 Wish::Audience(audience) => agent.audiences.contains(audience),
                 Wish::Role(role) => agent.roles.contains(role),
@@ -105,6 +102,17 @@ impl Rules {
             Wish::Role(role) => self.role(role).map(drop),
             Wish::Audience(_) => Ok(()),
         }
+    }
+
+    /// The agent of that name.
+    ///
+    /// # Errors
+    ///
+    /// `agent_unknown` where there is none here, or its time is over.
+    pub(crate) fn agent(&self, name: &AgentName, now: Timestamp) -> Result<&Agent, Problem> {
+        self.agents.get(name).filter(|agent| !agent.is_over(now)).ok_or_else(|| {
+            Problem::new(ErrorCode::AgentUnknown, format!("there is no agent `{name}` here, or its time is over"))
+        })
     }
 
     /// The role of that name.

@@ -7,6 +7,7 @@ use std::{
 use agentkeys_api::{Audience, DaemonToken, RoleStatus};
 use agentkeys_client::{ClientError, Role};
 use agentkeys_types::{AgentName, Clock, RoleName, Timestamp};
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
@@ -92,20 +93,16 @@ impl Shelf {
 
     /// Renews what is due, all at once, and says when something is due again; never, while nobody wants anything.
     pub(crate) async fn refresh_due(&self) -> Option<Timestamp> {
-        let (credentials, tokens) = self.all();
-        let credentials = join_all(credentials.iter().map(|kept| kept.refresh_if_due()));
-        let tokens = join_all(tokens.iter().map(|kept| kept.refresh_if_due()));
-        let (credentials, tokens, source) = tokio::join!(credentials, tokens, self.source.keep());
+        let all = self.all();
+        let due = join_all(all.iter().map(|place| place.refresh_if_due()));
+        let (due, source) = tokio::join!(due, self.source.keep());
         self.tell_if_shut_out();
-        credentials.into_iter().chain(tokens).chain([source]).flatten().min()
+        due.into_iter().chain([source]).flatten().min()
     }
 
     /// Whether a person must sign in before something that was asked for can be had.
     pub(crate) fn is_shut_out(&self) -> bool {
-        let (credentials, tokens) = self.all();
-        let failures = credentials.iter().map(|kept| kept.condition().failure);
-        let mut failures = failures.chain(tokens.iter().map(|kept| kept.condition().failure));
-        failures.any(|failure| failure.is_some_and(|error| error.needs_sign_in()))
+        self.all().iter().any(|place| place.is_shut_out())
     }
 
     /// Wakes whoever waits for a person to sign in, if that is what is missing.
@@ -117,31 +114,24 @@ impl Shelf {
 
     /// Fetches everything that is at hand anew, because it may not count any longer.
     pub(crate) async fn renew(&self) {
-        let (credentials, tokens) = self.all();
-        let warn = |error: &ClientError| {
+        let renewed = self.renew_where(|place| place.is_at_hand()).await;
+        for error in renewed.iter().filter_map(|outcome| outcome.as_ref().err()) {
             tracing::warn!(%error, code = error.code(), "what was handed out may not count any longer");
-        };
-        let credentials = credentials.iter().filter(|kept| kept.is_at_hand());
-        let tokens = tokens.iter().filter(|kept| kept.is_at_hand());
-        let credentials = join_all(credentials.map(async |kept| kept.renew().await.map(drop)));
-        let tokens = join_all(tokens.map(async |kept| kept.renew().await.map(drop)));
-        let (credentials, tokens) = tokio::join!(credentials, tokens);
-        credentials.iter().chain(&tokens).filter_map(|outcome| outcome.as_ref().err()).for_each(warn);
+        }
         self.tell_if_shut_out();
     }
 
     /// Asks for everything again of which it was said that a person must sign in first; what is at hand stays.
     pub(crate) async fn ask_again(&self) {
-        let is_shut_out = |failure: Option<ClientError>| failure.is_some_and(|error| error.needs_sign_in());
-        let (credentials, tokens) = self.all();
-        let credentials = credentials.iter().filter(|kept| is_shut_out(kept.condition().failure));
-        let tokens = tokens.iter().filter(|kept| is_shut_out(kept.condition().failure));
-        let credentials = join_all(credentials.map(async |kept| drop(kept.renew().await)));
-        let tokens = join_all(tokens.map(async |kept| drop(kept.renew().await)));
-        tokio::join!(credentials, tokens);
+        self.renew_where(|place| place.is_shut_out()).await;
         self.changed.notify_one();
         self.filled.notify_one();
         self.tell_if_shut_out();
+    }
+
+    async fn renew_where(&self, is_meant: impl Fn(&dyn Place) -> bool) -> Vec<Result<(), ClientError>> {
+        let all = self.all();
+        join_all(all.iter().filter(|place| is_meant(place.as_ref())).map(|place| place.renew())).await
     }
 
     /// Forgets everything.
@@ -159,14 +149,13 @@ impl Shelf {
 
     /// Whether anything is at hand.
     pub(crate) fn has_anything(&self) -> bool {
-        let (credentials, tokens) = self.all();
-        credentials.iter().any(|kept| kept.is_at_hand()) || tokens.iter().any(|kept| kept.is_at_hand())
+        self.all().iter().any(|place| place.is_at_hand())
     }
 
     /// How it is with the JWTs, as if they were one: one at hand is enough, and what a person must do comes first.
     pub(crate) fn tokens_together(&self) -> Condition<DaemonToken> {
         let mut together = Condition::default();
-        for Condition { at_hand, failure, is_wanted } in self.all().1.iter().map(|kept| kept.condition()) {
+        for Condition { at_hand, failure, is_wanted } in lock(&self.tokens).values().map(|kept| kept.condition()) {
             together.at_hand = together.at_hand.or(at_hand);
             let comes_first = failure.as_ref().is_some_and(ClientError::needs_sign_in);
             together.failure = if comes_first { failure } else { together.failure.or(failure) };
@@ -191,9 +180,47 @@ impl Shelf {
         roles
     }
 
-    #[expect(clippy::type_complexity, reason = "named nowhere else")]
-    fn all(&self) -> (Vec<Arc<Cached<FetchCredentials>>>, Vec<Arc<Cached<FetchToken>>>) {
-        (lock(&self.credentials).values().cloned().collect(), lock(&self.tokens).values().cloned().collect())
+    /// Every place, whatever is kept there.
+    fn all(&self) -> Vec<Arc<dyn Place>> {
+        let credentials: Vec<Arc<dyn Place>> =
+            lock(&self.credentials).values().map(|kept| Arc::clone(kept) as Arc<dyn Place>).collect();
+        let tokens = lock(&self.tokens).values().map(|kept| Arc::clone(kept) as Arc<dyn Place>).collect();
+        [credentials, tokens].concat()
+    }
+}
+
+/// A place of the shelf, for what is done alike with credentials and JWTs.
+#[async_trait]
+trait Place: Send + Sync {
+    /// As [`Cached::refresh_if_due`].
+    async fn refresh_if_due(&self) -> Option<Timestamp>;
+
+    /// As [`Cached::renew`].
+    async fn renew(&self) -> Result<(), ClientError>;
+
+    /// As [`Cached::is_at_hand`].
+    fn is_at_hand(&self) -> bool;
+
+    /// As [`Cached::is_shut_out`].
+    fn is_shut_out(&self) -> bool;
+}
+
+#[async_trait]
+impl<F: Fetch> Place for Cached<F> {
+    async fn refresh_if_due(&self) -> Option<Timestamp> {
+        self.refresh_if_due().await
+    }
+
+    async fn renew(&self) -> Result<(), ClientError> {
+        self.renew().await.map(drop)
+    }
+
+    fn is_at_hand(&self) -> bool {
+        self.is_at_hand()
+    }
+
+    fn is_shut_out(&self) -> bool {
+        self.is_shut_out()
     }
 }
 

@@ -7,6 +7,7 @@ use agentkeys_types::AgentName;
 
 use super::{
     files::{self, KeptFile},
+    remove_token,
     unix::UnixDoor,
 };
 use crate::{ConsumerToken, Desk, RunError, Socket, TokenFile, routes::Station};
@@ -65,9 +66,7 @@ impl AgentDoors {
         if let Some(file) = file {
             file.close().await;
         }
-        if let Err(error) = ConsumerToken::remove(&folder.authorization_token()) {
-            tracing::warn!(%error, "a token file stays behind");
-        }
+        remove_token(&folder.authorization_token());
         socket.close().await;
         remove_folder(&folder);
     }
