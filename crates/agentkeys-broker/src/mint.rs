@@ -10,8 +10,6 @@ use crate::{Broker, WalletCaller, wallets::hex};
 /// For how long a web-identity JWT counts.
 const JWT_LIFE: Duration = Duration::from_mins(5);
 const MINUTE: Duration = Duration::from_mins(1);
-/// The audience of AWS STS.
-const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 
 /// Why no web-identity JWT was minted.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +57,7 @@ impl Broker {
         source: IpAddr,
     ) -> Result<Minted, MintError> {
         let now = self.clock.now();
-        let audience = audience.map_or_else(|| DEFAULT_AUDIENCE.to_owned(), |audience| audience.to_string());
+        let audience = audience.unwrap_or_else(Audience::aws_sts).to_string();
         let jti = hex(&random::<16>());
         let expires_at = self.authorize_mint(caller, &audience, agent.as_ref(), &jti, now, source).await?;
         let tags = SessionTags::new(caller.claims.wal, caller.claims.acc, caller.claims.psid);

@@ -1,11 +1,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
 use agentkeys_api::{AccessKind, Audience};
+use agentkeys_crypto::private_file;
 use agentkeys_types::{AgentName, RoleName, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -108,36 +109,26 @@ impl AgentBook {
     /// Changes it: what `change` made of it is on disk when this returns. Blocks while another process changes it.
     pub fn change<T>(&self, change: impl FnOnce(&mut AgentPages) -> T) -> io::Result<T> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
-        agentkeys_crypto::private_file::create_folder(folder)?;
-        let lock = private(OpenOptions::new().create(true).truncate(false).write(true)).open(self.beside("lock"))?;
+        private_file::create_folder(folder)?;
+        let lock = self.open_lock()?;
         lock.lock()?;
         let mut pages = self.read()?;
         let before = pages.clone();
         let outcome = change(&mut pages);
         if pages != before {
-            self.replace(&pages)?;
+            private_file::replace(&self.path, &serde_json::to_vec_pretty(&pages).map_err(io::Error::other)?)?;
         }
         Ok(outcome)
     }
 
-    fn replace(&self, pages: &AgentPages) -> io::Result<()> {
-        let draft = self.beside("new");
-        let mut file = private(OpenOptions::new().create(true).truncate(true).write(true)).open(&draft)?;
-        file.write_all(&serde_json::to_vec_pretty(pages).map_err(io::Error::other)?)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, &self.path)?;
-        File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    /// Made where it is missing. Whoever changes the book holds its lock.
+    fn open_lock(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(self.path.with_extension("lock"))
     }
-
-    fn beside(&self, extension: &str) -> PathBuf {
-        self.path.with_extension(extension)
-    }
-}
-
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
 }
 
 #[cfg(test)]
