@@ -5,8 +5,10 @@
 //! description is made from these types.
 
 mod agent;
+pub mod attestation;
 mod body;
 pub mod daemon;
+mod device;
 mod identity;
 mod oauth;
 pub mod paths;
@@ -23,6 +25,7 @@ pub use daemon::{
     AccessKind, AccessRequest, AccessRequested, Allowed, AllowedRole, ContainerCredentials, ContainerProblem,
     DaemonCredentials, DaemonState, DaemonStatus, DaemonToken, RoleStatus,
 };
+pub use device::{DeviceState, DeviceView, Devices, PinnedBy, RecoveryWait, WaitSeconds};
 pub use identity::{
     Identities, LinkEmail, LinkOauth, LinkOauthStarted, LinkOauthVerify, LinkPending, LinkedIdentity, Pending,
 };

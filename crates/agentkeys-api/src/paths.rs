@@ -90,3 +90,15 @@ pub const DERIVE_ADDRESS: &str = "/dev/derive-address";
 pub const SIGN_MESSAGE: &str = "/dev/sign-message";
 /// The signer: evidence of where it runs.
 pub const ATTESTATION: &str = "/attestation";
+/// The worker: proves that its attestation key is in the certified TPM.
+pub const ATTESTATION_ACTIVATE: &str = "/attestation/activate";
+/// The worker: the account's device keys.
+pub const DEVICES: &str = "/v1/devices";
+/// The worker: one of them; `PUT` approves it, `DELETE` takes it away or stops it.
+pub const DEVICE_BY_KEY: &str = "/v1/devices/{key}";
+/// The worker: how long a device waits that nobody approves.
+pub const DEVICES_RECOVERY: &str = "/v1/devices/recovery";
+/// The worker: the signing log's latest checkpoint (C2SP tlog-tiles).
+pub const LOG_CHECKPOINT: &str = "/log/checkpoint";
+/// The worker: a tile of hashes of the signing log (C2SP tlog-tiles), such as `/log/tile/0/x001/067.p/8`.
+pub const LOG_TILE: &str = "/log/tile/{level}/{*index}";

@@ -65,6 +65,18 @@ error_codes! {
     ChallengeInvalid = 401 "challenge_invalid",
     /// The code is over, used up or was tried too often.
     CodeExpired = 410 "code_expired",
+    /// The attestation key is another, or what it should read was made for another TPM.
+    CredentialInvalid = 400 "credential_invalid",
+    /// Only a session that is bound to a device key has anything signed here.
+    DeviceKeyRequired = 403 "device_key_required",
+    /// The device key is not one of those that may sign for the account: approve it at another device, or sign in anew.
+    DeviceNotPinned = 403 "device_not_pinned",
+    /// The account has as many device keys as one may have.
+    DeviceLimitReached = 409 "device_limit_reached",
+    /// No device of that key is known for the account.
+    DeviceUnknown = 404 "device_unknown",
+    /// The device key waits: for approval by another device, or for the time in `Retry-After`.
+    DeviceWaiting = 403 "device_waiting",
     /// The proof by the device key is malformed, for another request or token, or by another key.
     DpopInvalid = 401 "dpop_invalid",
     /// The proof was used before.
@@ -107,12 +119,16 @@ error_codes! {
     IssuerMismatch = 400 "issuer_mismatch",
     /// The body is deeper, longer or larger in its numbers than any request of this API.
     JsonTooComplex = 400 "json_too_complex",
+    /// The last device key of an account cannot go.
+    LastDevice = 409 "last_device",
     /// The last identity of an account cannot go.
     LastIdentity = 409 "last_identity",
     /// The request to link an identity is over, used or unknown.
     LinkExpired = 410 "link_expired",
     /// The mail can neither leave nor be queued.
     MailUnavailable = 503 "mail_unavailable",
+    /// The signer signs only the challenge of its own broker that proves the caller's own wallet, while it is good.
+    MessageRefused = 403 "message_refused",
     /// The route exists, for other methods.
     MethodNotAllowed = 405 "method_not_allowed",
     /// The development signer has no evidence to show.

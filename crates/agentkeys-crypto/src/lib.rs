@@ -15,6 +15,7 @@ mod keyed_hash;
 mod oidc;
 pub mod private_file;
 mod random;
+mod report_data;
 mod rs256;
 mod sealing;
 mod session_token;
@@ -28,6 +29,7 @@ pub use key_ring::{FolderState, KeyRing, KeyState, ListedKey, RingName, Rotation
 pub use keyed_hash::HashKey;
 pub use oidc::{OidcClaims, OidcIssuer, SessionTags};
 pub use random::random;
+pub use report_data::ReportData;
 pub use rs256::Rs256Key;
 pub use sealing::SealingKey;
 pub use session_token::{

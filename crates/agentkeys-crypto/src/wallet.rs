@@ -38,19 +38,46 @@ impl MasterSecret {
         Self { pseudo_random_key }
     }
 
+    /// The public key that shows which master secret this is: secp256k1, SEC1 compressed. No account has it.
+    ///
+    /// # Panics
+    ///
+    /// Never in practice, as [`MasterSecret::derive_wallet`].
+    pub fn identity_public_key(&self) -> [u8; 33] {
+        PublicKey::from_secret_key(SECP256K1, &self.derive(&[b"agentkeys/identity/v1"]).0).serialize()
+    }
+
+    /// The seed of the Ed25519 key that signs the log's checkpoints.
+    ///
+    /// # Panics
+    ///
+    /// Never: 32 bytes are a length that HKDF gives.
+    pub fn log_key_seed(&self) -> Zeroizing<[u8; 32]> {
+        let mut seed = Zeroizing::new([0; 32]);
+        self.hkdf().expand(b"agentkeys/log/v1", seed.as_mut_slice()).expect("32 bytes can be had");
+        seed
+    }
+
     /// The wallet of `account`.
     ///
     /// # Panics
     ///
     /// Never in practice: 256 hashes in a row would have to be no valid key.
     pub fn derive_wallet(&self, account: &OmniAccount) -> Wallet {
-        let hkdf = Hkdf::<Sha256>::from_prk(self.pseudo_random_key.expose()).expect("32 bytes are a whole hash");
+        self.derive(&[INFO, account.as_bytes()])
+    }
+
+    fn hkdf(&self) -> Hkdf<Sha256> {
+        Hkdf::<Sha256>::from_prk(self.pseudo_random_key.expose()).expect("32 bytes are a whole hash")
+    }
+
+    fn derive(&self, info: &[&[u8]]) -> Wallet {
+        let hkdf = self.hkdf();
         std::iter::once(None)
             .chain((1..=u8::MAX).map(Some))
             .find_map(|counter| {
                 let mut key = Zeroizing::new([0; 32]);
-                let counter = counter.as_slice();
-                hkdf.expand_multi_info(&[INFO, account.as_bytes(), counter], key.as_mut_slice()).ok()?;
+                hkdf.expand_multi_info(&[info, &[counter.as_slice()]].concat(), key.as_mut_slice()).ok()?;
                 SecretKey::from_byte_array(*key).ok()
             })
             .map(Wallet)

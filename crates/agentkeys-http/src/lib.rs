@@ -12,6 +12,7 @@ mod json;
 mod manners;
 mod refusal;
 mod server;
+mod tls_channel;
 mod watched;
 mod wiped;
 
@@ -21,3 +22,4 @@ pub use json::Json;
 pub use manners::{Hosts, Nonces, Source, Target, TrustedProxies};
 pub use refusal::Refusal;
 pub use server::{Running, Server, ServerError, router};
+pub use tls_channel::TlsChannel;

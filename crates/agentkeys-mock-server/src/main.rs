@@ -13,7 +13,7 @@ use agentkeys_mock_server::{
     AwsConfig, AwsStandIn, Mailbox, SmtpListener, Trust,
     dev_key_service::{DevKeyService, MASTER_SECRET_VARIABLE},
 };
-use agentkeys_signer::{BrokerStanding, Signer, SignerConfig};
+use agentkeys_signer::{BrokerStanding, NotAttested, Signer, SignerConfig, SignerParts, SigningLog};
 use agentkeys_types::{Clock, SystemClock};
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -114,8 +114,15 @@ impl Arguments {
     /// DEV ONLY: the signer over the secret of the environment.
     async fn signer(&self, keys: DevKeyService, state: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Signer>> {
         let broker = BrokerStanding::new(&self.broker_url.parse().context("--broker-url")?).context("--broker-url")?;
-        let config = SignerConfig { issuer: self.broker_url.clone(), signing_log: state.join("signing.log") };
-        Ok(Signer::open(config, Arc::new(keys), Arc::new(broker), clock).await?)
+        let record = SigningLog::open_apart(state.join("signing.log")).await?;
+        let parts = SignerParts {
+            keys: Arc::new(keys),
+            record: Arc::new(record),
+            attester: Arc::new(NotAttested),
+            standing: Arc::new(broker),
+            clock,
+        };
+        Ok(Signer::open(SignerConfig::for_development(self.broker_url.clone()), parts))
     }
 
     fn aws(&self, state: &Path) -> AwsConfig {

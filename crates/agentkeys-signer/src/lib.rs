@@ -5,9 +5,11 @@
 //! the rest. [`Standing`] is what the broker is asked, and [`BrokerStanding`] asks it over HTTP.
 //! [`SigningLog`] remembers every signing before it happens.
 
+mod attester;
 mod broker_standing;
 mod caller;
 mod error;
+mod record;
 mod routes;
 mod session_keys;
 mod signer;
@@ -15,10 +17,12 @@ pub mod signing_log;
 mod standing;
 mod wallet_keys;
 
+pub use attester::{AttestError, Attester, NotAttested};
 pub use broker_standing::{BrokerStanding, BrokerUrlError};
 pub use caller::{CallerError, SessionCaller};
+pub use record::{DeviceChange, Entry, Event, LogUnavailable, Outcome, Receipt, SigningRecord};
 pub use routes::router;
-pub use signer::{SignError, Signer, SignerConfig};
+pub use signer::{Purpose, SignError, Signer, SignerConfig, SignerParts};
 pub use signing_log::{LogError, SigningLog};
 pub use standing::{BrokerUnreachable, Standing};
 pub use wallet_keys::{KeysUnavailable, WalletKeys};

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use agentkeys_api::Message;
 use agentkeys_crypto::{EvmSignature, HolderCheck, Presentation, keccak256};
@@ -6,11 +6,8 @@ use agentkeys_types::{Clock, EvmAddress, OmniAccount};
 use quick_cache::sync::Cache;
 
 use crate::{
-    CallerError, KeysUnavailable, LogError, SessionCaller, SigningLog, Standing, WalletKeys,
-    caller::Callers,
-    session_keys::SessionKeys,
-    signing_log::{Entry, LogUnavailable, Outcome},
-    standing::Standings,
+    Attester, CallerError, Entry, Event, KeysUnavailable, LogUnavailable, Outcome, SessionCaller, SigningRecord,
+    Standing, WalletKeys, caller::Callers, session_keys::SessionKeys, standing::Standings,
 };
 
 const REMEMBERED_ADDRESSES: usize = 16_384;
@@ -20,8 +17,44 @@ const REMEMBERED_ADDRESSES: usize = 16_384;
 pub struct SignerConfig {
     /// The broker's URL as it stands in `iss` of session tokens.
     pub issuer: String,
-    /// The file of the signing log, made at first start.
-    pub signing_log: PathBuf,
+    /// What it signs.
+    pub purpose: Purpose,
+    /// Whether an account's device keys are pinned, and only they sign.
+    pub pins_devices: bool,
+}
+
+impl SignerConfig {
+    /// A signer for development, of the broker at `issuer`: it signs any message, for any device.
+    pub fn for_development(issuer: String) -> Self {
+        Self { issuer, purpose: Purpose::AnyMessage, pins_devices: false }
+    }
+}
+
+/// What a signer signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Any message.
+    AnyMessage,
+    /// The broker's challenges that prove the caller's own wallet, while they are good, and nothing else.
+    WalletProof {
+        /// The chains that they may name (EIP-155).
+        chain_ids: Vec<u64>,
+    },
+}
+
+/// What a signer is made of.
+#[derive(Debug)]
+pub struct SignerParts {
+    /// Where the keys come from.
+    pub keys: Arc<dyn WalletKeys>,
+    /// Remembers what is signed.
+    pub record: Arc<dyn SigningRecord>,
+    /// Shows where it runs.
+    pub attester: Arc<dyn Attester>,
+    /// Says which sessions stand.
+    pub standing: Arc<dyn Standing>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why nothing was derived or signed.
@@ -50,33 +83,23 @@ enum Action<'a> {
 pub struct Signer {
     keys: Arc<dyn WalletKeys>,
     callers: Callers,
-    log: SigningLog,
+    record: Arc<dyn SigningRecord>,
     clock: Arc<dyn Clock>,
     /// Addresses only, never keys: half of a signature's cost would go into deriving the public key.
     addresses: Cache<OmniAccount, EvmAddress>,
 }
 
 impl Signer {
-    /// Opens the signing log, and begins to fetch the broker's session keys.
-    ///
-    /// # Errors
-    ///
-    /// When the log cannot be used, is in use, or is not the one that was written.
-    pub async fn open(
-        config: SignerConfig,
-        keys: Arc<dyn WalletKeys>,
-        standing: Arc<dyn Standing>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Arc<Self>, LogError> {
-        let opening = tokio::task::spawn_blocking(move || SigningLog::open(&config.signing_log));
-        let log = opening.await.map_err(|error| LogError::from(std::io::Error::other(error)))??;
+    /// Puts a signer together, which begins to fetch the broker's session keys.
+    pub fn open(config: SignerConfig, parts: SignerParts) -> Arc<Self> {
+        let SignerParts { keys, record, attester: _, standing, clock } = parts;
         let session_keys = Arc::new(SessionKeys::new(config.issuer, Arc::clone(&standing), Arc::clone(&clock)));
         let first_fetch = Arc::clone(&session_keys);
         tokio::spawn(async move { first_fetch.fetch_with_others().await });
         let standings = Standings::new(standing, Arc::clone(&clock));
         let holders = HolderCheck::default();
         let callers = Callers { keys: session_keys, standings, holders, clock: Arc::clone(&clock) };
-        Ok(Arc::new(Self { keys, callers, log, clock, addresses: Cache::new(REMEMBERED_ADDRESSES) }))
+        Arc::new(Self { keys, callers, record, clock, addresses: Cache::new(REMEMBERED_ADDRESSES) })
     }
 
     /// The address of the caller's wallet.
@@ -113,12 +136,10 @@ impl Signer {
             let entry = Entry {
                 time: self.clock.now(),
                 account: *account,
-                address,
-                message: keccak256(&message.0),
                 session: caller.session(),
-                outcome: Outcome::Allowed,
+                event: Event::Signing { address, message: keccak256(&message.0), outcome: Outcome::Allowed },
             };
-            self.log.append(entry).await?;
+            self.record.append(entry).await?;
         }
         Ok(address)
     }

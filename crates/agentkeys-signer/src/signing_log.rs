@@ -9,9 +9,15 @@ mod disk;
 mod entry;
 mod writer;
 
-use std::{fmt, io, path::Path, thread, time::Duration};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use agentkeys_crypto::private_file;
+use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
@@ -19,10 +25,9 @@ use self::{
     writer::{Waiting, Writer},
 };
 
-pub use self::{
-    chain::{Verified, verify},
-    entry::{Entry, Outcome},
-};
+pub use self::chain::{Verified, verify};
+use self::entry::Line;
+use crate::record::{Entry, LogUnavailable, Receipt, SigningRecord};
 
 /// How many entries may wait at once.
 const QUEUE: usize = 4096;
@@ -49,13 +54,6 @@ pub enum LogError {
     InUse,
 }
 
-/// The entry is not on disk.
-///
-/// The caller must not go on to do what it meant to record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the signing could not be recorded")]
-pub struct LogUnavailable;
-
 /// An append-only, hash-chained record of signings.
 pub struct SigningLog {
     queue: Option<mpsc::Sender<Waiting>>,
@@ -80,24 +78,33 @@ impl SigningLog {
         Ok(Self::start(writer)?)
     }
 
-    /// Records `entry`, and returns once it is on disk.
-    pub async fn append(&self, entry: Entry) -> Result<(), LogUnavailable> {
-        let queue = self.queue.as_ref().ok_or(LogUnavailable)?;
-        let (done, recorded) = oneshot::channel();
-        let waiting = async {
-            queue.send(Waiting { entry, done }).await.map_err(|_| LogUnavailable)?;
-            recorded.await.map_err(|_| LogUnavailable)?
-        };
-        tokio::time::timeout(LONGEST_WAIT, waiting).await.map_err(|_| {
-            tracing::error!("the signing log did not take an entry in time");
-            LogUnavailable
-        })?
+    /// As [`SigningLog::open`], off the threads that answer.
+    pub async fn open_apart(path: PathBuf) -> Result<Self, LogError> {
+        tokio::task::spawn_blocking(move || Self::open(&path)).await.map_err(io::Error::other)?
     }
 
     fn start(mut writer: Writer<impl disk::Disk + 'static>) -> io::Result<Self> {
         let (queue, entries) = mpsc::channel(QUEUE);
         let writer = thread::Builder::new().name("signing-log".to_owned()).spawn(move || writer.run(entries))?;
         Ok(Self { queue: Some(queue), writer: Some(writer) })
+    }
+}
+
+#[async_trait]
+impl SigningRecord for SigningLog {
+    async fn append(&self, entry: Entry) -> Result<Receipt, LogUnavailable> {
+        let queue = self.queue.as_ref().ok_or(LogUnavailable)?;
+        let line = Line::try_from(entry)?;
+        let (done, recorded) = oneshot::channel();
+        let waiting = async {
+            queue.send(Waiting { line, done }).await.map_err(|_| LogUnavailable)?;
+            recorded.await.map_err(|_| LogUnavailable)?
+        };
+        let recorded = tokio::time::timeout(LONGEST_WAIT, waiting).await.map_err(|_| {
+            tracing::error!("the signing log did not take an entry in time");
+            LogUnavailable
+        })?;
+        recorded.map(|()| Receipt::default())
     }
 }
 

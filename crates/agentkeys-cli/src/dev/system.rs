@@ -4,7 +4,7 @@ use agentkeys_broker::{Config, Limits};
 use agentkeys_client::{AwsSettings, ServerUrl};
 use agentkeys_http::Server;
 use agentkeys_mock_server::{AwsConfig, AwsStandIn, Mailbox, SmtpListener, Trust, dev_key_service::DevKeyService};
-use agentkeys_signer::{BrokerStanding, Signer, SignerConfig};
+use agentkeys_signer::{BrokerStanding, NotAttested, Signer, SignerConfig, SignerParts, SigningLog};
 use agentkeys_types::Clock;
 
 use super::{DevError, ports::Addresses, state::State};
@@ -133,9 +133,10 @@ async fn start_signer(
         Some(keys) => keys,
         None => Arc::new(DevKeyService::from_file(&state.master_secret())?),
     };
-    let standing = BrokerStanding::new(&issuer.parse()?)?;
-    let config = SignerConfig { issuer: issuer.to_owned(), signing_log: state.signing_log() };
-    let signer = Signer::open(config, keys, Arc::new(standing), clock).await?;
+    let standing = Arc::new(BrokerStanding::new(&issuer.parse()?)?);
+    let record = Arc::new(SigningLog::open_apart(state.signing_log()).await?);
+    let parts = SignerParts { keys, record, attester: Arc::new(NotAttested), standing, clock };
+    let signer = Signer::open(SignerConfig::for_development(issuer.to_owned()), parts);
     let mut server = Server::bind("signer", listen).await?;
     let routes = mailbox.router().merge(agentkeys_signer::router(signer, &mut server));
     Ok(server.serve(routes))

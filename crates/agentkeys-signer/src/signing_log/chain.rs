@@ -6,7 +6,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{Entry, LogError};
+use super::{Line, LogError};
 
 /// Stands before the hash, the last field of a line.
 const HASH: &[u8] = br#","hash":""#;
@@ -21,10 +21,10 @@ const LONGEST_LINE: u64 = 4096;
 pub(super) struct Head([u8; 32]);
 
 impl Head {
-    /// Writes the line of `entry` to `lines`, and gives its hash.
-    pub(super) fn write(self, entry: &Entry, lines: &mut Vec<u8>) -> io::Result<Self> {
+    /// Writes `line` to `lines`, and gives its hash.
+    pub(super) fn write(self, line: &Line, lines: &mut Vec<u8>) -> io::Result<Self> {
         let start = lines.len();
-        serde_json::to_writer(&mut *lines, entry)?;
+        serde_json::to_writer(&mut *lines, line)?;
         // The object goes on.
         lines.pop();
         let head = self.next(&lines[start..]);
@@ -94,11 +94,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::signing_log::entry::tests::entry;
+    use crate::signing_log::entry::tests::line;
 
     fn three_lines() -> Vec<u8> {
         let mut lines = Vec::new();
-        (0..3).try_fold(Head::default(), |head, number| head.write(&entry(number), &mut lines)).unwrap();
+        (0..3).try_fold(Head::default(), |head, number| head.write(&line(number), &mut lines)).unwrap();
         lines
     }
 

@@ -1,31 +1,35 @@
 use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
 use serde::{Serialize, Serializer};
 
-/// One line of the signing log. Nothing in it is secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// When it was decided.
-    pub time: Timestamp,
-    /// Whose wallet signs.
-    pub account: OmniAccount,
-    /// The wallet.
-    pub address: EvmAddress,
-    /// The Keccak-256 of the message's raw bytes.
+use crate::record::{self, Event, LogUnavailable, Outcome};
+
+/// One line of the signing log.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Line {
+    time: Timestamp,
+    account: OmniAccount,
+    address: EvmAddress,
     #[serde(serialize_with = "as_hex")]
-    pub message: [u8; 32],
-    /// The session of the caller.
-    pub session: SessionId,
-    /// What was decided.
-    pub outcome: Outcome,
+    message: [u8; 32],
+    session: SessionId,
+    outcome: &'static str,
 }
 
-/// What was decided about a signing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The message was to be signed.
-    Allowed,
+impl TryFrom<record::Entry> for Line {
+    type Error = LogUnavailable;
+
+    /// # Errors
+    ///
+    /// When it is no signing: this log has no others.
+    fn try_from(entry: record::Entry) -> Result<Self, LogUnavailable> {
+        let record::Entry { time, account, session, event } = entry;
+        let Event::Signing { address, message, outcome } = event else { return Err(LogUnavailable) };
+        let outcome = match outcome {
+            Outcome::Allowed => "allowed",
+            Outcome::Refused => "refused",
+        };
+        Ok(Self { time, account, address, message, session, outcome })
+    }
 }
 
 fn as_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
@@ -36,14 +40,20 @@ fn as_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Er
 pub(super) mod tests {
     use super::*;
 
-    pub(in super::super) fn entry(number: u8) -> Entry {
-        Entry {
+    pub(in super::super) fn entry(number: u8) -> record::Entry {
+        record::Entry {
             time: Timestamp::from_unix(1_800_000_000),
             account: OmniAccount::from_bytes([number; 32]),
-            address: EvmAddress::from_bytes([number; 20]),
-            message: [number; 32],
             session: SessionId::from_bytes([number; 16]),
-            outcome: Outcome::Allowed,
+            event: Event::Signing {
+                address: EvmAddress::from_bytes([number; 20]),
+                message: [number; 32],
+                outcome: Outcome::Allowed,
+            },
         }
+    }
+
+    pub(in super::super) fn line(number: u8) -> Line {
+        entry(number).try_into().unwrap()
     }
 }

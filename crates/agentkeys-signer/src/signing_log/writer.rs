@@ -3,14 +3,15 @@ use std::io;
 use agentkeys_commit::Groups;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Entry, LogUnavailable, Verified, chain::Head, disk::Disk};
+use super::{Line, Verified, chain::Head, disk::Disk};
+use crate::record::LogUnavailable;
 
 /// The most entries that one write and one sync carry.
 const LARGEST_GROUP: usize = 1024;
 
-/// An entry, and whoever waits for it.
+/// A line, and whoever waits for it.
 pub(super) struct Waiting {
-    pub(super) entry: Entry,
+    pub(super) line: Line,
     pub(super) done: oneshot::Sender<Result<(), LogUnavailable>>,
 }
 
@@ -39,7 +40,7 @@ impl<D: Disk> Writer<D> {
         let mut groups = Groups::new(entries, LARGEST_GROUP);
         let mut group = Vec::new();
         while groups.next(&mut group) {
-            let written = self.append(group.iter().map(|waiting| &waiting.entry)).map_err(|error| {
+            let written = self.append(group.iter().map(|waiting| &waiting.line)).map_err(|error| {
                 tracing::error!(%error, "the signing log could not be written");
                 LogUnavailable
             });
@@ -50,13 +51,13 @@ impl<D: Disk> Writer<D> {
         }
     }
 
-    /// Appends the entries, all of them or none.
-    fn append<'e>(&mut self, entries: impl Iterator<Item = &'e Entry>) -> io::Result<()> {
+    /// Appends the lines, all of them or none.
+    fn append<'l>(&mut self, lines: impl Iterator<Item = &'l Line>) -> io::Result<()> {
         self.mend()?;
         self.lines.clear();
         let mut head = self.head;
-        for entry in entries {
-            head = head.write(entry, &mut self.lines)?;
+        for line in lines {
+            head = head.write(line, &mut self.lines)?;
         }
         self.clean = false;
         if let Err(error) = self.disk.append(&self.lines).and_then(|()| self.disk.sync()) {
@@ -85,7 +86,10 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::signing_log::{SigningLog, chain, entry::tests::entry};
+    use crate::{
+        SigningRecord,
+        signing_log::{SigningLog, chain, entry::tests::entry},
+    };
 
     /// A disk that fails when told to, and keeps half of what it failed to write.
     #[derive(Clone, Default)]

@@ -14,7 +14,10 @@ use agentkeys_crypto::{
     SessionTokenClaims, WalletSessionTokenClaims,
 };
 use agentkeys_http::{Running, Server};
-use agentkeys_signer::{BrokerUnreachable, KeysUnavailable, Signer, SignerConfig, Standing, WalletKeys, router};
+use agentkeys_signer::{
+    BrokerUnreachable, KeysUnavailable, NotAttested, Signer, SignerConfig, SignerParts, SigningLog, Standing,
+    WalletKeys, router,
+};
 use agentkeys_types::{Clock, EvmAddress, IdentityType, OmniAccount, SessionId, Timestamp};
 use async_trait::async_trait;
 use reqwest::{Client, RequestBuilder, Response};
@@ -57,8 +60,15 @@ impl Bench {
         let broker = Arc::new(broker);
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
         let keys = Arc::new(TestKeys::default());
-        let config = SignerConfig { issuer: ISSUER.to_owned(), signing_log: folder.path().join("signing.log") };
-        let signer = Signer::open(config, keys.clone(), broker.clone(), clock.clone()).await.unwrap();
+        let record = Arc::new(SigningLog::open(&folder.path().join("signing.log")).unwrap());
+        let parts = SignerParts {
+            keys: keys.clone(),
+            record,
+            attester: Arc::new(NotAttested),
+            standing: broker.clone(),
+            clock: clock.clone(),
+        };
+        let signer = Signer::open(SignerConfig::for_development(ISSUER.to_owned()), parts);
         let mut server = Server::bind("signer", "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let routes = router(signer, &mut server);
         let running = server.serve(routes);

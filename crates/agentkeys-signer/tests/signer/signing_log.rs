@@ -3,10 +3,7 @@
 use std::{fs, io::Write, os::unix::fs::PermissionsExt};
 
 use agentkeys_crypto::keccak256;
-use agentkeys_signer::{
-    LogError, SigningLog,
-    signing_log::{Entry, Outcome, verify},
-};
+use agentkeys_signer::{Entry, Event, LogError, Outcome, SigningLog, SigningRecord, signing_log::verify};
 use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
 use serde_json::{Value, json};
 
@@ -16,10 +13,12 @@ fn entry(number: u8) -> Entry {
     Entry {
         time: Timestamp::from_unix(i64::from(number)),
         account: OmniAccount::from_bytes([number; 32]),
-        address: EvmAddress::from_bytes([number; 20]),
-        message: [number; 32],
         session: SessionId::from_bytes([number; 16]),
-        outcome: Outcome::Allowed,
+        event: Event::Signing {
+            address: EvmAddress::from_bytes([number; 20]),
+            message: [number; 32],
+            outcome: Outcome::Allowed,
+        },
     }
 }
 

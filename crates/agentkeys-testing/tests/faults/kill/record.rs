@@ -83,7 +83,7 @@ fn signings(path: &Path) -> Vec<String> {
 
 mod tests {
     use agentkeys_crypto::keccak256;
-    use agentkeys_signer::SigningLog;
+    use agentkeys_signer::{self as signer, SigningLog, SigningRecord};
     use agentkeys_store::{Action, Entry, Outcome};
     use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
 
@@ -111,13 +111,15 @@ mod tests {
             store.append(entry, vec![]).await.unwrap();
             acknowledged.insert(Fact::Minted { jti });
             let message = keccak256(&[number]);
-            let signing = signing_log::Entry {
+            let signing = signer::Entry {
                 time: NOW,
                 account: OmniAccount::from_bytes([number; 32]),
-                address: EvmAddress::from_bytes([number; 20]),
-                message,
                 session: SessionId::from_bytes([number; 16]),
-                outcome: signing_log::Outcome::Allowed,
+                event: signer::Event::Signing {
+                    address: EvmAddress::from_bytes([number; 20]),
+                    message,
+                    outcome: signer::Outcome::Allowed,
+                },
             };
             log.append(signing).await.unwrap();
             acknowledged.insert(Fact::Signed { message: hex::encode(message) });

@@ -1,0 +1,1 @@
+//! Verifies evidence of trusted execution against a policy. Opens no device.
