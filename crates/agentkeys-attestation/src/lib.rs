@@ -10,6 +10,7 @@ mod nitro;
 mod policy;
 mod report;
 mod signature;
+mod tpm2;
 mod verdict;
 mod verifier;
 mod wire;

@@ -1,13 +1,11 @@
-use agentkeys_api::{
-    attestation::{AttestationEvidence, Backend, EXPORTER_LABEL, SigningPurpose},
-};
+use agentkeys_api::attestation::{AttestationEvidence, Backend, EXPORTER_LABEL, SigningPurpose};
 use agentkeys_crypto::ReportData;
 use agentkeys_types::Timestamp;
 
 use crate::{
     Accept, Check, CheckName, Policy, Release, Verdict, nitro,
     report::{Context, Report},
-    wire,
+    tpm2, wire,
 };
 
 /// Holds evidence against a policy.
@@ -74,6 +72,7 @@ impl Verifier {
             now,
             revoked: &self.policy.revoked,
             pinned_ak: expected.pinned.ak_name.as_deref(),
+            is_activated: expected.pinned.policy_version == Some(self.policy.version),
             sha256: report_data.map(|data| data.sha256()),
             sha512: report_data.map(|data| data.sha512()),
             nonce: &expected.nonce,
@@ -106,6 +105,7 @@ impl Verifier {
     fn backend(&self, evidence: &AttestationEvidence, context: &Context<'_>) -> Report {
         let entries = || self.policy.accept.iter();
         let report = match evidence.backend {
+            Backend::Tpm2 => tpm2::verify(evidence, context, entries().filter_map(Accept::as_tpm2)),
             Backend::Nitro => nitro::verify(evidence, context, entries().filter_map(Accept::as_nitro)),
             _ => None,
         };
@@ -158,7 +158,9 @@ impl Verifier {
     fn log(&self, evidence: &AttestationEvidence, _pinned: &Pinned) -> Result<String, String> {
         let origin = evidence.bound.log_vkey.split('+').next().unwrap_or_default();
         match &self.policy.log_origin {
-            Some(expected) if expected != origin => Err("the log is of another origin than the policy names".to_owned()),
+            Some(expected) if expected != origin => {
+                Err("the log is of another origin than the policy names".to_owned())
+            }
             _ => Ok(format!("the log of {origin}")),
         }
     }
@@ -207,7 +209,11 @@ fn form(evidence: &AttestationEvidence) -> Result<&'static str, String> {
 
 fn nonce(evidence: &AttestationEvidence, expected: &Expected<'_>) -> Result<&'static str, String> {
     let answered = wire::hex::<32>("eat_nonce", &evidence.eat_nonce)?;
-    if answered == expected.nonce { Ok("it answers this question") } else { Err("it answers another question".to_owned()) }
+    if answered == expected.nonce {
+        Ok("it answers this question")
+    } else {
+        Err("it answers another question".to_owned())
+    }
 }
 
 fn tls_key(evidence: &AttestationEvidence, expected: &Expected<'_>) -> Result<&'static str, String> {
