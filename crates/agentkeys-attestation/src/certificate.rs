@@ -137,9 +137,14 @@ impl Certificate {
         Ok(())
     }
 
+    /// Whether it says so, which proves nothing.
+    pub(crate) fn is_issued_by(&self, issuer: &Self) -> bool {
+        self.parsed.tbs_certificate.issuer == issuer.parsed.tbs_certificate.subject
+    }
+
     /// Checks that `issuer` issued this certificate and may, with so many authorities below it.
     pub(crate) fn check_issuer(&self, issuer: &Self, authorities_below: usize) -> Result<(), CertificateError> {
-        if self.parsed.tbs_certificate.issuer != issuer.parsed.tbs_certificate.subject {
+        if !self.is_issued_by(issuer) {
             return Err(CertificateError::AnotherIssuer);
         }
         let room = issuer.authority.ok_or(CertificateError::NotAuthority)?.room;

@@ -5,11 +5,14 @@
 //! a signer whose verdict is not [accepted](Verdict::accepted).
 
 mod activation;
+mod azure_vtpm;
 mod certificate;
 mod nitro;
 mod policy;
 mod report;
+mod sev_snp;
 mod signature;
+mod tdx;
 mod tpm2;
 mod verdict;
 mod verifier;

@@ -3,9 +3,9 @@ use agentkeys_crypto::ReportData;
 use agentkeys_types::Timestamp;
 
 use crate::{
-    Accept, Check, CheckName, Policy, Release, Verdict, nitro,
+    Accept, Check, CheckName, Policy, Release, Verdict, azure_vtpm, nitro,
     report::{Context, Report},
-    tpm2, wire,
+    sev_snp, tdx, tpm2, wire,
 };
 
 /// Holds evidence against a policy.
@@ -106,6 +106,9 @@ impl Verifier {
         let entries = || self.policy.accept.iter();
         let report = match evidence.backend {
             Backend::Tpm2 => tpm2::verify(evidence, context, entries().filter_map(Accept::as_tpm2)),
+            Backend::AzureVtpm => azure_vtpm::verify(evidence, context, entries().filter_map(Accept::as_azure_vtpm)),
+            Backend::SevSnp => sev_snp::verify(evidence, context, entries().filter_map(Accept::as_sev_snp)),
+            Backend::Tdx => tdx::verify(evidence, context, entries().filter_map(Accept::as_tdx)),
             Backend::Nitro => nitro::verify(evidence, context, entries().filter_map(Accept::as_nitro)),
             _ => None,
         };
