@@ -68,7 +68,7 @@ impl Layout {
 }
 
 impl SnpTcb {
-    fn is_at_least(&self, other: &Self) -> bool {
+    fn is_at_least(self, other: Self) -> bool {
         self.fmc >= other.fmc
             && self.bootloader >= other.bootloader
             && self.tee >= other.tee
@@ -237,11 +237,7 @@ pub(crate) fn judge(report: &SnpReport, key: &ChipKey, entry: &AcceptSevSnp, con
     let signed =
         if report.is_signed(&key.certificate) { Ok("signed by the chip") } else { Err("the signature is wrong") };
     let tcb = key.fits(report).and_then(|found| {
-        if found.is_at_least(&entry.min_tcb) {
-            Ok("the firmware is new enough")
-        } else {
-            Err("the firmware is too old")
-        }
+        if found.is_at_least(entry.min_tcb) { Ok("the firmware is new enough") } else { Err("the firmware is too old") }
     });
     let measurement = report.measurement();
     let measured = if entry.measurement.contains(&measurement) {
