@@ -172,6 +172,11 @@ impl ChipKey {
         Err("the certificate is not that of a chip by AMD: Milan, Genoa and Turin are known".to_owned())
     }
 
+    #[cfg(test)]
+    pub(crate) fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
     pub(crate) fn chain(&self, context: &Context<'_>) -> [Check; 2] {
         context.chain(&self.certificate, &self.signer, &Anchors { certificates: &self.root, sha256: None })
     }
@@ -267,3 +272,6 @@ pub(crate) fn judge(report: &SnpReport, key: &ChipKey, entry: &AcceptSevSnp, con
     ]);
     checks
 }
+
+#[cfg(test)]
+mod tests;

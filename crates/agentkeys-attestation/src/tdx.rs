@@ -123,3 +123,6 @@ pub(crate) fn verify<'a>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

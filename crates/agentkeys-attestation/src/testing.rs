@@ -1,6 +1,6 @@
 //! A TPM in plain memory, and evidence of a worker on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agentkeys_api::attestation::{
     AttestationEvidence, Backend, Bound, EXPORTER_LABEL, Endorsements, RawEvidence, SigningPurpose,
@@ -20,7 +20,7 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::{Channel, Expected, Pinned, Policy, Verdict, Verifier};
+use crate::{Channel, Check, CheckName, Expected, Pinned, Policy, Verdict, Verifier, report::Context};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_767_225_600);
 pub(crate) const NONCE: [u8; 32] = [1; 32];
@@ -210,4 +210,26 @@ impl Worker {
 pub(crate) fn judge(policy: &Policy, evidence: &AttestationEvidence, pinned: &Pinned, now: Timestamp) -> Verdict {
     let expected = Expected { nonce: NONCE, channel: CHANNEL, pinned };
     Verifier::new(policy.clone()).verify(evidence, &expected, now)
+}
+
+/// What genuine evidence is judged by: it binds something else than our workers do.
+pub(crate) fn context(now: Timestamp) -> Context<'static> {
+    static NOTHING: BTreeSet<[u8; 32]> = BTreeSet::new();
+    Context { now, revoked: &NOTHING, pinned_ak: None, is_activated: false, sha256: None, sha512: None, nonce: &NONCE }
+}
+
+pub(crate) fn failed_checks(checks: &[Check]) -> Vec<CheckName> {
+    checks.iter().filter(|check| check.has_failed()).map(|check| check.name).collect()
+}
+
+pub(crate) fn failures(verdict: &Verdict) -> Vec<CheckName> {
+    failed_checks(verdict.checks())
+}
+
+/// The evidence of a worker, vouched for by other hardware.
+pub(crate) fn evidence_by(backend: Backend, evidence: RawEvidence, endorsements: Endorsements) -> AttestationEvidence {
+    let worker = Worker::new();
+    let (_, report_data) = worker.report_data(&NONCE, &CHANNEL);
+    let report_data = hex::encode(report_data);
+    AttestationEvidence { backend, evidence, endorsements, report_data, ..worker.evidence() }
 }

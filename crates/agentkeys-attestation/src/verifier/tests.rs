@@ -5,14 +5,9 @@ use agentkeys_types::Timestamp;
 use proptest::prelude::*;
 
 use crate::{
-    CheckName, Outcome, Pinned, Policy, Verdict,
-    testing::{CHANNEL, NONCE, NOW, Vendor, Worker, b64, judge},
+    CheckName, Pinned, Policy, Verdict,
+    testing::{CHANNEL, NONCE, NOW, Vendor, Worker, b64, failures, judge},
 };
-
-fn failures(verdict: &Verdict) -> Vec<CheckName> {
-    let failed = verdict.checks().iter().filter(|check| check.outcome == Outcome::Failed);
-    failed.map(|check| check.name).collect()
-}
 
 /// What is remembered once the worker was accepted.
 fn remembered(worker: &Worker) -> Pinned {
