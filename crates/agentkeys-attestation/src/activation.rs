@@ -35,7 +35,8 @@ impl Challenge {
 
     pub(crate) fn judge(&self, reply: &ActivatedCredential) -> Result<(), ActivationError> {
         let secret = BASE64_STANDARD.decode(&reply.secret).map_err(|_| ActivationError::WrongSecret)?;
-        aws_lc_rs::constant_time::verify_slices_are_equal(&secret, &self.secret).map_err(|_| ActivationError::WrongSecret)
+        aws_lc_rs::constant_time::verify_slices_are_equal(&secret, &self.secret)
+            .map_err(|_| ActivationError::WrongSecret)
     }
 }
 

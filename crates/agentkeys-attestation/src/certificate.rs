@@ -111,7 +111,8 @@ impl Certificate {
 
     pub(crate) fn check_time(&self, now: Timestamp) -> Result<(), CertificateError> {
         let validity = &self.parsed.tbs_certificate.validity;
-        let seconds = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+        let seconds =
+            |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
         if now.as_unix() < seconds(&validity.not_before) {
             return Err(CertificateError::NotYetValid);
         }
@@ -171,7 +172,8 @@ pub(crate) fn verify_chain<'a>(
     let mut above = above.iter();
     while chain.len() < MAX_CHAIN {
         let authorities = chain.len() - 1;
-        if let Some(anchor) = anchors.certificates.iter().find(|anchor| below.check_issuer(anchor, authorities).is_ok()) {
+        if let Some(anchor) = anchors.certificates.iter().find(|anchor| below.check_issuer(anchor, authorities).is_ok())
+        {
             anchor.check_time(now)?;
             chain.push(anchor);
             return Ok(chain);

@@ -149,7 +149,8 @@ pub(crate) fn verify<'a>(
 
 pub(crate) fn judge(document: &Document, entry: &AcceptNitro, context: &Context<'_>) -> Report {
     let found = |number: u8| document.pcrs.get(&number).and_then(|value| value.as_slice().try_into().ok());
-    let signed = if document.is_signed() { Ok("signed by the Nitro hypervisor") } else { Err("the signature is wrong") };
+    let signed =
+        if document.is_signed() { Ok("signed by the Nitro hypervisor") } else { Err("the signature is wrong") };
     let debug = if document.is_debugged() { Err("the enclave is in debug mode") } else { Ok("not in debug mode") };
     let mut checks = Vec::from(document.chain(&entry.root, context));
     if let NitroRoot::Test(_) = entry.root {

@@ -1,6 +1,4 @@
-use agentkeys_api::{
-    attestation::{AttestationEvidence, Backend, EXPORTER_LABEL, SigningPurpose},
-};
+use agentkeys_api::attestation::{AttestationEvidence, Backend, EXPORTER_LABEL, SigningPurpose};
 use agentkeys_crypto::ReportData;
 use agentkeys_types::Timestamp;
 
@@ -158,7 +156,9 @@ impl Verifier {
     fn log(&self, evidence: &AttestationEvidence, _pinned: &Pinned) -> Result<String, String> {
         let origin = evidence.bound.log_vkey.split('+').next().unwrap_or_default();
         match &self.policy.log_origin {
-            Some(expected) if expected != origin => Err("the log is of another origin than the policy names".to_owned()),
+            Some(expected) if expected != origin => {
+                Err("the log is of another origin than the policy names".to_owned())
+            }
             _ => Ok(format!("the log of {origin}")),
         }
     }
@@ -207,7 +207,11 @@ fn form(evidence: &AttestationEvidence) -> Result<&'static str, String> {
 
 fn nonce(evidence: &AttestationEvidence, expected: &Expected<'_>) -> Result<&'static str, String> {
     let answered = wire::hex::<32>("eat_nonce", &evidence.eat_nonce)?;
-    if answered == expected.nonce { Ok("it answers this question") } else { Err("it answers another question".to_owned()) }
+    if answered == expected.nonce {
+        Ok("it answers this question")
+    } else {
+        Err("it answers another question".to_owned())
+    }
 }
 
 fn tls_key(evidence: &AttestationEvidence, expected: &Expected<'_>) -> Result<&'static str, String> {

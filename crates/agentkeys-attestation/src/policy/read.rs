@@ -147,7 +147,9 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
         Some(entries) if entries.is_empty() => return Err(PolicyError::invalid("accept", "must not be empty")),
         Some(entries) => {
             let entries = entries.into_iter().enumerate();
-            entries.map(|(n, entry)| accept(&Path(format!("accept[{n}]")), entry, raw.allow_dev)).collect::<Result<_, _>>()?
+            entries
+                .map(|(n, entry)| accept(&Path(format!("accept[{n}]")), entry, raw.allow_dev))
+                .collect::<Result<_, _>>()?
         }
     };
     Ok(Policy {
