@@ -29,13 +29,20 @@ const MAX_CHAIN: usize = 5;
 /// How long a certificate may be.
 const MAX_CERTIFICATE: usize = 16 * 1024;
 
+/// What an authority may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Authority {
+    /// How many authorities may stand below it, where that is limited.
+    room: Option<u8>,
+}
+
 /// A certificate that is one by its form. Nothing vouches for it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
     der: Vec<u8>,
     signed: std::ops::Range<usize>,
     parsed: x509_cert::Certificate,
-    is_ca: Option<Option<u8>>,
+    authority: Option<Authority>,
     may_certify: bool,
     purposes: Vec<ObjectIdentifier>,
 }
@@ -52,7 +59,7 @@ impl Certificate {
             return Err(CertificateError::Malformed);
         }
         let mut certificate =
-            Self { der: der.to_vec(), signed, is_ca: None, may_certify: true, purposes: Vec::new(), parsed };
+            Self { der: der.to_vec(), signed, authority: None, may_certify: true, purposes: Vec::new(), parsed };
         certificate.read_extensions()?;
         Ok(certificate)
     }
@@ -68,7 +75,7 @@ impl Certificate {
             match extension.extn_id {
                 BASIC_CONSTRAINTS => {
                     let constraints = BasicConstraints::from_der(value).map_err(malformed)?;
-                    self.is_ca = constraints.ca.then_some(constraints.path_len_constraint);
+                    self.authority = constraints.ca.then_some(Authority { room: constraints.path_len_constraint });
                 }
                 KEY_USAGE => self.may_certify = KeyUsage::from_der(value).map_err(malformed)?.key_cert_sign(),
                 EXTENDED_KEY_USAGE => self.purposes = ExtendedKeyUsage::from_der(value).map_err(malformed)?.0,
@@ -82,6 +89,11 @@ impl Certificate {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     pub(crate) fn sha256(&self) -> [u8; 32] {
         Sha256::digest(&self.der).into()
     }
@@ -90,9 +102,17 @@ impl Certificate {
         &self.parsed.tbs_certificate.subject_public_key_info
     }
 
-    /// The SHA-256 of the key, as `SubjectPublicKeyInfo`.
+    /// The key, as `SubjectPublicKeyInfo`.
+    pub(crate) fn key_der(&self) -> Option<Vec<u8>> {
+        self.key().to_der().ok()
+    }
+
     pub(crate) fn key_sha256(&self) -> Option<[u8; 32]> {
-        Some(Sha256::digest(self.key().to_der().ok()?).into())
+        Some(Sha256::digest(self.key_der()?).into())
+    }
+
+    pub(crate) fn is_authority(&self) -> bool {
+        self.authority.is_some()
     }
 
     pub(crate) fn is_for(&self, purpose: ObjectIdentifier) -> bool {
@@ -122,12 +142,17 @@ impl Certificate {
         Ok(())
     }
 
+    /// Whether it says so, which proves nothing.
+    pub(crate) fn is_issued_by(&self, issuer: &Self) -> bool {
+        self.parsed.tbs_certificate.issuer == issuer.parsed.tbs_certificate.subject
+    }
+
     /// Checks that `issuer` issued this certificate and may, with so many authorities below it.
     pub(crate) fn check_issuer(&self, issuer: &Self, authorities_below: usize) -> Result<(), CertificateError> {
-        if self.parsed.tbs_certificate.issuer != issuer.parsed.tbs_certificate.subject {
+        if !self.is_issued_by(issuer) {
             return Err(CertificateError::AnotherIssuer);
         }
-        let room = issuer.is_ca.ok_or(CertificateError::NotAuthority)?;
+        let room = issuer.authority.ok_or(CertificateError::NotAuthority)?.room;
         if !issuer.may_certify || room.is_some_and(|room| usize::from(room) < authorities_below) {
             return Err(CertificateError::NotAuthority);
         }

@@ -14,6 +14,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) revoked: &'a BTreeSet<[u8; 32]>,
     pub(crate) pinned_ak: Option<&'a [u8]>,
+    /// Whether the attestation key that is remembered was activated under this very policy.
+    pub(crate) is_activated: bool,
     /// What must be bound, in the form that TPMs quote; nothing when it cannot be known.
     pub(crate) sha256: Option<[u8; 32]>,
     /// In the form that fills a report.

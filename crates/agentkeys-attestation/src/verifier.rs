@@ -3,9 +3,9 @@ use agentkeys_crypto::ReportData;
 use agentkeys_types::Timestamp;
 
 use crate::{
-    Accept, Check, CheckName, Policy, Release, Verdict, nitro,
+    Accept, Check, CheckName, Policy, Release, Verdict, azure_vtpm, log, nitro,
     report::{Context, Report},
-    wire,
+    sev_snp, tdx, tpm2, wire,
 };
 
 /// Holds evidence against a policy.
@@ -72,6 +72,7 @@ impl Verifier {
             now,
             revoked: &self.policy.revoked,
             pinned_ak: expected.pinned.ak_name.as_deref(),
+            is_activated: expected.pinned.policy_version == Some(self.policy.version),
             sha256: report_data.map(|data| data.sha256()),
             sha512: report_data.map(|data| data.sha512()),
             nonce: &expected.nonce,
@@ -89,7 +90,7 @@ impl Verifier {
         checks.extend([
             Check::of(CheckName::Release, self.release(evidence, report.release)),
             Check::of(CheckName::Identity, identity.and_then(|identity| self.identity(identity, expected.pinned))),
-            Check::of(CheckName::Log, self.log(evidence, expected.pinned)),
+            Check::of(CheckName::Log, log::verify(&evidence.bound, &self.policy, expected.pinned)),
             Check::of(CheckName::Purpose, self.purpose(evidence.bound.purpose)),
         ]);
         Verdict {
@@ -104,6 +105,10 @@ impl Verifier {
     fn backend(&self, evidence: &AttestationEvidence, context: &Context<'_>) -> Report {
         let entries = || self.policy.accept.iter();
         let report = match evidence.backend {
+            Backend::Tpm2 => tpm2::verify(evidence, context, entries().filter_map(Accept::as_tpm2)),
+            Backend::AzureVtpm => azure_vtpm::verify(evidence, context, entries().filter_map(Accept::as_azure_vtpm)),
+            Backend::SevSnp => sev_snp::verify(evidence, context, entries().filter_map(Accept::as_sev_snp)),
+            Backend::Tdx => tdx::verify(evidence, context, entries().filter_map(Accept::as_tdx)),
             Backend::Nitro => nitro::verify(evidence, context, entries().filter_map(Accept::as_nitro)),
             _ => None,
         };
@@ -151,16 +156,6 @@ impl Verifier {
             }
         }
         Ok(passed)
-    }
-
-    fn log(&self, evidence: &AttestationEvidence, _pinned: &Pinned) -> Result<String, String> {
-        let origin = evidence.bound.log_vkey.split('+').next().unwrap_or_default();
-        match &self.policy.log_origin {
-            Some(expected) if expected != origin => {
-                Err("the log is of another origin than the policy names".to_owned())
-            }
-            _ => Ok(format!("the log of {origin}")),
-        }
     }
 
     fn purpose(&self, purpose: SigningPurpose) -> Result<&'static str, &'static str> {
@@ -235,3 +230,6 @@ fn exporter(evidence: &AttestationEvidence, context: &Context<'_>) -> Result<&'s
         Err("it is bound to another connection")
     }
 }
+
+#[cfg(test)]
+mod tests;
