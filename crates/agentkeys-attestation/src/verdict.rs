@@ -86,7 +86,7 @@ impl CheckName {
 
 impl fmt::Display for CheckName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+        formatter.pad(self.as_str())
     }
 }
 
