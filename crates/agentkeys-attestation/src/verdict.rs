@@ -86,7 +86,7 @@ impl CheckName {
 
 impl fmt::Display for CheckName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+        formatter.pad(self.as_str())
     }
 }
 
@@ -101,6 +101,18 @@ pub enum Outcome {
     Pending,
     /// There is no such thing here.
     NotApplicable,
+}
+
+impl Outcome {
+    /// The outcome for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Pending => "pending",
+            Self::NotApplicable => "not_applicable",
+        }
+    }
 }
 
 /// One thing that was looked at, and how it came out.
