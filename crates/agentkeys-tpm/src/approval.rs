@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::{
     rand::SystemRandom,
-    signature::{EcdsaKeyPair, KeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED, EcdsaKeyPair, KeyPair, ParsedPublicKey},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -67,9 +67,11 @@ pub enum ApprovalError {
 pub struct ReleaseKey(EccPoint);
 
 impl ReleaseKey {
-    /// The key with this uncompressed point (SEC1, 65 bytes).
+    /// The key with this uncompressed point (SEC1, 65 bytes), which is on the curve.
     pub fn from_sec1(sec1: &[u8]) -> Result<Self, Malformed> {
-        EccPoint::from_sec1(sec1).map(Self)
+        let point = EccPoint::from_sec1(sec1)?;
+        let on_curve = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, sec1);
+        on_curve.map(|_| Self(point)).map_err(|_| Malformed("a release key is not on its curve"))
     }
 
     /// Its uncompressed point (SEC1).
@@ -103,9 +105,33 @@ impl ReleaseKey {
 pub struct Approval {
     release: String,
     release_key: ReleaseKey,
-    pcrs: PcrValues,
+    registers: ApprovedRegisters,
     /// One for each epoch, from 0 on.
     signatures: Vec<[u8; 64]>,
+}
+
+/// Values of registers that can bind something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ApprovedRegisters {
+    values: PcrValues,
+    selection: PcrSelection,
+    policy: PolicyDigest,
+}
+
+impl ApprovedRegisters {
+    fn new(values: PcrValues) -> Result<Self, ApprovalError> {
+        if !values.contains_key(&CAPPED_PCR) || RESETTABLE.iter().any(|register| values.contains_key(register)) {
+            return Err(ApprovalError::Registers);
+        }
+        let selection = values.selection().map_err(|_| ApprovalError::Registers)?;
+        let policy = policy_pcr(NO_POLICY, selection, values.digest());
+        Ok(Self { values, selection, policy })
+    }
+
+    /// What is hashed and signed for an epoch.
+    fn signed(&self, epoch: u32) -> Vec<u8> {
+        [&self.policy[..], &policy_ref(epoch)].concat()
+    }
 }
 
 impl Approval {
@@ -117,14 +143,14 @@ impl Approval {
         if epoch > LAST_EPOCH {
             return Err(ApprovalError::Epochs);
         }
-        let approved = approved_policy(&pcrs)?;
+        let registers = ApprovedRegisters::new(pcrs)?;
         let random = SystemRandom::new();
         let sign = |epoch| {
-            let signature = signer.sign(&random, &signed(&approved, epoch)).map_err(|_| ApprovalError::Signing)?;
+            let signature = signer.sign(&random, &registers.signed(epoch)).map_err(|_| ApprovalError::Signing)?;
             signature.as_ref().try_into().map_err(|_| ApprovalError::Signing)
         };
         let signatures = (0..=epoch).map(sign).collect::<Result<_, _>>()?;
-        Ok(Self { release: release.to_owned(), release_key, pcrs, signatures })
+        Ok(Self { release: release.to_owned(), release_key, registers, signatures })
     }
 
     /// Checks that it is by `release_key`, for every epoch.
@@ -132,10 +158,9 @@ impl Approval {
         if self.release_key != *release_key {
             return Err(ApprovalError::Key);
         }
-        let approved = approved_policy(&self.pcrs)?;
         let key = release_key.verifying_key();
         for (epoch, signature) in (0..).zip(&self.signatures) {
-            let verified = key.verify(&signed(&approved, epoch), &Signature::EcdsaP256(*signature));
+            let verified = key.verify(&self.registers.signed(epoch), &Signature::EcdsaP256(*signature));
             verified.map_err(|_| ApprovalError::Signature)?;
         }
         Ok(())
@@ -159,22 +184,22 @@ impl Approval {
 
     /// The registers that it approves of.
     pub fn pcrs(&self) -> &PcrValues {
-        &self.pcrs
+        &self.registers.values
     }
 
     /// Whether the registers that it names have these values.
     pub fn matches(&self, pcrs: &PcrValues) -> bool {
-        self.pcrs.iter().all(|(register, value)| pcrs.get(register) == Some(value))
+        self.registers.values.iter().all(|(register, value)| pcrs.get(register) == Some(value))
     }
 
     /// Which registers it names.
-    pub fn selection(&self) -> Result<PcrSelection, ApprovalError> {
-        self.pcrs.selection().map_err(|_| ApprovalError::Registers)
+    pub fn selection(&self) -> PcrSelection {
+        self.registers.selection
     }
 
     /// The policy that it approves of.
-    pub fn policy(&self) -> Result<PolicyDigest, ApprovalError> {
-        approved_policy(&self.pcrs)
+    pub fn policy(&self) -> PolicyDigest {
+        self.registers.policy
     }
 
     /// The signature for an epoch, unless the release is older.
@@ -182,19 +207,6 @@ impl Approval {
         let signature = self.signatures.get(usize::try_from(epoch).ok()?)?;
         Some(Signature::EcdsaP256(*signature))
     }
-}
-
-fn approved_policy(pcrs: &PcrValues) -> Result<PolicyDigest, ApprovalError> {
-    if !pcrs.contains_key(&CAPPED_PCR) || RESETTABLE.iter().any(|register| pcrs.contains_key(register)) {
-        return Err(ApprovalError::Registers);
-    }
-    let selection = pcrs.selection().map_err(|_| ApprovalError::Registers)?;
-    Ok(policy_pcr(NO_POLICY, selection, pcrs.digest()))
-}
-
-/// What is hashed and signed for an epoch.
-fn signed(approved: &PolicyDigest, epoch: u32) -> Vec<u8> {
-    [&approved[..], &policy_ref(epoch)].concat()
 }
 
 /// The file of an approval.
@@ -227,7 +239,7 @@ impl TryFrom<Document> for Approval {
             hex::decode_to_slice(value, &mut bytes).map_err(|_| ApprovalError::Malformed("pcrs"))?;
             pcrs.insert(register, bytes);
         }
-        approved_policy(&pcrs)?;
+        let registers = ApprovedRegisters::new(pcrs)?;
         let epochs = document.approvals.iter().map(|approval| approval.epoch);
         if document.epoch > LAST_EPOCH || !epochs.eq(0..=document.epoch) {
             return Err(ApprovalError::Epochs);
@@ -237,7 +249,7 @@ impl TryFrom<Document> for Approval {
             let signature = STANDARD.decode(approval.signature).ok().and_then(|bytes| bytes.try_into().ok());
             signatures.push(signature.ok_or(ApprovalError::Malformed("signature"))?);
         }
-        Ok(Self { release: document.release, release_key, pcrs, signatures })
+        Ok(Self { release: document.release, release_key, registers, signatures })
     }
 }
 
@@ -249,7 +261,7 @@ impl From<Approval> for Document {
             release: approval.release,
             epoch,
             release_key: STANDARD.encode(approval.release_key.to_sec1()),
-            pcrs: approval.pcrs.iter().map(|(register, value)| (*register, hex::encode(value))).collect(),
+            pcrs: approval.registers.values.iter().map(|(register, value)| (*register, hex::encode(value))).collect(),
             approvals: (0..).zip(approval.signatures).map(encode).collect(),
         }
     }
@@ -352,6 +364,14 @@ mod tests {
         let mut more = whole;
         more["comment"] = json!("?");
         assert!(serde_json::from_value::<Approval>(more).is_err());
+    }
+
+    #[test]
+    fn a_release_key_that_is_not_on_its_curve_is_refused() {
+        let mut sec1 = key(&pair()).to_sec1();
+        sec1[64] ^= 1;
+
+        assert!(ReleaseKey::from_sec1(&sec1).is_err());
     }
 
     #[test]
