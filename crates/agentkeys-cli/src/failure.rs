@@ -201,10 +201,9 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         ClientError::AttestationInvalid { .. } => format!(
             "`{command} attestation show --explain` shows each check; ask the signer's operator, and believe no other one"
         ),
-        ClientError::PolicyUnusable { path, .. } => format!(
-            "`{command} attestation policy check {}` says what is wrong with it; its operator has it with its signature",
-            path.display()
-        ),
+        ClientError::PolicyUnusable { .. } => {
+            "the signer's operator gives you the policy, its signature (FILE.sig) and the release key".to_owned()
+        }
         ClientError::NoCode => "do it again: that sends a new code".to_owned(),
         ClientError::NotApproved => "do it again, and open the page in time".to_owned(),
         ClientError::Loopback(_) => format!("`{command} init --device` needs no browser on this machine"),

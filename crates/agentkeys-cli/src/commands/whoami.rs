@@ -33,6 +33,9 @@ struct Whoami {
     /// How it is with the daemon, if one runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     daemon: Option<DaemonState>,
+    /// What the daemon has noticed: that a device was added, for example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
     /// The agents that get something on this machine.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     agents: Vec<AgentName>,
@@ -211,7 +214,8 @@ impl Whoami {
             session: Held { session_id: view.session_id, expires_at: view.expires_at },
             broker_url: context.settings.broker_url.to_string(),
             signer,
-            daemon: status.ok().map(|status| status.state),
+            daemon: status.as_ref().ok().map(|status| status.state),
+            notice: status.ok().and_then(|status| status.notice),
             agents: agent::read(context).map(|pages| pages.agents.into_keys().collect()).unwrap_or_default(),
         })
     }
@@ -234,6 +238,9 @@ impl Whoami {
         output.line(format_args!("signer      {}", self.signer.in_words()));
         if let Some(state) = self.daemon {
             output.line(format_args!("daemon      {}", daemon::in_words(state)));
+        }
+        if let Some(notice) = &self.notice {
+            output.line(format_args!("notice      {notice}"));
         }
         if !self.agents.is_empty() {
             let names: Vec<&str> = self.agents.iter().map(AgentName::as_str).collect();
