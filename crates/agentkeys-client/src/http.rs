@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{ErrorCode, OauthError, OauthProblem, Problem};
+use agentkeys_api::{ErrorCode, OauthError, OauthProblem, Problem, headers};
 use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{Clock, SystemClock, Timestamp, TokenDigest};
 use reqwest::{
@@ -160,11 +160,17 @@ pub(crate) struct Server {
     pub(crate) url: ServerUrl,
     /// The nonce that the server gave last, for the next proof (RFC 9449 section 8).
     nonce: Arc<Mutex<Option<String>>>,
+    /// What the server said last of the changes among the account's devices.
+    device_revision: Arc<Mutex<Option<u64>>>,
 }
 
 impl Server {
     pub(crate) fn new(http: &Http, url: ServerUrl) -> Self {
-        Self { http: http.clone(), url, nonce: Arc::default() }
+        Self { http: http.clone(), url, nonce: Arc::default(), device_revision: Arc::default() }
+    }
+
+    pub(crate) fn device_revision(&self) -> Option<u64> {
+        *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn show<A: DeserializeOwned>(
@@ -254,6 +260,15 @@ impl Server {
         self.parse(&self.send(Method::PUT, path, credential, |request| Ok(request.json(body))).await?.body)
     }
 
+    /// As [`Server::put`], where the path says it all.
+    pub(crate) async fn set<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        credential: Credential<'_>,
+    ) -> Result<A, ClientError> {
+        self.parse(&self.send(Method::PUT, path, credential, Ok).await?.body)
+    }
+
     pub(crate) async fn delete(&self, path: &str, credential: Credential<'_>) -> Result<(), ClientError> {
         self.send(Method::DELETE, path, credential, Ok).await.map(drop)
     }
@@ -311,6 +326,11 @@ impl Server {
         let response = request.send().await.map_err(|error| unreachable(&self.url, error))?;
         if let Some(nonce) = response.headers().get(DPOP_NONCE).and_then(|nonce| nonce.to_str().ok()) {
             *self.nonce() = Some(nonce.to_owned());
+        }
+        let revision =
+            response.headers().get(headers::DEVICE_REVISION).and_then(|text| text.to_str().ok()?.parse().ok());
+        if revision.is_some() {
+            *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner) = revision;
         }
         let (status, retry_after) = (response.status(), retry_after(&response));
         let is_problem = content_type_is(&response, "application/problem+json");

@@ -35,7 +35,7 @@ pub enum Attestation {
 
 /// Asks a signer: the development signer and the TEE worker answer alike.
 #[derive(Clone, Debug)]
-pub struct SignerClient(Server);
+pub struct SignerClient(pub(crate) Server);
 
 impl SignerClient {
     /// A client of the signer at `url`.
