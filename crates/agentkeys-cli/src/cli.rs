@@ -126,6 +126,9 @@ pub(crate) enum Command {
     /// What the signer shows of where it runs, and the policy by which it is judged
     #[command(subcommand)]
     Attestation(commands::attestation::AttestationCommand),
+    /// The devices that may have something signed for the account, where the signer pins them
+    #[command(subcommand)]
+    Devices(commands::devices::DevicesCommand),
     /// The agents that act for the account, each with what it may have
     #[command(subcommand)]
     Agent(commands::agent::AgentCommand),

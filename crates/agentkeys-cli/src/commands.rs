@@ -6,6 +6,7 @@ pub(crate) mod aws;
 mod code;
 pub(crate) mod completion;
 pub(crate) mod daemon;
+pub(crate) mod devices;
 pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod identities;
@@ -67,6 +68,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
         Command::Attestation(AttestationCommand::Show(args)) => Box::pin(args.run(&context, output)).await,
+        Command::Devices(command) => command.run(&context, output).await.map(|()| 0),
         Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
         Command::Setup(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),

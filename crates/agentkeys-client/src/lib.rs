@@ -16,6 +16,7 @@ mod broker;
 mod config;
 #[cfg(unix)]
 mod daemon_client;
+mod devices;
 mod dispenser;
 mod error;
 mod exit;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use agentkeys_api::{DeviceView, Devices, ErrorCode, paths};
+use agentkeys_api::DeviceView;
 
 use super::SignerClient;
 use crate::{ClientError, KeptDevices, Session};
@@ -26,8 +26,8 @@ impl SignerClient {
         if known.as_ref().is_some_and(|known| known.revision == revision) {
             return Ok(None);
         }
-        let devices: Devices = match self.0.show(paths::DEVICES, session.credential()).await {
-            Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::NotFound => return Ok(None),
+        let devices = match self.devices(session).await {
+            Err(ClientError::PinsNoDevices { .. }) => return Ok(None),
             answer => answer?,
         };
         let keys: BTreeSet<String> = devices.devices.iter().map(|device| device.key.to_string()).collect();
