@@ -1,6 +1,7 @@
 //! One file for each command, named after it.
 
 pub(crate) mod agent;
+pub(crate) mod audit;
 pub(crate) mod aws;
 mod code;
 pub(crate) mod completion;
@@ -42,6 +43,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
             command.run(output);
             return Ok(0);
         }
+        // It looks at a file alone, on whatever machine that lies.
+        Command::Audit(command) => return plain(command.run(output)),
         Command::Man(args) => return plain(args.run(output)),
         // It has no use for the session, so nothing opens the store for it.
         Command::Mcp(args) => return plain(args.run(&cli.global).await),
@@ -68,7 +71,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),
         #[cfg(feature = "dev")]
         Command::Serve(_) => Ok(0),
-        Command::Completion(_) | Command::Man(_) | Command::Mcp(_) | Command::Docs(_) => Ok(0),
+        Command::Audit(_) | Command::Completion(_) | Command::Man(_) | Command::Mcp(_) | Command::Docs(_) => Ok(0),
     };
     outcome.map_err(|error| Failure::of(&error, Some(&context)))
 }
