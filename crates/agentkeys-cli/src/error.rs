@@ -52,8 +52,12 @@ pub(crate) enum CliError {
     Interrupted,
     #[error("there is no agent `{0}`")]
     NoAgent(AgentName),
+    #[error("no device of this account has a key that begins with `{0}`")]
+    NoDevice(String),
     #[error("{0}")]
     NoIdentity(String),
+    #[error("`{}` is not what was written: {place}: {reason}", path.display())]
+    LogBroken { path: PathBuf, place: String, reason: String },
     #[error("a person must sign in on a page in a browser, and `--no-input` forbids to ask for one")]
     NoPerson,
     #[error(transparent)]
@@ -101,12 +105,15 @@ impl CliError {
             Self::Dev(error) => error.exit(),
             Self::EndsSoon(_) => Exit::SignInNeeded,
             Self::Interrupted => Exit::Interrupted,
-            Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => Exit::NotFound,
+            Self::NoAgent(_) | Self::NoDevice(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => {
+                Exit::NotFound
+            }
             Self::DaemonUntold { .. } | Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
             Self::Edit { .. }
             | Self::Endpoint(_)
             | Self::File { .. }
+            | Self::LogBroken { .. }
             | Self::Mcp(_)
             | Self::NotOurs(_)
             | Self::PrivateFile(_)
@@ -137,8 +144,11 @@ impl CliError {
             Self::Endpoint(_) => "endpoint_unavailable",
             Self::HereOnly { .. } => "revoked_here_only",
             Self::Interrupted => "interrupted",
+            Self::LogBroken { .. } => "log_broken",
             Self::Mcp(_) => "mcp_failed",
-            Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => "not_found",
+            Self::NoAgent(_) | Self::NoDevice(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => {
+                "not_found"
+            }
             Self::NoPerson | Self::NoTerminal => "input_needed",
             Self::NotReached(_) => "not_reached",
             Self::PrivateFile(PrivateFileError::InsecureFolder { .. }) => "insecure_storage",

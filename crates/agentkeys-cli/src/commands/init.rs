@@ -100,7 +100,12 @@ impl InitArgs {
             None => (self.sign_in(context, output).await?, true),
         };
         let wallet = match proved_wallet(context, &session).await? {
-            Some(wallet) => wallet,
+            Some(wallet) => {
+                if is_new {
+                    show_device(context, &session).await?;
+                }
+                wallet
+            }
             None => prove_wallet(context, &session, output).await?,
         };
         Ok((session, is_new, wallet))
@@ -203,10 +208,22 @@ async fn proved_wallet(context: &Context, session: &Session) -> Result<Option<Ev
     Ok(links.iter().find(|link| link.status == LinkStatus::Proved).map(|link| link.address))
 }
 
+/// Has the signer see the device while its sign-in is fresh: later it would be nobody's.
+///
+/// Whether the signer is there at all does not matter yet.
+async fn show_device(context: &Context, session: &Session) -> Result<(), CliError> {
+    let Ok(signer) = context.signer() else { return Ok(()) };
+    let Err(error) = signer.derive_address(session, session.omni_account).await else { return Ok(()) };
+    match &error {
+        ClientError::Problem { problem, .. } if problem.error.as_str().starts_with("device_") => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 async fn prove_wallet(context: &Context, session: &Session, output: &Output) -> Result<EvmAddress, CliError> {
     let flow = context.flow()?;
     let wallet = flow.connect_wallet(session, &mut ()).await?;
-    let signer = SignerKind::of(context).await;
+    let (signer, _) = SignerKind::of(context).await;
     output.done(format_args!("Wallet {wallet} (eip155:1; signer: {})", signer.in_words()));
     let proof = flow.prove_wallet(session, wallet, &mut ()).await;
     proof.map_err(|error| match error {
