@@ -39,12 +39,8 @@ impl Published {
             let hashes = hashes.get(..width);
             return Ok(hashes.map(|hashes| hashes.iter().flat_map(|hash| *hash.as_bytes()).collect()));
         }
-        let first_leaf_behind =
-            id.index().checked_add(1).and_then(|next| next.checked_shl(8 * (u32::from(id.level()) + 1)));
-        // Shifted out, or not reached: no tree has it.
-        let is_whole = first_leaf_behind
-            .is_some_and(|end| end >> (8 * (u32::from(id.level()) + 1)) == id.index() + 1 && end <= tree.size());
-        if !is_whole {
+        let whole = tree.size().checked_shr(8 * (u32::from(id.level()) + 1)).unwrap_or(0);
+        if id.index() >= whole {
             return Ok(None);
         }
         let mut bytes = fs::read(self.folder.join(id.whole().to_string()))?;

@@ -494,3 +494,33 @@ async fn a_log_of_another_key_or_name_is_refused() {
     }
     assert!(matches!(open("two words", SEED), Err(LogError::Origin(_))));
 }
+
+#[tokio::test]
+async fn everybody_sees_the_checkpoint_and_the_hashes_and_nobody_the_entries() {
+    let bench = Bench::with(255).await;
+    let log = Arc::new(bench.open().unwrap());
+    let server = agentkeys_http::Server::bind("worker", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let running = server.serve(log_routes(Arc::clone(&log)));
+    let ask = async |path: &str| {
+        let answer = reqwest::get(format!("http://{}{path}", running.address())).await.unwrap();
+        let header = |name| answer.headers()[name].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), header("content-type"), header("cache-control"), answer.bytes().await.unwrap())
+    };
+
+    let (status, kind, caching, note) = ask("/log/checkpoint").await;
+    let whole = ask("/log/tile/0/000").await;
+    let part = ask("/log/tile/0/000.p/3").await;
+    let edge = ask("/log/tile/0/001.p/1").await;
+
+    assert_eq!((status, kind.as_str(), caching.as_str()), (200, "text/plain; charset=utf-8", "no-store"));
+    assert_eq!(&*note, log.checkpoint().as_bytes());
+    assert_eq!((whole.1.as_str(), whole.2.contains("immutable")), ("application/octet-stream", true));
+    assert_eq!((whole.3.len(), &whole.3[..96], edge.3.len()), (256 * 32, &*part.3, 32));
+    for path in
+        ["0/001.p/200", "0/002", "1/000", "7/000", "entries/000", "0/0", "0/..%2f..%2fcheckpoint", "0/000/../001"]
+    {
+        let (status, kind, ..) = ask(&format!("/log/tile/{path}")).await;
+
+        assert_eq!((status, kind.as_str()), (404, "application/problem+json"), "{path}");
+    }
+}
