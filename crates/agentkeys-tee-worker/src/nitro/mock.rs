@@ -60,7 +60,7 @@ impl MockNsm {
         Value::Map(vec![
             (text("module_id"), text("mock-enclave")),
             (text("digest"), text("SHA384")),
-            (text("timestamp"), (self.clock.now().as_second() * 1000).into()),
+            (text("timestamp"), (self.clock.now().as_unix() * 1000).into()),
             (text("pcrs"), Value::Map(pcrs.collect())),
             (text("certificate"), Value::Bytes(self.certificate.clone())),
             (text("cabundle"), Value::Array(vec![Value::Bytes(self.root.clone())])),
