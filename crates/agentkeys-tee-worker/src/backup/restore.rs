@@ -1,12 +1,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agentkeys_api::{Body, ErrorCode, Fields, Problem, attestation::Encoded, paths};
+use agentkeys_api::{Body, ErrorCode, Fields, Problem, attestation::Encoded};
 use agentkeys_http::{Json, Refusal};
-use axum::{
-    Router,
-    extract::State,
-    routing::{any, get},
-};
+use axum::{Router, extract::State, routing::get};
 use serde::Serialize;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -67,14 +63,9 @@ impl Restoration {
         }
     }
 
-    /// The routes of a worker that restores: nothing is signed there.
+    /// Its routes.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route(RESTORE, get(show).post(create))
-            .with_state(self.clone())
-            .route(paths::SIGN_MESSAGE, any(disabled))
-            .route(paths::DERIVE_ADDRESS, any(disabled))
-            .route(paths::HEALTHZ, any(disabled))
+        Router::new().route(RESTORE, get(show).post(create)).with_state(self.clone())
     }
 
     fn add(&self, share: &SealedShare) -> Result<Taken, ShareError> {
@@ -103,10 +94,6 @@ async fn create(
     })?;
     tracing::info!(shares = taken.shares, threshold = taken.threshold, "a share came in");
     Ok(Json(taken))
-}
-
-async fn disabled() -> Refusal {
-    Refusal::new(ErrorCode::SignerDisabled, "this worker has no master secret yet: it waits for shares of a backup")
 }
 
 impl Body for SealedShare {
