@@ -9,6 +9,7 @@ use agentkeys_signer::{BrokerStanding, Signer, SignerConfig, SignerParts};
 use agentkeys_types::{Clock, SystemClock};
 use anyhow::{Context, bail, ensure};
 use reqwest::Url;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use self::parts::Parts;
@@ -55,16 +56,15 @@ fn confine(config: &Config, config_file: &Path) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
+    let mut stop = StopSignals::new().context("signals cannot be waited for")?;
     let mut server = listen(&config, config.listen).await?;
     let address = server.address();
-    let stop = told_to_stop();
-    tokio::pin!(stop);
 
     let (config, parts) = (Arc::new(config), Arc::new(parts));
     let restored = if restoring::is_needed(&config, &parts)? {
         let restored = tokio::select! {
             restored = restoring::wait(&config, &parts, server) => restored?,
-            stopped = &mut stop => return Ok(stopped?),
+            () = stop.come() => return Ok(()),
         };
         server = listen(&config, address).await?;
         Some(restored)
@@ -78,7 +78,7 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
     let opened = opening.await.context("opening did not end")??;
     let worker = Worker::start(&config, &parts, opened, server)?;
 
-    stop.await.context("cannot wait for signals")?;
+    stop.come().await;
     tracing::info!("stopping");
     worker.stop().await;
     Ok(())
@@ -203,11 +203,21 @@ impl Worker {
     }
 }
 
-/// Completes at Ctrl-C and at SIGTERM.
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// What tells the worker to stop, from the moment on at which it is made: Ctrl-C and SIGTERM.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
