@@ -1,7 +1,7 @@
 mod parts;
 mod restoring;
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use agentkeys_crypto::MasterSecret;
 use agentkeys_http::{Running, Server, TlsIdentity};
@@ -57,8 +57,7 @@ fn confine(config: &Config, config_file: &Path) -> anyhow::Result<()> {
 
 async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
     let mut stop = StopSignals::new().context("signals cannot be waited for")?;
-    let mut server = listen(&config, config.listen).await?;
-    let address = server.address();
+    let mut server = listen(&config).await?;
 
     let (config, parts) = (Arc::new(config), Arc::new(parts));
     let restored = if restoring::is_needed(&config, &parts)? {
@@ -66,7 +65,7 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
             restored = restoring::wait(&config, &parts, server) => restored?,
             () = stop.come() => return Ok(()),
         };
-        server = listen(&config, address).await?;
+        server = listen(&config).await?;
         Some(restored)
     } else {
         None
@@ -87,8 +86,8 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
 /// A listener that speaks TLS with a key of its own, which is gone with the process.
 ///
 /// Who connects before it serves waits, and is not refused.
-async fn listen(config: &Config, address: SocketAddr) -> anyhow::Result<Server> {
-    let mut server = Server::bind("tee-worker", address).await?;
+async fn listen(config: &Config) -> anyhow::Result<Server> {
+    let mut server = Server::bind("tee-worker", config.listen).await?;
     let mut names = vec!["agentkeys-tee-worker".to_owned()];
     if let Some(url) = &config.public_url {
         server.allow_url(url.as_str().trim_end_matches('/'));
