@@ -146,6 +146,9 @@ pub(crate) enum Command {
     Mcp(commands::mcp::McpArgs),
     /// Find what keeps this from working, and tokens that lie where they must not
     Doctor(commands::doctor::DoctorArgs),
+    /// What a signer has signed, by its log
+    #[command(subcommand)]
+    Audit(commands::audit::AuditCommand),
     /// The servers
     #[cfg(feature = "dev")]
     #[command(subcommand)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod attestation;
+pub(crate) mod audit;
 pub(crate) mod aws;
 mod code;
 pub(crate) mod completion;
@@ -44,6 +45,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
             command.run(output);
             return Ok(0);
         }
+        // It looks at a file alone, on whatever machine that lies.
+        Command::Audit(command) => return plain(command.run(output)),
         Command::Man(args) => return plain(args.run(output)),
         // For an operator, who may have neither settings nor a session here.
         Command::Attestation(AttestationCommand::Keygen(args)) => return plain(args.run(output)),
@@ -76,9 +79,12 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),
         #[cfg(feature = "dev")]
         Command::Serve(_) => Ok(0),
-        Command::Attestation(_) | Command::Completion(_) | Command::Man(_) | Command::Mcp(_) | Command::Docs(_) => {
-            Ok(0)
-        }
+        Command::Attestation(_)
+        | Command::Audit(_)
+        | Command::Completion(_)
+        | Command::Man(_)
+        | Command::Mcp(_)
+        | Command::Docs(_) => Ok(0),
     };
     outcome.map_err(|error| Failure::of(&error, Some(&context)))
 }

@@ -151,6 +151,11 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
         CliError::HereOnly { agent, .. } => {
             format!("do it again as soon as the broker answers: `{command} agent revoke {agent}`")
         }
+        CliError::LogBroken { .. } => {
+            "keep all of it as it is, take the signer out of use, and compare it with a copy and with the checkpoints that \
+             clients have kept"
+                .to_owned()
+        }
         CliError::NoAgent(_) => format!("`{command} agent list` shows them"),
         CliError::NoRequest(_) => format!("`{command} agent requests` shows them"),
         CliError::EndsSoon(_) => format!("{command} init --force"),

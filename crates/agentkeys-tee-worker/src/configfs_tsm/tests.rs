@@ -15,33 +15,34 @@ const REPORT_DATA: ReportData<'_> = ReportData {
     signs_any_message: false,
 };
 
-/// A folder of reports as the kernel has it, for one report: whatever folder is made in it has these attributes.
+/// A folder for a report as the kernel has it.
 struct Kernel {
     folder: tempfile::TempDir,
-    generations: JoinHandle<()>,
+    asked: JoinHandle<Vec<u8>>,
 }
 
 impl Kernel {
-    fn new(provider: &str, generations: [&'static str; 2], auxiliary: Option<&[u8]>) -> Self {
+    /// One whose generation goes from 4 to `after` once it was asked.
+    fn new(provider: &str, after: &'static str, auxiliary: Option<&[u8]>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let attribute = |name: &str| folder.path().join(name);
         fs::write(attribute("provider"), format!("{provider}\n")).unwrap();
-        fs::write(attribute("outblob"), "a report").unwrap();
-        fs::write(attribute("inblob"), "").unwrap();
+        fs::write(attribute("generation"), "4\n").unwrap();
         if let Some(auxiliary) = auxiliary {
             fs::write(attribute("auxblob"), auxiliary).unwrap();
         }
-        // Each read of a pipe's end finds what the next generation is.
-        let pipe = attribute("generation");
-        rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let generations = thread::spawn(move || {
-            for generation in generations {
-                if fs::write(&pipe, generation).is_err() {
-                    return;
-                }
-            }
+        // Pipes, so that one thing happens after the other.
+        for pipe in ["inblob", "outblob"] {
+            rustix::fs::mknodat(CWD, attribute(pipe), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }
+        let (question, generation, answer) = (attribute("inblob"), attribute("generation"), attribute("outblob"));
+        let asked = thread::spawn(move || {
+            let asked = fs::read(question).unwrap();
+            fs::write(generation, after).unwrap();
+            fs::write(answer, "a report").unwrap();
+            asked
         });
-        Self { folder, generations }
+        Self { folder, asked }
     }
 
     fn read(&self, tsm: &ConfigfsTsm) -> io::Result<Report> {
@@ -51,18 +52,17 @@ impl Kernel {
 
 #[test]
 fn a_report_is_asked_for_with_all_that_is_bound() {
-    let kernel = Kernel::new("sev_guest", ["4\n", "5\n"], None);
+    let kernel = Kernel::new("sev_guest", "5\n", None);
 
     let read = kernel.read(&ConfigfsTsm::sev_snp(kernel.folder.path())).unwrap();
 
     assert_eq!((read.report.as_slice(), read.auxiliary.as_slice()), (&b"a report"[..], &b""[..]));
-    assert_eq!(fs::read(kernel.folder.path().join("inblob")).unwrap(), REPORT_DATA.sha512());
-    kernel.generations.join().unwrap();
+    assert_eq!(kernel.asked.join().unwrap(), REPORT_DATA.sha512());
 }
 
 #[test]
 fn a_report_that_somebody_else_wrote_into_is_refused() {
-    let kernel = Kernel::new("tdx_guest", ["4\n", "6\n"], None);
+    let kernel = Kernel::new("tdx_guest", "6\n", None);
 
     let read = kernel.read(&ConfigfsTsm::tdx(kernel.folder.path()));
 
@@ -71,7 +71,7 @@ fn a_report_that_somebody_else_wrote_into_is_refused() {
 
 #[test]
 fn a_report_of_another_technology_is_refused() {
-    let kernel = Kernel::new("tdx_guest", ["4\n", "5\n"], None);
+    let kernel = Kernel::new("tdx_guest", "5\n", None);
 
     let read = kernel.read(&ConfigfsTsm::sev_snp(kernel.folder.path()));
 

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use agentkeys_api::BackupShares;
 use agentkeys_crypto::MasterSecret;
 use agentkeys_tpm::{Approval, ReleaseKey};
 use agentkeys_types::Clock;
@@ -9,6 +10,7 @@ use anyhow::{Context, bail};
 
 use crate::{
     AttesterKind, Config, ConfigfsTsm, Origin, Platform, REPORTS, SealError, Sealer, SealerKind,
+    backup::fingerprint,
     log::{Counter, CounterError, LogError, TransparencyLog},
     tpm2::{SharedTpm, Tpm2Attester, Tpm2Sealer},
 };
@@ -61,6 +63,11 @@ impl Parts {
             sealer.bump()?;
         }
         let log = or_else_exists(create(), open).context("the signing log")?;
+        if let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) {
+            let recipients = backup.recipients.iter().filter_map(|recipient| hex::decode(recipient).ok());
+            let recipients = recipients.map(|recipient| fingerprint(&recipient)).collect();
+            log.append_backup(clock.now(), BackupShares { threshold: backup.threshold, recipients })?;
+        }
         sealer.remember()?;
         Ok(log)
     }
