@@ -31,7 +31,9 @@ pub use device::{DeviceState, DeviceView, Devices, PinnedBy, RecoveryWait, WaitS
 pub use identity::{
     Identities, LinkEmail, LinkOauth, LinkOauthStarted, LinkOauthVerify, LinkPending, LinkedIdentity, Pending,
 };
-pub use log::{CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome};
+pub use log::{
+    BackupEntry, BackupShares, CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome,
+};
 pub use oauth::{
     AUTHORIZATION_CODE_GRANT, AuthorizationServer, DEVICE_CODE_GRANT, DeviceAuthorization, OAUTH_CLIENT, OauthError,
     OauthProblem, TokenReply,

@@ -11,6 +11,8 @@ pub enum LogEntry {
     Device(DeviceEntry),
     /// The counter goes up.
     Counter(CounterEntry),
+    /// Shares of the master secret were written.
+    Backup(BackupEntry),
 }
 
 /// A message is signed.
@@ -116,6 +118,28 @@ pub struct CounterEntry {
     pub counter: u64,
 }
 
+/// Shares of the master secret were written: once, at the first boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupEntry {
+    /// Its index in the log.
+    pub seq: u64,
+    /// When it was written.
+    pub time: Timestamp,
+    /// Who has the shares.
+    pub backup: BackupShares,
+}
+
+/// Who has shares of the master secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupShares {
+    /// How many of them it takes.
+    pub threshold: u8,
+    /// The SHA-256 of each one's public key, 64 hex digits.
+    pub recipients: Vec<String>,
+}
+
 impl LogEntry {
     /// Reads a leaf. There is one spelling of each: whatever says the same in other bytes is none.
     pub fn read(leaf: &[u8]) -> Option<Self> {
@@ -125,7 +149,8 @@ impl LogEntry {
         let entry = of(leaf)
             .map(Self::Signing)
             .or_else(|| of(leaf).map(Self::Device))
-            .or_else(|| of(leaf).map(Self::Counter))?;
+            .or_else(|| of(leaf).map(Self::Counter))
+            .or_else(|| of(leaf).map(Self::Backup))?;
         (entry.to_leaf() == leaf).then_some(entry)
     }
 
@@ -140,6 +165,7 @@ impl LogEntry {
             Self::Signing(entry) => entry.seq,
             Self::Device(entry) => entry.seq,
             Self::Counter(entry) => entry.seq,
+            Self::Backup(entry) => entry.seq,
         }
     }
 
@@ -149,6 +175,7 @@ impl LogEntry {
             Self::Signing(entry) => entry.time,
             Self::Device(entry) => entry.time,
             Self::Counter(entry) => entry.time,
+            Self::Backup(entry) => entry.time,
         }
     }
 }
@@ -176,6 +203,7 @@ mod tests {
 
     const SIGNING: &str = r#"{"seq":7,"time":"2027-01-15T08:00:00Z","account":"0101010101010101010101010101010101010101010101010101010101010101","address":"0x0202020202020202020202020202020202020202","message":"0303030303030303030303030303030303030303030303030303030303030303","session":"04040404040404040404040404040404","outcome":"allowed"}"#;
     const DEVICE: &str = r#"{"seq":8,"time":"2027-01-15T08:00:00Z","account":"0101010101010101010101010101010101010101010101010101010101010101","session":"04040404040404040404040404040404","device":{"change":"approved","key":"BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU","by":"BgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgY"}}"#;
+    const BACKUP: &str = r#"{"seq":1,"time":"2027-01-15T08:00:00Z","backup":{"threshold":2,"recipients":["0101010101010101010101010101010101010101010101010101010101010101"]}}"#;
     const COUNTER: &str = r#"{"seq":9,"time":"2027-01-15T08:00:00Z","counter":42}"#;
 
     #[test]
@@ -183,11 +211,13 @@ mod tests {
         let signing = LogEntry::read(SIGNING.as_bytes()).unwrap();
         let device = LogEntry::read(DEVICE.as_bytes()).unwrap();
         let counter = LogEntry::read(COUNTER.as_bytes()).unwrap();
+        let backup = LogEntry::read(BACKUP.as_bytes()).unwrap();
 
         assert!(matches!(&signing, LogEntry::Signing(entry) if entry.message == [3; 32]));
         assert!(matches!(&device, LogEntry::Device(entry) if matches!(entry.device, DeviceStep::Approved { .. })));
         assert!(matches!(&counter, LogEntry::Counter(entry) if entry.counter == 42));
-        assert_eq!([signing.seq(), device.seq(), counter.seq()], [7, 8, 9]);
+        assert!(matches!(&backup, LogEntry::Backup(entry) if entry.backup.threshold == 2));
+        assert_eq!([backup.seq(), signing.seq(), device.seq(), counter.seq()], [1, 7, 8, 9]);
         assert_eq!(counter.time(), Timestamp::from_unix(1_800_000_000));
     }
 
@@ -210,7 +240,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_changed_byte_never_gives_the_same_entry(position in any::<prop::sample::Index>(), flip in 1..=u8::MAX) {
-            for text in [SIGNING, DEVICE, COUNTER] {
+            for text in [BACKUP, SIGNING, DEVICE, COUNTER] {
                 let mut bytes = text.as_bytes().to_vec();
                 let length = bytes.len();
                 bytes[position.index(length)] ^= flip;

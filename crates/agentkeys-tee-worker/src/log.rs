@@ -26,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+use agentkeys_api::BackupShares;
 use agentkeys_signer::{DeviceChange, Entry, LogUnavailable, Receipt, SigningRecord};
 use agentkeys_tlog::{AuditError, NoteError, SignerKey, TileId, VerifierKey, audit};
 use agentkeys_types::{Clock, OmniAccount, Timestamp};
@@ -124,6 +125,14 @@ impl TransparencyLog {
         let key = SignerKey::from_seed(origin, log_key_seed)?;
         let disk = LogFolder::open(folder)?;
         Self::go_on(disk, folder, key, counter, clock)
+    }
+
+    /// Records who has shares of the master secret, and returns once it is on disk. Blocks.
+    pub fn append_backup(&self, time: Timestamp, backup: BackupShares) -> Result<Receipt, LogUnavailable> {
+        let queue = self.queue.as_ref().ok_or(LogUnavailable)?;
+        let (done, recorded) = oneshot::channel();
+        queue.blocking_send(Job::Backup { time, backup, done }).map_err(|_| LogUnavailable)?;
+        recorded.blocking_recv().map_err(|_| LogUnavailable)?
     }
 
     /// What verifies its checkpoints; the text form says its name, too.

@@ -28,7 +28,7 @@ struct Waiting {
     done: Done,
     index: u64,
     leaf: Arc<[u8]>,
-    is_device: bool,
+    needs_counter: bool,
 }
 
 impl Group {
@@ -40,13 +40,21 @@ impl Group {
     /// Takes what waits.
     pub(super) fn extend(&mut self, jobs: &mut Vec<Job>) {
         for job in jobs.drain(..) {
-            let Job::Append { entry, done } = job else { continue };
-            let (time, is_device) = (entry.time, matches!(entry.event, Event::Device(_)));
-            let appended = leaf::of_entry(self.size(), entry).and_then(|leaf| Ok((self.append(&leaf)?, leaf)));
+            let (time, needs_counter, leaf, done): (_, _, Result<Vec<u8>, _>, _) = match job {
+                Job::Append { entry, done } => {
+                    let (time, needs_counter) = (entry.time, matches!(entry.event, Event::Device(_)));
+                    (time, needs_counter, leaf::of_entry(self.size(), entry), done)
+                }
+                Job::Backup { time, backup, done } => {
+                    (time, true, Ok(leaf::of_backup(self.size(), time, backup)), done)
+                }
+                Job::Rest => continue,
+            };
+            let appended = leaf.and_then(|leaf| Ok((self.append(&leaf)?, leaf)));
             match appended {
                 Ok((index, leaf)) => {
                     self.latest = Some(time);
-                    self.waiting.push(Waiting { done, index, leaf: leaf.into(), is_device });
+                    self.waiting.push(Waiting { done, index, leaf: leaf.into(), needs_counter });
                 }
                 // Who no longer waits does not act either.
                 Err(refused) => drop(done.send(Err(refused))),
@@ -65,13 +73,13 @@ impl Group {
         self.edge.tree().size()
     }
 
-    pub(super) fn has_device(&self) -> bool {
-        self.waiting.iter().any(|waiting| waiting.is_device)
+    pub(super) fn has_counted(&self) -> bool {
+        self.waiting.iter().any(|waiting| waiting.needs_counter)
     }
 
     /// Tells those whose entry needs no counter behind it.
     pub(super) fn answer_signings(&mut self, note: &Arc<str>) {
-        for waiting in self.waiting.extract_if(.., |waiting| !waiting.is_device) {
+        for waiting in self.waiting.extract_if(.., |waiting| !waiting.needs_counter) {
             waiting.answer(note);
         }
     }

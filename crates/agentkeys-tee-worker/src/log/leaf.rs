@@ -1,4 +1,6 @@
-use agentkeys_api::{CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome};
+use agentkeys_api::{
+    BackupEntry, BackupShares, CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome,
+};
 use agentkeys_signer::{DeviceChange, Entry, Event, LogUnavailable, Outcome};
 use agentkeys_types::{OmniAccount, Timestamp};
 
@@ -25,6 +27,11 @@ pub(super) fn of_counter(seq: u64, time: Timestamp, counter: u64) -> Vec<u8> {
     LogEntry::Counter(CounterEntry { seq, time, counter }).to_leaf()
 }
 
+/// The leaf at `seq` that says who has shares of the master secret.
+pub(super) fn of_backup(seq: u64, time: Timestamp, backup: BackupShares) -> Vec<u8> {
+    LogEntry::Backup(BackupEntry { seq, time, backup }).to_leaf()
+}
+
 /// What a log turned out to hold, apart from signings.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -45,7 +52,7 @@ impl Found {
         match LogEntry::read(leaf).ok_or("it is no entry")? {
             LogEntry::Device(entry) => self.devices.push((entry.account, entry.time, change_of(entry.device))),
             LogEntry::Counter(entry) => self.counter = Some(entry.counter),
-            LogEntry::Signing(_) => {}
+            LogEntry::Backup(_) | LogEntry::Signing(_) => {}
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 use std::{collections::HashSet, io, path::Path, sync::Arc};
 
+use agentkeys_api::BackupShares;
 use agentkeys_commit::Groups;
 use agentkeys_signer::Entry;
 use agentkeys_tlog::{Audited, Checkpoint, Edge, LogFile, SignerKey, VerifierKey, frame};
-use agentkeys_types::Clock;
+use agentkeys_types::{Clock, Timestamp};
 use tokio::sync::mpsc;
 
 use super::{
@@ -26,6 +27,8 @@ const LONG_JOURNAL: u64 = 4 * 1024 * 1024;
 pub(super) enum Job {
     /// Record an entry.
     Append { entry: Entry, done: Done },
+    /// Record who has shares of the master secret.
+    Backup { time: Timestamp, backup: BackupShares, done: Done },
     /// See that nothing is left undone while nothing happens.
     Rest,
 }
@@ -153,7 +156,7 @@ impl<D: Disk> Writer<D> {
             let rests = jobs.iter().any(|job| matches!(job, Job::Rest));
             let mut group = Group::new(self.edge.clone());
             group.extend(&mut jobs);
-            let is_due = group.has_device()
+            let is_due = group.has_counted()
                 || self.uncounted + (group.size() - self.edge.tree().size()) >= ENTRIES_PER_COUNT
                 || rests && self.uncounted > 0;
             let written = self.write(group, is_due);

@@ -26,3 +26,5 @@ mod systemd;
 #[cfg(target_os = "linux")]
 mod tpm;
 mod vectors;
+#[cfg(target_os = "linux")]
+mod worker;
