@@ -135,6 +135,9 @@ pub(crate) enum Command {
     Mcp(commands::mcp::McpArgs),
     /// Find what keeps this from working, and tokens that lie where they must not
     Doctor(commands::doctor::DoctorArgs),
+    /// The signer, as somebody who runs or writes one looks at it
+    #[command(subcommand)]
+    Signer(commands::signer::SignerCommand),
     /// The servers
     #[cfg(feature = "dev")]
     #[command(subcommand)]

@@ -19,6 +19,7 @@ mod screen;
 pub(crate) mod serve;
 pub(crate) mod sessions;
 pub(crate) mod setup;
+pub(crate) mod signer;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
@@ -60,6 +61,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
         Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Signer(command) => command.run(&context, output).await,
         Command::Setup(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
         Command::Token(args) => args.run(&context, output).await.map(|()| 0),

@@ -2,8 +2,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use agentkeys_client::{
     AgentBook, AskedStorage, BrokerClient, ClientError, Config, DaemonClient, Dispenser, Flow, Http, Places,
-    ProfileName, Renewal, Session, SessionStorage, SessionTokenKeyStore, Settings, SignerClient, SignerTrust,
-    StoreChoice, TerminalPrompt,
+    ProfileName, Renewal, ServerUrl, Session, SessionStorage, SessionTokenKeyStore, Settings, SignerClient,
+    SignerTrust, StoreChoice, TerminalPrompt,
 };
 use agentkeys_types::{Clock, SystemClock};
 
@@ -59,8 +59,13 @@ impl Context {
     }
 
     pub(crate) fn signer(&self) -> Result<SignerClient, ClientError> {
+        self.signer_at(self.settings.signer_url.clone())
+    }
+
+    /// A signer at another place than that of the settings, trusted as that one is.
+    pub(crate) fn signer_at(&self, url: ServerUrl) -> Result<SignerClient, ClientError> {
         let trust = SignerTrust::allowing_unattested(self.settings.allow_unattested_signer);
-        SignerClient::new(&self.http, self.settings.signer_url.clone(), trust)
+        SignerClient::new(&self.http, url, trust)
     }
 
     pub(crate) fn flow(&self) -> Result<Flow, ClientError> {

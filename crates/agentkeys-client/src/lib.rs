@@ -6,13 +6,14 @@
 //! the [`Session`] between runs ([`SessionStorage`] says which one), [`Config`] holds the settings, [`Places`] says
 //! where things lie, and [`DaemonClient`] asks the daemon of this machine instead: it is a [`Dispenser`], and
 //! [`AgentBook`] says what it gives to which agent. Whatever fails is a [`ClientError`],
-//! which knows its [`Exit`] code.
+//! which knows its [`Exit`] code. [`Conformance`] holds a signer against the wire contract.
 
 mod agent_book;
 mod agent_folder;
 mod aws_names;
 mod broker;
 mod config;
+mod conformance;
 #[cfg(unix)]
 mod daemon_client;
 mod dispenser;
@@ -40,6 +41,7 @@ pub use agent_folder::AgentFolder;
 pub use aws_names::{Region, RoleArn, SessionDuration};
 pub use broker::BrokerClient;
 pub use config::{AwsSettings, Config, ConfigError, DaemonSettings, RoleSettings, Settings, TokenFileSettings};
+pub use conformance::{Checked, Conformance, Outcome, SpareSessions};
 #[cfg(unix)]
 pub use daemon_client::DaemonClient;
 pub use dispenser::Dispenser;

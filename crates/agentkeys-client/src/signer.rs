@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::{
     ClientError, Http, ServerUrl, Session,
+    conformance::Wire,
     http::{Credential, Server},
 };
 
@@ -53,6 +54,11 @@ impl SignerClient {
     /// Where the signer is.
     pub fn url(&self) -> &ServerUrl {
         &self.0.url
+    }
+
+    /// The way to the signer for requests of any kind.
+    pub(crate) fn wire(&self) -> Wire {
+        Wire::new(self.0.url.clone())
     }
 
     /// The account's wallet.

@@ -8,8 +8,8 @@ use std::{
 
 use agentkeys_api::EmailStarted;
 use agentkeys_client::{
-    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl, SignerClient,
-    SignerTrust, StsClient, Walked,
+    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl, Session,
+    SignerClient, SignerTrust, StsClient, Walked,
 };
 use agentkeys_crypto::random;
 use agentkeys_mock_server::AwsConfig;
@@ -135,6 +135,11 @@ impl System {
         format!("http://{}", self.signer)
     }
 
+    /// The URL of the mailbox.
+    fn mailbox_url(&self) -> String {
+        format!("http://{}", self.signer)
+    }
+
     /// The URL of the AWS stand-in.
     pub fn aws_url(&self) -> String {
         format!("http://{}", self.aws)
@@ -217,12 +222,12 @@ impl System {
 
     /// The texts of the mails to an address, the newest first.
     pub async fn mails_to(&self, email: &str) -> Vec<String> {
-        mails(&self.signer_url(), email).await
+        mails(&self.mailbox_url(), email).await
     }
 
     /// The code of a mail that is on its way, and was not read before.
     pub async fn mailed_code(&self, email: &str) -> String {
-        mailed_code(&self.signer_url(), email, &self.codes).await
+        mailed_code(&self.mailbox_url(), email, &self.codes).await
     }
 
     /// A command of `agentkeys` that uses these servers.
@@ -246,12 +251,24 @@ impl System {
         child.wait_with_output().await.expect("agentkeys ends")
     }
 
+    /// Signs `name@example.com` in, with the code from the mailbox.
+    ///
+    /// # Panics
+    ///
+    /// When the broker refuses.
+    pub async fn sign_in(&self, name: &str, binding: Binding) -> Session {
+        let email = format!("{name}@example.com");
+        let sign_in = EmailSignIn { email: email.parse().expect("an address"), client_name: None, binding };
+        let mut mailbox = MailboxReader { pages: self.mailbox_url(), email, codes: self.codes.clone() };
+        self.flow().sign_in(&sign_in, &mut mailbox, &mut ()).await.expect("a session")
+    }
+
     /// Walks the eight steps as `name@example.com`, with the code from the mailbox.
     pub async fn walk(&self, name: &str, observer: &mut dyn Observer) -> Result<Walked, ClientError> {
         let email = format!("{name}@example.com");
         let sign_in =
             EmailSignIn { email: email.parse().expect("an address"), client_name: None, binding: Binding::DeviceKey };
-        let mut mailbox = MailboxReader { pages: self.signer_url(), email, codes: self.codes.clone() };
+        let mut mailbox = MailboxReader { pages: self.mailbox_url(), email, codes: self.codes.clone() };
         self.flow().walk(&sign_in, &mut mailbox, &self.role(), observer).await
     }
 }

@@ -12,6 +12,7 @@ mod boto3;
 mod browser;
 mod ceph;
 mod clouds;
+mod conformance;
 mod doors;
 mod jwcrypto;
 mod keychain;
