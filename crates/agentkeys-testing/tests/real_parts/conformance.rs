@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use agentkeys_client::{Binding, Conformance, Outcome, SpareSessions};
+use agentkeys_client::{Binding, Conformance, SpareSessions};
 use agentkeys_testing::{Home, System};
 use serde_json::Value;
 
