@@ -9,6 +9,7 @@ pub mod attestation;
 mod body;
 pub mod daemon;
 mod device;
+pub mod headers;
 mod identity;
 mod oauth;
 pub mod paths;
