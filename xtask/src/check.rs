@@ -24,6 +24,7 @@ pub(crate) fn guards(workspace: &Workspace) -> Result<()> {
     unused_dependencies(workspace)?;
     dependencies(workspace)?;
     step("clippy", || clippy(workspace))?;
+    step("without the development signer", || without_development_signer(workspace))?;
     step("rustdoc", || rustdoc(workspace))?;
     workspace.build()?;
     step("reference", || docs::check(workspace))?;
@@ -47,6 +48,11 @@ fn clippy(workspace: &Workspace) -> Result<()> {
         invocation::run(clippy.args(selection).args(["--", "-D", "warnings"]))?;
     }
     Ok(())
+}
+
+/// Everything, tests included, with no signer but the worker.
+fn without_development_signer(workspace: &Workspace) -> Result<()> {
+    invocation::run(&mut workspace.cargo(&["check", "--workspace", "--all-targets", "--no-default-features"]))
 }
 
 fn rustdoc(workspace: &Workspace) -> Result<()> {

@@ -1,7 +1,12 @@
+use std::process::Stdio;
+
 use anyhow::Result;
 
 use super::{Part, Started, apt};
-use crate::{invocation::is_installed, workspace::Workspace};
+use crate::{
+    invocation::{self, is_installed},
+    workspace::Workspace,
+};
 
 const PACKAGES: [&str; 2] = ["swtpm", "swtpm-tools"];
 const PROGRAMS: [&str; 3] = ["swtpm", "swtpm_setup", "swtpm_localca"];
@@ -22,7 +27,9 @@ impl Part for Swtpm {
         if PROGRAMS.iter().all(|program| is_installed(program)) { Ok(()) } else { apt::install(&PACKAGES) }
     }
 
-    fn start(&self, _workspace: &Workspace) -> Result<Started> {
-        Ok(Started { variable: ("AGENTKEYS_SWTPM", PROGRAMS[0].to_owned()), _lifeline: None })
+    fn start(&self, workspace: &Workspace) -> Result<Started> {
+        // Its setup starts the others by their full names, which lie in the same folder.
+        let path = invocation::output_of(workspace.command("sh", &["-c", "command -v swtpm"]).stdin(Stdio::null()))?;
+        Ok(Started { variable: ("AGENTKEYS_SWTPM", path.trim_end().to_owned()), _lifeline: None })
     }
 }

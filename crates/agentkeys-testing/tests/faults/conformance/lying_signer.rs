@@ -1,15 +1,20 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use agentkeys_api::paths;
 use agentkeys_client::{Http, SignerClient, SignerTrust};
+use agentkeys_crypto::{EvmSignature, MasterSecret};
 use agentkeys_http::{Running, Server};
-use agentkeys_mock_server::dev_key_service::DevKeyService;
-use agentkeys_signer::{BrokerStanding, NotAttested, Signer, SignerConfig, SignerParts, SigningLog};
+use agentkeys_signer::{
+    BrokerStanding, KeysUnavailable, NotAttested, Signer, SignerConfig, SignerParts, SigningLog, WalletKeys,
+};
 use agentkeys_testing::System;
-use agentkeys_types::SystemClock;
+use agentkeys_types::{EvmAddress, OmniAccount, SystemClock};
 use axum::{
     Json,
     body::{Body, Bytes, to_bytes},
@@ -62,7 +67,7 @@ impl LyingSigner {
     pub(super) async fn start(system: &System, lie: Option<Lie>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let parts = SignerParts {
-            keys: Arc::new(DevKeyService::from_bytes(system.master_secret())),
+            keys: Arc::new(Keys(MasterSecret::new(system.master_secret()))),
             record: Arc::new(SigningLog::open(&folder.path().join("signing.log")).unwrap()),
             attester: Arc::new(NotAttested),
             standing: Arc::new(BrokerStanding::new(&system.broker_url().parse().unwrap()).unwrap()),
@@ -79,6 +84,29 @@ impl LyingSigner {
     pub(super) fn client(&self, http: &Http) -> SignerClient {
         let url = format!("http://{}", self.running.address()).parse().unwrap();
         SignerClient::new(http, url, SignerTrust::default()).unwrap()
+    }
+}
+
+/// Derives and signs as it should.
+struct Keys(MasterSecret);
+
+impl WalletKeys for Keys {
+    fn ready(&self) -> Result<(), KeysUnavailable> {
+        Ok(())
+    }
+
+    fn address(&self, account: &OmniAccount) -> Result<EvmAddress, KeysUnavailable> {
+        Ok(self.0.derive_wallet(account).address())
+    }
+
+    fn sign_eip191(&self, account: &OmniAccount, message: &[u8]) -> Result<EvmSignature, KeysUnavailable> {
+        Ok(self.0.derive_wallet(account).sign_eip191(message))
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Keys(…)")
     }
 }
 
