@@ -11,6 +11,7 @@ pub mod daemon;
 mod device;
 pub mod headers;
 mod identity;
+mod log;
 mod oauth;
 pub mod paths;
 mod problem;
@@ -30,6 +31,7 @@ pub use device::{DeviceState, DeviceView, Devices, PinnedBy, RecoveryWait, WaitS
 pub use identity::{
     Identities, LinkEmail, LinkOauth, LinkOauthStarted, LinkOauthVerify, LinkPending, LinkedIdentity, Pending,
 };
+pub use log::{CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome};
 pub use oauth::{
     AUTHORIZATION_CODE_GRANT, AuthorizationServer, DEVICE_CODE_GRANT, DeviceAuthorization, OAUTH_CLIENT, OauthError,
     OauthProblem, TokenReply,

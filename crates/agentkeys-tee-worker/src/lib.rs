@@ -1,8 +1,30 @@
 //! The signer in a trusted execution environment.
 //!
-//! A [`Sealer`] keeps the master secret where only this worker, started as measured, gets it back. An
-//! `agentkeys_signer::Attester` shows a client where the worker runs. Everything else is `agentkeys-signer`.
+//! A [`Sealer`] keeps the master secret where only this worker, started as measured, gets it back. A [`Platform`] shows
+//! a client where the worker runs. [`run`] puts both together with `agentkeys-signer`, which is everything else, as a
+//! [`Config`] says.
 
+pub mod backup;
+mod blobs;
+mod config;
+#[cfg(target_os = "linux")]
+mod configfs_tsm;
+mod evidence;
+mod first_boot;
+mod nitro;
+#[cfg(target_os = "linux")]
+pub mod sandbox;
 mod sealer;
+mod wallet_keys;
 
+pub use blobs::Blobs;
+pub use config::{AttesterKind, Backup, Config, ConfigError, SealerKind};
+#[cfg(target_os = "linux")]
+pub use configfs_tsm::{ConfigfsTsm, REPORTS};
+pub use evidence::{LatestCheckpoint, Platform, PlatformAttester, Statement, Vouched};
+pub use first_boot::{MasterError, Origin, generate, open};
+#[cfg(any(test, feature = "mock-nsm"))]
+pub use nitro::MockNsm;
+pub use nitro::{Nitro, NsmProvider};
 pub use sealer::{SealError, SealedBlob, Sealer};
+pub use wallet_keys::TeeWalletKeys;
