@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{
     console::step,
     docs, invocation, repository,
-    runner::Runner,
+    runner::{Runner, WITHOUT_DEVELOPMENT_SIGNER},
     tools::{DENY, MACHETE},
     workspace::Workspace,
 };
@@ -52,7 +52,8 @@ fn clippy(workspace: &Workspace) -> Result<()> {
 
 /// Everything, tests included, with no signer but the worker.
 fn without_development_signer(workspace: &Workspace) -> Result<()> {
-    invocation::run(&mut workspace.cargo(&["check", "--workspace", "--all-targets", "--no-default-features"]))
+    let mut check = workspace.cargo(&["check", "--workspace", "--all-targets"]);
+    invocation::run(check.args(WITHOUT_DEVELOPMENT_SIGNER))
 }
 
 fn rustdoc(workspace: &Workspace) -> Result<()> {

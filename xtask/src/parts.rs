@@ -124,6 +124,11 @@ impl Parts {
         self.installed.iter().any(|installed| installed.name() == part.name())
     }
 
+    /// Whether `part` is started.
+    pub(crate) fn has_started(&self, part: &dyn Part) -> bool {
+        !self.missing.iter().any(|missing| missing.name == part.name())
+    }
+
     /// Starts what is installed; what does not start is missing.
     pub(crate) fn start(&mut self, workspace: &Workspace) {
         for part in self.installed.drain(..) {
