@@ -125,10 +125,8 @@ pub struct Backup {
 impl Config {
     /// Reads and checks a file.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text =
-            fs::read_to_string(file).map_err(|source| ConfigError::File { file: file.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Format { file: file.to_owned(), source: Box::new(source) })
+        let text = fs::read_to_string(file).map_err(|source| ConfigError::File { file: file.to_owned(), source })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Format { file: file.to_owned(), source: Box::new(source) })
     }
 
     /// Refuses what cannot work, with the setting to change.
@@ -168,7 +166,10 @@ impl Config {
             return Err(refused("public_url", "it must be https://, with nothing after the host and port"));
         }
         if self.broker_url.parse::<Url>().is_err() || self.broker_url.ends_with('/') {
-            return Err(refused("broker_url", "the broker's `issuer` exactly as it is set there, without a slash at its end"));
+            return Err(refused(
+                "broker_url",
+                "the broker's `issuer` exactly as it is set there, without a slash at its end",
+            ));
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 use std::{fmt, sync::Arc};
 
 use agentkeys_api::attestation::{
-    ActivateCredential, ActivatedCredential, AttestationEvidence, Backend, Bound, EXPORTER_LABEL, Endorsements, RawEvidence,
-    SigningPurpose,
+    ActivateCredential, ActivatedCredential, AttestationEvidence, Backend, Bound, EXPORTER_LABEL, Endorsements,
+    RawEvidence, SigningPurpose,
 };
 use agentkeys_crypto::ReportData;
 use agentkeys_http::TlsChannel;

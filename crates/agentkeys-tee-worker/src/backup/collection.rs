@@ -59,7 +59,8 @@ impl Collection {
         if self.shares.len() < usize::from(sealed.threshold) {
             return Ok(Progress::Waiting { shares: self.shares.len(), threshold: sealed.threshold });
         }
-        let shares: Vec<Share> = self.shares.drain(..).filter_map(|share| Share::try_from(share.as_slice()).ok()).collect();
+        let shares: Vec<Share> =
+            self.shares.drain(..).filter_map(|share| Share::try_from(share.as_slice()).ok()).collect();
         let combined = Zeroizing::new(Sharks(sealed.threshold).recover(&shares).map_err(|_| ShareError::Wrong)?);
         let mut secret = Zeroizing::new([0; 32]);
         if combined.len() != secret.len() {

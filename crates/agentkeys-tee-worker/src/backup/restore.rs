@@ -39,7 +39,11 @@ impl Restoration {
     pub fn of(identity_pub: &str) -> Result<Self, ShareError> {
         let collection = Collection::new(identity_pub)?;
         let public_key = collection.public_key();
-        Ok(Self { collection: Arc::new(Mutex::new(collection)), public_key, secret: Arc::new(watch::Sender::new(None)) })
+        Ok(Self {
+            collection: Arc::new(Mutex::new(collection)),
+            public_key,
+            secret: Arc::new(watch::Sender::new(None)),
+        })
     }
 
     /// What evidence shows as the identity while there is none: 0, which no identity begins with, and the key that

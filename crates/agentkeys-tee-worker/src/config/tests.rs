@@ -87,7 +87,8 @@ fn what_cannot_work_is_refused_with_the_setting_to_change() {
 #[test]
 fn a_platform_without_a_sealer_restores_at_each_start() {
     let identity = "02".repeat(33);
-    let text = format!("{GOOD}\nsealer = \"none\"\nattester = \"sev-snp\"\n[backup]\nrestore_identity = \"{identity}\"");
+    let text =
+        format!("{GOOD}\nsealer = \"none\"\nattester = \"sev-snp\"\n[backup]\nrestore_identity = \"{identity}\"");
 
     assert_eq!(read(&text).unwrap().restore_identity(), Some(identity.as_str()));
 }

@@ -84,7 +84,8 @@ impl NsmProvider for MockNsm {
         };
         let payload = Value::Bytes(encode(&self.payload(user_data))?);
         let protected = Value::Bytes(PROTECTED.to_vec());
-        let signed = [Value::Text("Signature1".to_owned()), protected.clone(), Value::Bytes(Vec::new()), payload.clone()];
+        let signed =
+            [Value::Text("Signature1".to_owned()), protected.clone(), Value::Bytes(Vec::new()), payload.clone()];
         let signature = self.key.sign(&SystemRandom::new(), &encode(&Value::Array(signed.into()))?);
         let signature = signature.map_err(|_| AttestError::Unavailable)?.as_ref().to_vec();
         encode(&Value::Array(vec![protected, Value::Map(Vec::new()), payload, Value::Bytes(signature)]))

@@ -22,8 +22,7 @@ fn a_confined_thread_has_its_folder_and_its_ports_and_nothing_else() {
     let (broker_at, stranger_at) = (broker.local_addr().unwrap(), stranger.local_addr().unwrap());
 
     let tried = confined(move || {
-        let needs =
-            Needs { state: &state, read: Vec::new(), write: Vec::new(), listen: 0, broker: broker_at.port() };
+        let needs = Needs { state: &state, read: Vec::new(), write: Vec::new(), listen: 0, broker: broker_at.port() };
         let confinement = enter(&needs).unwrap();
         let own = fs::write(state.join("file"), "mine").and_then(|()| fs::read(state.join("file"))).map(drop);
         let connected = [net::TcpStream::connect(broker_at), net::TcpStream::connect(stranger_at)].map(kind);
