@@ -17,6 +17,12 @@ pub trait LatestCheckpoint: Send + Sync + fmt::Debug {
     fn latest(&self) -> Arc<str>;
 }
 
+impl LatestCheckpoint for crate::log::TransparencyLog {
+    fn latest(&self) -> Arc<str> {
+        self.checkpoint()
+    }
+}
+
 /// What the worker says of itself, and has vouched for.
 #[derive(Debug)]
 pub struct Statement {

@@ -51,7 +51,7 @@ pub enum MasterError {
 /// Where a master secret came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It was new to this machine, and has been sealed.
+    /// It is new to this machine: [`Sealer::remember`] is still to be called, once all else is there.
     FirstBoot,
     /// It was unsealed.
     Unsealed,
@@ -133,16 +133,12 @@ fn unseal_or_make(
         (Step::RefuseLost, _) => Err(MasterError::Lost(blobs.file())),
         (_, Some(blob)) => {
             let secret = sealer.unseal(&blob)?;
-            if !has_sealed {
-                sealer.remember()?;
-            }
-            let origin = raise(sealer, blobs, &blob, &secret)?;
+            let origin = if has_sealed { raise(sealer, blobs, &blob, &secret)? } else { Origin::FirstBoot };
             Ok((secret, origin))
         }
         (_, None) => {
             let secret = source()?;
             blobs.write(&sealer.seal(&secret)?)?;
-            sealer.remember()?;
             Ok((secret, Origin::FirstBoot))
         }
     }

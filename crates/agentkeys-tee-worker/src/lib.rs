@@ -2,24 +2,26 @@
 //!
 //! A [`Sealer`] keeps the master secret where only this worker, started as measured, gets it back. A [`Platform`] shows
 //! a client where the worker runs. [`run`] puts both together with `agentkeys-signer`, which is everything else, as a
-//! [`Config`] says.
+//! [`Config`] says. It is for Linux alone.
+
+#![cfg(target_os = "linux")]
 
 pub mod backup;
 mod blobs;
 mod config;
-#[cfg(target_os = "linux")]
 mod configfs_tsm;
 mod evidence;
 mod first_boot;
+pub mod log;
 mod nitro;
-#[cfg(target_os = "linux")]
 pub mod sandbox;
 mod sealer;
+pub mod tpm2;
 mod wallet_keys;
+mod worker;
 
 pub use blobs::Blobs;
 pub use config::{AttesterKind, Backup, Config, ConfigError, SealerKind};
-#[cfg(target_os = "linux")]
 pub use configfs_tsm::{ConfigfsTsm, REPORTS};
 pub use evidence::{LatestCheckpoint, Platform, PlatformAttester, Statement, Vouched};
 pub use first_boot::{MasterError, Origin, generate, open};
@@ -28,3 +30,4 @@ pub use nitro::MockNsm;
 pub use nitro::{Nitro, NsmProvider};
 pub use sealer::{SealError, SealedBlob, Sealer};
 pub use wallet_keys::TeeWalletKeys;
+pub use worker::run;

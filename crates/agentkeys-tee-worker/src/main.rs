@@ -1,6 +1,7 @@
 //! The binary `agentkeys-tee-worker`: the signer in a trusted execution environment.
 
-#[cfg(target_os = "linux")]
+#![cfg(target_os = "linux")]
+
 mod share;
 
 use std::{net::SocketAddr, path::PathBuf};

@@ -27,9 +27,7 @@ pub trait Sealer: Send + Sync + fmt::Debug {
     fn has_sealed(&self) -> Result<bool, SealError>;
 
     /// Has this machine remember from now on that it has sealed something: the last step of a first boot.
-    fn remember(&self) -> Result<(), SealError> {
-        Ok(())
-    }
+    fn remember(&self) -> Result<(), SealError>;
 
     /// Random bytes of the platform's own.
     fn random(&self) -> Result<Zeroizing<[u8; 32]>, SealError>;

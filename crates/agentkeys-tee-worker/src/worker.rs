@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use self::parts::Parts;
 use crate::{
-    Blobs, Config, MasterError, Origin, PlatformAttester, Statement, TeeWalletKeys, backup, first_boot, log::TeeLog,
+    Blobs, Config, MasterError, Origin, PlatformAttester, Statement, TeeWalletKeys, backup, first_boot,
+    log::{TransparencyLog, log_routes},
     sandbox,
 };
 
@@ -146,7 +147,7 @@ fn share(config: &Config, secret: &[u8; 32]) -> Result<(), MasterError> {
 /// A worker that signs.
 struct Worker {
     running: Running,
-    log: Arc<TeeLog>,
+    log: Arc<TransparencyLog>,
 }
 
 impl Worker {
@@ -159,11 +160,11 @@ impl Worker {
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let identity_pub = master_secret.identity_public_key();
-        let log = parts.open_log(config, &master_secret, origin, &clock).await?;
+        let log = Arc::new(parts.open_log(config, &master_secret, origin, &clock)?);
         let statement = Statement {
             identity_pub,
-            log_vkey: log.vkey(),
-            boot_counter: log.boot_counter(),
+            log_vkey: log.verifier_key().to_string(),
+            boot_counter: parts.counter()?.unwrap_or(0),
             signs_any_message: config.allow_any_message,
             log: log.clone(),
         };
@@ -180,7 +181,7 @@ impl Worker {
         let signer_config =
             SignerConfig { issuer: config.broker_url.clone(), purpose: config.purpose(), pins_devices: true };
         let signer = Signer::open(signer_config, signer_parts);
-        let routes = agentkeys_signer::router(signer, &mut server).merge(log.router());
+        let routes = agentkeys_signer::router(signer, &mut server).merge(log_routes(Arc::clone(&log)));
         let running = server.serve(routes);
         tracing::info!(address = %running.address(), identity = %hex::encode(identity_pub), "the worker signs");
         Ok(Self { running, log })
@@ -188,7 +189,8 @@ impl Worker {
 
     async fn stop(self) {
         self.running.stop().await;
-        self.log.close().await;
+        // Its last words are written when nobody holds it any more.
+        let _ = tokio::task::spawn_blocking(move || drop(self.log)).await;
     }
 }
 

@@ -95,7 +95,11 @@ impl Sealer for Machine {
 }
 
 fn open_on(machine: &Machine, blobs: &Blobs) -> Result<(Zeroizing<[u8; 32]>, Origin), MasterError> {
-    open(machine, blobs, || generate(machine))
+    let (secret, origin) = open(machine, blobs, || generate(machine))?;
+    if origin == Origin::FirstBoot {
+        machine.remember()?;
+    }
+    Ok((secret, origin))
 }
 
 #[test]

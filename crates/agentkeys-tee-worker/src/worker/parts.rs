@@ -2,11 +2,14 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use agentkeys_crypto::MasterSecret;
 use agentkeys_tpm::{Approval, ReleaseKey};
+use agentkeys_types::Clock;
 use anyhow::{Context, bail};
 
 use crate::{
-    AttesterKind, Config, ConfigfsTsm, Platform, REPORTS, Sealer, SealerKind,
+    AttesterKind, Config, ConfigfsTsm, Origin, Platform, REPORTS, SealError, Sealer, SealerKind,
+    log::{Counter, CounterError, LogError, TransparencyLog},
     tpm2::{SharedTpm, Tpm2Attester, Tpm2Sealer},
 };
 
@@ -35,12 +38,76 @@ impl Parts {
         Ok(Self { sealer, platform })
     }
 
+    /// The signing log: a new one at the end of a first boot, else the one that must be there.
+    pub(super) fn open_log(
+        &self,
+        config: &Config,
+        master_secret: &MasterSecret,
+        origin: Origin,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<TransparencyLog> {
+        let (folder, seed) = (config.state.join("log"), master_secret.log_key_seed());
+        let counter: Arc<dyn Counter> = Arc::new(PlatformCounter(self.sealer.clone()));
+        let create = || TransparencyLog::create(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
+        let open = || TransparencyLog::open(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
+        let Some(sealer) = &self.sealer else {
+            // Nothing remembers whether there was one.
+            return or_else_exists(create(), open).context("the signing log");
+        };
+        if origin != Origin::FirstBoot {
+            return open().context("the signing log");
+        }
+        if sealer.counter()?.is_none() {
+            sealer.bump()?;
+        }
+        let log = or_else_exists(create(), open).context("the signing log")?;
+        sealer.remember()?;
+        Ok(log)
+    }
+
+    /// How far the platform's counter is.
+    pub(super) fn counter(&self) -> anyhow::Result<Option<u64>> {
+        Ok(self.sealer.as_ref().map(|sealer| sealer.counter()).transpose()?.flatten())
+    }
+
     /// The folders beside the state that the platform's parts write to.
     pub(super) fn folders(config: &Config) -> Vec<&'static Path> {
         match config.attester {
             AttesterKind::Tpm2 => Vec::new(),
             AttesterKind::SevSnp | AttesterKind::Tdx => vec![Path::new(REPORTS)],
         }
+    }
+}
+
+/// The counter of the sealer's platform, for the log.
+#[derive(Debug)]
+struct PlatformCounter(Option<Arc<dyn Sealer>>);
+
+impl PlatformCounter {
+    fn ask(
+        &self,
+        question: impl FnOnce(&dyn Sealer) -> Result<Option<u64>, SealError>,
+    ) -> Result<Option<u64>, CounterError> {
+        let Some(sealer) = &self.0 else { return Ok(None) };
+        question(sealer.as_ref()).map_err(|error| CounterError(error.to_string()))
+    }
+}
+
+impl Counter for PlatformCounter {
+    fn read(&self) -> Result<Option<u64>, CounterError> {
+        self.ask(|sealer| sealer.counter())
+    }
+
+    fn bump(&self) -> Result<Option<u64>, CounterError> {
+        self.ask(|sealer| sealer.bump())
+    }
+}
+
+/// A log that a first boot has begun already is opened.
+fn or_else_exists<T>(created: Result<T, LogError>, open: impl FnOnce() -> Result<T, LogError>) -> Result<T, LogError> {
+    match created {
+        Err(LogError::Exists) => open(),
+        created => created,
     }
 }
 

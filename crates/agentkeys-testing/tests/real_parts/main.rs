@@ -25,3 +25,5 @@ mod public_vectors;
 mod sdks;
 mod systemd;
 mod vectors;
+#[cfg(target_os = "linux")]
+mod worker;
