@@ -315,7 +315,11 @@ impl System {
 
     /// Runs an `agentkeys init` to its end, which gets the code on its stdin if one is mailed.
     pub async fn init(&self, agentkeys: Command, email: &str) -> Output {
-        let mut command = self.used_by(agentkeys);
+        self.init_as_it_is(self.used_by(agentkeys), email).await
+    }
+
+    /// As [`System::init`], with a command that knows already which servers it uses.
+    pub async fn init_as_it_is(&self, mut command: Command, email: &str) -> Output {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("agentkeys starts");
         let mut stdin = child.stdin.take().expect("it is piped");

@@ -80,3 +80,28 @@ mod development {
         assert_reports(&by_command(&system).await);
     }
 }
+
+mod worker {
+    use agentkeys_api::attestation::SigningPurpose;
+
+    use super::*;
+
+    #[tokio::test]
+    #[ignore = "needs swtpm: cargo xtask test"]
+    async fn the_worker_conforms() {
+        let system = System::start_with_worker().await;
+
+        let conformance = conformance(&system).await;
+
+        assert_eq!(conformance.purpose, Some(SigningPurpose::WalletProof));
+        assert_conforms(&conformance);
+    }
+
+    #[tokio::test]
+    #[ignore = "needs swtpm: cargo xtask test"]
+    async fn the_command_finds_that_the_worker_conforms() {
+        let system = System::start_with_worker().await;
+
+        assert_reports(&by_command(&system).await);
+    }
+}

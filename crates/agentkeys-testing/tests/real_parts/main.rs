@@ -25,5 +25,6 @@ mod public_vectors;
 mod sdks;
 mod systemd;
 mod vectors;
+mod with_worker;
 #[cfg(target_os = "linux")]
 mod worker;
