@@ -54,7 +54,8 @@ async fn nothing_but_the_signers_url_differs() {
         let machine = Machine::new(&system);
         let init = machine.agentkeys(&signer_url, &["init", "--email", ADA]);
         let signed_in = document(&system.init_as_it_is(init, ADA).await);
-        let credentials = document(&machine.agentkeys(&signer_url, &["aws", "credential-process"]).output().await.unwrap());
+        let credentials =
+            document(&machine.agentkeys(&signer_url, &["aws", "credential-process"]).output().await.unwrap());
 
         assert!(credentials["AccessKeyId"].as_str().unwrap().starts_with("ASIA"), "{signer_url}");
         wallets.push(signed_in["wallet"].clone());
