@@ -73,10 +73,10 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
     };
     let opening = {
         let (config, parts) = (Arc::clone(&config), Arc::clone(&parts));
-        tokio::task::spawn_blocking(move || unseal(&config, &parts, restored))
+        tokio::task::spawn_blocking(move || Opened::new(&config, &parts, restored))
     };
-    let (master_secret, origin) = opening.await.context("unsealing did not end")??;
-    let worker = Worker::start(&config, &parts, master_secret, origin, server).await?;
+    let opened = opening.await.context("opening did not end")??;
+    let worker = Worker::start(&config, &parts, opened, server)?;
 
     stop.await.context("cannot wait for signals")?;
     tracing::info!("stopping");
@@ -97,6 +97,22 @@ async fn listen(config: &Config, address: SocketAddr) -> anyhow::Result<Server> 
     Ok(server.with_tls(TlsIdentity::generate(names)?))
 }
 
+/// What a worker needs that takes time.
+struct Opened {
+    master_secret: MasterSecret,
+    log: TransparencyLog,
+    boot_counter: u64,
+}
+
+impl Opened {
+    fn new(config: &Config, parts: &Parts, restored: Option<Zeroizing<[u8; 32]>>) -> anyhow::Result<Self> {
+        let (master_secret, origin) = unseal(config, parts, restored)?;
+        let log = parts.open_log(config, &master_secret, origin, &(Arc::new(SystemClock) as Arc<dyn Clock>))?;
+        let boot_counter = parts.counter()?.unwrap_or(0);
+        Ok(Self { master_secret, log, boot_counter })
+    }
+}
+
 /// The master secret, unsealed or made or restored, and moved to where no other process reads it.
 fn unseal(
     config: &Config,
@@ -107,13 +123,13 @@ fn unseal(
         let secret = restored.context("without a sealer, the secret must be restored")?;
         return Ok((MasterSecret::new(&secret), Origin::Unsealed));
     };
-    let source = || match restored {
-        Some(secret) => Ok(secret),
-        None => {
-            let secret = first_boot::generate(sealer.as_ref())?;
-            share(config, &secret)?;
-            Ok(secret)
+    let source = || {
+        if let Some(secret) = restored {
+            return Ok(secret);
         }
+        let secret = first_boot::generate(sealer.as_ref())?;
+        share(config, &secret)?;
+        Ok(secret)
     };
     let (secret, origin) = first_boot::open(sealer.as_ref(), &Blobs::new(&config.state), source)?;
     let master_secret = MasterSecret::new(&secret);
@@ -151,20 +167,13 @@ struct Worker {
 }
 
 impl Worker {
-    async fn start(
-        config: &Config,
-        parts: &Parts,
-        master_secret: MasterSecret,
-        origin: Origin,
-        mut server: Server,
-    ) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let identity_pub = master_secret.identity_public_key();
-        let log = Arc::new(parts.open_log(config, &master_secret, origin, &clock)?);
+    fn start(config: &Config, parts: &Parts, opened: Opened, mut server: Server) -> anyhow::Result<Self> {
+        let Opened { master_secret, log, boot_counter } = opened;
+        let (identity_pub, log) = (master_secret.identity_public_key(), Arc::new(log));
         let statement = Statement {
             identity_pub,
             log_vkey: log.verifier_key().to_string(),
-            boot_counter: parts.counter()?.unwrap_or(0),
+            boot_counter,
             signs_any_message: config.allow_any_message,
             log: log.clone(),
         };
@@ -176,7 +185,7 @@ impl Worker {
             record: log.clone(),
             attester: Arc::new(PlatformAttester::new(statement, Arc::clone(&parts.platform))),
             standing: Arc::new(BrokerStanding::new(&config.broker_url.parse()?).context("broker_url")?),
-            clock,
+            clock: Arc::new(SystemClock),
         };
         let signer_config =
             SignerConfig { issuer: config.broker_url.clone(), purpose: config.purpose(), pins_devices: true };

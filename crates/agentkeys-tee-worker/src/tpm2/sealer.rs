@@ -1,6 +1,6 @@
 use agentkeys_tpm::{
-    Approval, CAPPED_PCR, NvCounter, PcrSelection, PcrValues, ReleaseKey, SEALED_PCRS, SealPolicy, SealedSecret, TpmError,
-    capped,
+    Approval, CAPPED_PCR, NvCounter, PcrSelection, PcrValues, ReleaseKey, SEALED_PCRS, SealPolicy, SealedSecret, Tpm,
+    TpmError, capped,
 };
 use zeroize::Zeroizing;
 
@@ -50,7 +50,8 @@ impl Tpm2Sealer {
                 .to_owned();
         }
         let describe = |approval: &Approval| {
-            let registers = differing(approval).iter().map(|register| format!("register {register}")).collect::<Vec<_>>();
+            let registers =
+                differing(approval).iter().map(|register| format!("register {register}")).collect::<Vec<_>>();
             format!("{} differs in {}", approval.release(), registers.join(", "))
         };
         let differences: Vec<String> = self.approvals.iter().map(describe).collect();
@@ -108,7 +109,7 @@ impl Sealer for Tpm2Sealer {
     }
 
     fn random(&self) -> Result<Zeroizing<[u8; 32]>, SealError> {
-        self.tpm.ask(|tpm| tpm.random()).map_err(failed)
+        self.tpm.ask(Tpm::random).map_err(failed)
     }
 
     /// Seals what can be unsealed again: it is tried at once.
@@ -148,7 +149,7 @@ impl Sealer for Tpm2Sealer {
     }
 
     fn close(&self) -> Result<(), SealError> {
-        self.tpm.ask(|tpm| tpm.cap()).map_err(failed)
+        self.tpm.ask(Tpm::cap).map_err(failed)
     }
 
     fn counter(&self) -> Result<Option<u64>, SealError> {

@@ -1,5 +1,5 @@
 //! Held against what others made: the AWS CLI and SDKs, boto3, Ceph, Chromium, gdb, maildev,
-//! MCP's client, oidc-provider, and independent implementations.
+//! MCP's client, oidc-provider, swtpm, and independent implementations.
 //!
 //! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
 //! are, and runs these tests too. The binaries must have been built: `cargo build --workspace --bins`.
@@ -24,6 +24,8 @@ mod parts;
 mod public_vectors;
 mod sdks;
 mod systemd;
+#[cfg(target_os = "linux")]
+mod tpm;
 mod vectors;
 mod with_worker;
 #[cfg(target_os = "linux")]

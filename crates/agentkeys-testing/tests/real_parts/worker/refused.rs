@@ -7,7 +7,7 @@ use agentkeys_tpm::SEALED_PCRS;
 use super::machine::{Machine, ReleaseKey, refusal_of, write_private};
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn a_lost_blob_never_becomes_a_new_identity() {
     let mut machine = Machine::new();
     machine.boot(0).await.stop().await;
@@ -21,7 +21,7 @@ async fn a_lost_blob_never_becomes_a_new_identity() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn a_disk_in_another_machine_is_refused() {
     let mut machine = Machine::new();
     machine.boot(0).await.stop().await;
@@ -33,7 +33,7 @@ async fn a_disk_in_another_machine_is_refused() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn the_blob_of_another_machine_is_refused() {
     let (mut one, other) = (Machine::new(), Machine::new());
     one.boot(0).await.stop().await;
@@ -47,7 +47,7 @@ async fn the_blob_of_another_machine_is_refused() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn a_second_start_without_a_power_cycle_is_refused_with_the_reason() {
     let machine = Machine::new();
     machine.boot(0).await.stop().await;
@@ -58,7 +58,7 @@ async fn a_second_start_without_a_power_cycle_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn an_approval_by_another_key_is_refused() {
     let machine = Machine::new();
 
@@ -69,7 +69,7 @@ async fn an_approval_by_another_key_is_refused() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn an_image_that_nobody_approved_of_seals_and_unseals_nothing() {
     let mut machine = Machine::new();
     let registers = SEALED_PCRS.map(|register| (register, [register; 32])).into();

@@ -15,7 +15,7 @@ async fn share_command(arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn two_of_three_holders_restore_the_identity_on_another_machine() {
     let keys = tempfile::tempdir().unwrap();
     let key = |number: u8| keys.path().join(number.to_string()).display().to_string();

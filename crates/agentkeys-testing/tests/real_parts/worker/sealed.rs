@@ -32,7 +32,7 @@ fn quote_in(evidence: &AttestationEvidence) -> Quote {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn a_worker_has_one_identity_over_power_cycles_and_the_tpm_vouches_for_it() {
     let mut machine = Machine::new();
     let first = machine.boot(0).await;
@@ -58,7 +58,7 @@ async fn a_worker_has_one_identity_over_power_cycles_and_the_tpm_vouches_for_it(
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn what_is_on_disk_is_private_and_the_process_is_confined() {
     let machine = Machine::new();
 
@@ -71,7 +71,7 @@ async fn what_is_on_disk_is_private_and_the_process_is_confined() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn two_machines_have_two_identities() {
     let (one, other) = (Machine::new(), Machine::new());
 
@@ -79,7 +79,7 @@ async fn two_machines_have_two_identities() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn any_message_is_signed_only_where_the_evidence_says_so() {
     let machine = Machine::new();
     let approval = machine.release_key.approve(0);

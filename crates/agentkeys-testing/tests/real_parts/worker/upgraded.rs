@@ -5,7 +5,7 @@ use std::fs;
 use super::machine::{Machine, Worker, write_private};
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn a_higher_epoch_takes_over_and_a_lower_one_is_refused_from_then_on() {
     let mut machine = Machine::new();
     let first = machine.boot(0).await;
@@ -34,7 +34,7 @@ async fn a_higher_epoch_takes_over_and_a_lower_one_is_refused_from_then_on() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn a_worker_that_is_killed_while_it_takes_over_loses_nothing() {
     let mut machine = Machine::new();
     let first = machine.boot(0).await;
@@ -53,7 +53,7 @@ async fn a_worker_that_is_killed_while_it_takes_over_loses_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "needs a part: see `cargo xtask test`"]
+#[ignore = "needs swtpm: cargo xtask test"]
 async fn a_worker_that_is_killed_at_its_first_boot_is_whole_at_the_next() {
     for line in ["confined", "first boot", "the worker signs"] {
         let mut machine = Machine::new();
