@@ -36,6 +36,8 @@ impl Context {
             settings.signer_url = url.clone();
         }
         settings.allow_unattested_signer |= global.allow_unattested_signer;
+        settings.attestation_policy = global.attestation_policy.clone().or(settings.attestation_policy);
+        settings.release_key = global.release_key.clone().or(settings.release_key);
         let asked = AskedStorage { choice: global.store.or(settings.store), key: global.store_key };
         let storage = SessionStorage::decide(asked, &places, &global.profile)?;
         let store = storage.open(Arc::new(TerminalPrompt { may_ask: !global.no_input }));
@@ -62,10 +64,16 @@ impl Context {
         self.signer_at(self.settings.signer_url.clone())
     }
 
-    /// A signer at another place than that of the settings, trusted as that one is.
+    /// A signer at another place than that of the settings, trusted as one there would be.
     pub(crate) fn signer_at(&self, url: ServerUrl) -> Result<SignerClient, ClientError> {
-        let trust = SignerTrust::allowing_unattested(self.settings.allow_unattested_signer);
-        SignerClient::new(&self.http, url, trust)
+        let settings = Settings { signer_url: url, ..self.settings.clone() };
+        let trust = SignerTrust::of(&settings, &self.places, &self.profile)?;
+        SignerClient::new(&self.http, settings.signer_url, trust)
+    }
+
+    /// What must be known of the signer.
+    pub(crate) fn signer_trust(&self) -> Result<SignerTrust, ClientError> {
+        SignerTrust::of(&self.settings, &self.places, &self.profile)
     }
 
     pub(crate) fn flow(&self) -> Result<Flow, ClientError> {

@@ -7,14 +7,19 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::{ClientError, ServerUrl};
-
-const LARGEST_ANSWER: usize = 1024 * 1024;
+use crate::{
+    ClientError, ServerUrl,
+    attested::AttestedWay,
+    http::{Answer, LARGEST_ANSWER},
+};
 
 /// The way to a signer on which a request goes as it is, right or wrong.
 #[derive(Clone, Debug)]
-pub(crate) struct Wire {
-    url: ServerUrl,
+pub(crate) enum Wire {
+    /// Without TLS, on this machine.
+    Plain(ServerUrl),
+    /// To a signer that must be accepted first, on each connection.
+    Attested(Arc<AttestedWay>),
 }
 
 /// What came back, whatever it is.
@@ -26,33 +31,37 @@ pub(crate) struct RawAnswer {
 }
 
 impl Wire {
-    pub(crate) fn new(url: ServerUrl) -> Self {
-        Self { url }
-    }
-
     /// Sends `request` on a connection of its own.
     pub(crate) async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<RawAnswer, ClientError> {
-        if !self.url.is_plain() {
-            return Err(ClientError::InvalidUrl {
-                url: self.url.to_string(),
-                reason: "only a signer on this machine, over http, can be checked",
-            });
+        match self {
+            Self::Plain(url) => exchange_plainly(url, request).await,
+            Self::Attested(way) => {
+                let Answer { status, headers, body } = way.send_raw(request).await?;
+                Ok(RawAnswer { status: status.as_u16(), headers, body: Bytes::copy_from_slice(&body) })
+            }
         }
-        let stream = TcpStream::connect(self.url.authority()).await.map_err(|error| self.unreachable(error))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unreachable(error))?;
-        let connection = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(|error| self.unreachable(error))?;
-        let (parts, body) = answer.into_parts();
-        let body = Limited::new(body, LARGEST_ANSWER).collect().await;
-        let body = body.map_err(|error| ClientError::Unreachable { url: self.url.to_string(), source: error.into() });
-        connection.abort();
-        Ok(RawAnswer { status: parts.status.as_u16(), headers: parts.headers, body: body?.to_bytes() })
     }
+}
 
-    fn unreachable(&self, error: impl std::error::Error + Send + Sync + 'static) -> ClientError {
-        ClientError::Unreachable { url: self.url.to_string(), source: Arc::new(error) }
+async fn exchange_plainly(url: &ServerUrl, request: Request<Full<Bytes>>) -> Result<RawAnswer, ClientError> {
+    if !url.is_plain() {
+        let (url, reason) = (url.to_string(), "a signer with TLS is checked only where a policy accepts it");
+        return Err(ClientError::InvalidUrl { url, reason });
     }
+    let stream = TcpStream::connect(url.authority()).await.map_err(|error| unreachable(url, error))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(url, error))?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(|error| unreachable(url, error))?;
+    let (parts, body) = answer.into_parts();
+    let body = Limited::new(body, LARGEST_ANSWER).collect().await;
+    let body = body.map_err(|error| ClientError::Unreachable { url: url.to_string(), source: error.into() });
+    connection.abort();
+    Ok(RawAnswer { status: parts.status.as_u16(), headers: parts.headers, body: body?.to_bytes() })
+}
+
+fn unreachable(url: &ServerUrl, error: impl std::error::Error + Send + Sync + 'static) -> ClientError {
+    ClientError::Unreachable { url: url.to_string(), source: Arc::new(error) }
 }
 
 impl RawAnswer {
