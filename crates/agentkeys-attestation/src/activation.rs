@@ -54,6 +54,11 @@ impl Challenge {
         &self.message
     }
 
+    #[cfg(test)]
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.secret
+    }
+
     pub(crate) fn judge(&self, reply: &ActivatedCredential) -> Result<(), ActivationError> {
         let secret = BASE64_STANDARD.decode(&reply.secret).map_err(|_| ActivationError::WrongSecret)?;
         constant_time::verify_slices_are_equal(&secret, &self.secret).map_err(|_| ActivationError::WrongSecret)

@@ -128,3 +128,6 @@ pub(crate) fn verify<'a>(
         Report { release: Some(entry.release), ..Report::new(checks) }
     })
 }
+
+#[cfg(test)]
+mod tests;

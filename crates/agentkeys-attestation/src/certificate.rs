@@ -89,6 +89,11 @@ impl Certificate {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     pub(crate) fn sha256(&self) -> [u8; 32] {
         Sha256::digest(&self.der).into()
     }

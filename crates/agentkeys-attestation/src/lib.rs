@@ -7,12 +7,15 @@
 mod activation;
 mod azure_vtpm;
 mod certificate;
+mod log;
 mod nitro;
 mod policy;
 mod report;
 mod sev_snp;
 mod signature;
 mod tdx;
+#[cfg(test)]
+mod testing;
 mod tpm2;
 mod verdict;
 mod verifier;

@@ -170,3 +170,6 @@ pub(crate) fn judge(document: &Document, entry: &AcceptNitro, context: &Context<
     ]);
     Report { release: Some(entry.release), ..Report::new(checks) }
 }
+
+#[cfg(test)]
+mod tests;

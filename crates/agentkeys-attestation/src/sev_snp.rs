@@ -68,7 +68,7 @@ impl Layout {
 }
 
 impl SnpTcb {
-    fn is_at_least(&self, other: &Self) -> bool {
+    fn is_at_least(self, other: Self) -> bool {
         self.fmc >= other.fmc
             && self.bootloader >= other.bootloader
             && self.tee >= other.tee
@@ -172,6 +172,11 @@ impl ChipKey {
         Err("the certificate is not that of a chip by AMD: Milan, Genoa and Turin are known".to_owned())
     }
 
+    #[cfg(test)]
+    pub(crate) fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
     pub(crate) fn chain(&self, context: &Context<'_>) -> [Check; 2] {
         context.chain(&self.certificate, &self.signer, &Anchors { certificates: &self.root, sha256: None })
     }
@@ -237,11 +242,7 @@ pub(crate) fn judge(report: &SnpReport, key: &ChipKey, entry: &AcceptSevSnp, con
     let signed =
         if report.is_signed(&key.certificate) { Ok("signed by the chip") } else { Err("the signature is wrong") };
     let tcb = key.fits(report).and_then(|found| {
-        if found.is_at_least(&entry.min_tcb) {
-            Ok("the firmware is new enough")
-        } else {
-            Err("the firmware is too old")
-        }
+        if found.is_at_least(entry.min_tcb) { Ok("the firmware is new enough") } else { Err("the firmware is too old") }
     });
     let measurement = report.measurement();
     let measured = if entry.measurement.contains(&measurement) {
@@ -271,3 +272,6 @@ pub(crate) fn judge(report: &SnpReport, key: &ChipKey, entry: &AcceptSevSnp, con
     ]);
     checks
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,8 +27,8 @@ impl TdQuote {
     pub(crate) fn verify(quote: &[u8], collateral: &QuoteCollateralV3, context: &Context<'_>) -> Result<Self, Refused> {
         let now = u64::try_from(context.now.as_unix()).unwrap_or(0);
         // Debugging is allowed here and judged below, so that the verdict can tell it from a wrong signature.
-        let verifier = QuoteVerifier::new_prod().with_config::<RustCryptoConfig>().allow_debug(true);
-        let verified = verifier.verify(quote, collateral, now).map_err(|error| refused(&error.to_string()))?;
+        let intel = QuoteVerifier::new_prod().with_config::<RustCryptoConfig>().allow_debug(true);
+        let verified = intel.verify(quote, collateral, now).map_err(|error| refused(&error.to_string()))?;
         let report = *verified.report.as_td10().ok_or((CheckName::Form, "the quote is not one of TDX".to_owned()))?;
         Ok(Self { report, status: verified.status, advisories: verified.advisory_ids })
     }
@@ -123,3 +123,6 @@ pub(crate) fn verify<'a>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@ use agentkeys_crypto::ReportData;
 use agentkeys_types::Timestamp;
 
 use crate::{
-    Accept, Check, CheckName, Policy, Release, Verdict, azure_vtpm, nitro,
+    Accept, Check, CheckName, Policy, Release, Verdict, azure_vtpm, log, nitro,
     report::{Context, Report},
     sev_snp, tdx, tpm2, wire,
 };
@@ -90,7 +90,7 @@ impl Verifier {
         checks.extend([
             Check::of(CheckName::Release, self.release(evidence, report.release)),
             Check::of(CheckName::Identity, identity.and_then(|identity| self.identity(identity, expected.pinned))),
-            Check::of(CheckName::Log, self.log(evidence, expected.pinned)),
+            Check::of(CheckName::Log, log::verify(&evidence.bound, &self.policy, expected.pinned)),
             Check::of(CheckName::Purpose, self.purpose(evidence.bound.purpose)),
         ]);
         Verdict {
@@ -156,16 +156,6 @@ impl Verifier {
             }
         }
         Ok(passed)
-    }
-
-    fn log(&self, evidence: &AttestationEvidence, _pinned: &Pinned) -> Result<String, String> {
-        let origin = evidence.bound.log_vkey.split('+').next().unwrap_or_default();
-        match &self.policy.log_origin {
-            Some(expected) if expected != origin => {
-                Err("the log is of another origin than the policy names".to_owned())
-            }
-            _ => Ok(format!("the log of {origin}")),
-        }
     }
 
     fn purpose(&self, purpose: SigningPurpose) -> Result<&'static str, &'static str> {
@@ -240,3 +230,6 @@ fn exporter(evidence: &AttestationEvidence, context: &Context<'_>) -> Result<&'s
         Err("it is bound to another connection")
     }
 }
+
+#[cfg(test)]
+mod tests;
