@@ -1,9 +1,9 @@
 //! All of the system with the TEE worker as its signer, in use and under attack.
 
-//mod restarts;
+mod restarts;
 mod same_settings;
 mod secrets;
-//mod taken_over_broker;
+mod taken_over_broker;
 
 use agentkeys_api::ErrorCode;
 use agentkeys_client::ClientError;

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
+use agentkeys_client::Binding;
 use agentkeys_testing::{Home, System};
 use serde_json::Value;
 use tokio::process::Command;
-
-const ADA: &str = "ada@example.com";
 
 /// A machine with its own session, whose settings name no signer.
 struct Machine {
@@ -44,24 +43,29 @@ impl Machine {
     }
 }
 
+/// Signs in and gets credentials; gives the wallet.
+async fn wallet_of(system: &System, signer_url: &str, email: &str) -> String {
+    let machine = Machine::new(system);
+    let init = machine.agentkeys(signer_url, &["init", "--email", email]);
+    let signed_in = document(&system.init_as_it_is(init, email).await);
+    let credentials = machine.agentkeys(signer_url, &["aws", "credential-process"]).output().await.unwrap();
+    assert!(document(&credentials)["AccessKeyId"].as_str().unwrap().starts_with("ASIA"), "{signer_url}");
+    signed_in["wallet"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 #[ignore = "needs swtpm: cargo xtask test"]
 async fn nothing_but_the_signers_url_differs() {
     let system = System::start_with_worker().await;
-    let mut wallets = Vec::new();
 
-    for signer_url in [system.development_signer_url(), system.signer_url()] {
-        let machine = Machine::new(&system);
-        let init = machine.agentkeys(&signer_url, &["init", "--email", ADA]);
-        let signed_in = document(&system.init_as_it_is(init, ADA).await);
-        let credentials =
-            document(&machine.agentkeys(&signer_url, &["aws", "credential-process"]).output().await.unwrap());
+    let at_development = wallet_of(&system, &system.development_signer_url(), "ada@example.com").await;
+    let at_worker = wallet_of(&system, &system.signer_url(), "grace@example.com").await;
 
-        assert!(credentials["AccessKeyId"].as_str().unwrap().starts_with("ASIA"), "{signer_url}");
-        wallets.push(signed_in["wallet"].clone());
+    for (name, wallet, is_the_workers) in [("ada", at_development, false), ("grace", at_worker, true)] {
+        let session = system.sign_in(name, Binding::DeviceKey).await;
+        let derived = system.flow().signer.derive_address(&session, session.omni_account).await.unwrap();
+        assert_eq!(derived.to_string() == wallet, is_the_workers, "{name}");
     }
-
-    assert_ne!(wallets[0], wallets[1], "each signer has a master secret of its own");
 }
 
 fn document(ended: &std::process::Output) -> Value {
