@@ -123,6 +123,9 @@ pub(crate) enum Command {
     /// The identities that open the account
     #[command(subcommand)]
     Identities(commands::identities::IdentitiesCommand),
+    /// The devices that may have something signed for the account, where the signer pins them
+    #[command(subcommand)]
+    Devices(commands::devices::DevicesCommand),
     /// The agents that act for the account, each with what it may have
     #[command(subcommand)]
     Agent(commands::agent::AgentCommand),

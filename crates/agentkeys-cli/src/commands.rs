@@ -5,6 +5,7 @@ pub(crate) mod aws;
 mod code;
 pub(crate) mod completion;
 pub(crate) mod daemon;
+pub(crate) mod devices;
 pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod identities;
@@ -60,6 +61,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Logout(args) => args.run(&context, output).await.map(|()| 0),
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Devices(command) => command.run(&context, output).await.map(|()| 0),
         Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
         Command::Signer(command) => command.run(&context, output).await,
         Command::Setup(command) => command.run(&context, output).await.map(|()| 0),

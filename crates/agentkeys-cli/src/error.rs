@@ -52,6 +52,8 @@ pub(crate) enum CliError {
     Interrupted,
     #[error("there is no agent `{0}`")]
     NoAgent(AgentName),
+    #[error("no device of this account has a key that begins with `{0}`")]
+    NoDevice(String),
     #[error("{0}")]
     NoIdentity(String),
     #[error("a person must sign in on a page in a browser, and `--no-input` forbids to ask for one")]
@@ -101,7 +103,9 @@ impl CliError {
             Self::Dev(error) => error.exit(),
             Self::EndsSoon(_) => Exit::SignInNeeded,
             Self::Interrupted => Exit::Interrupted,
-            Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => Exit::NotFound,
+            Self::NoAgent(_) | Self::NoDevice(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => {
+                Exit::NotFound
+            }
             Self::DaemonUntold { .. } | Self::NotReached(_) => Exit::Unreachable,
             Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
             Self::Edit { .. }
@@ -138,7 +142,9 @@ impl CliError {
             Self::HereOnly { .. } => "revoked_here_only",
             Self::Interrupted => "interrupted",
             Self::Mcp(_) => "mcp_failed",
-            Self::NoAgent(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => "not_found",
+            Self::NoAgent(_) | Self::NoDevice(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => {
+                "not_found"
+            }
             Self::NoPerson | Self::NoTerminal => "input_needed",
             Self::NotReached(_) => "not_reached",
             Self::PrivateFile(PrivateFileError::InsecureFolder { .. }) => "insecure_storage",

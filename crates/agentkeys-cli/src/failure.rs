@@ -152,6 +152,7 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
             format!("do it again as soon as the broker answers: `{command} agent revoke {agent}`")
         }
         CliError::NoAgent(_) => format!("`{command} agent list` shows them"),
+        CliError::NoDevice(_) => format!("`{command} devices list` shows them"),
         CliError::NoRequest(_) => format!("`{command} agent requests` shows them"),
         CliError::EndsSoon(_) => format!("{command} init --force"),
         CliError::NoIdentity(_) => format!("`{command} identities list` shows them"),
@@ -198,8 +199,8 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         ClientError::OtherIssuer { issuer, .. } => format!("if that is your broker: `--broker-url {issuer}`"),
         ClientError::Oauth { problem, retry_after } => oauth_hint(problem.error, *retry_after, command),
         ClientError::Problem { problem, retry_after } => {
-            let is_unreachable = error.exit() == Exit::Unreachable;
-            return problem_hint(problem.error, retry_after.filter(|_| is_unreachable), command);
+            let is_worth_waiting = error.exit() == Exit::Unreachable || problem.error == ErrorCode::DeviceWaiting;
+            return problem_hint(problem.error, retry_after.filter(|_| is_worth_waiting), command);
         }
         _ => return None,
     };
@@ -220,6 +221,15 @@ fn problem_hint(error: ErrorCode, wait: Option<Duration>, command: &str) -> Opti
         (ErrorCode::AgentNotAllowed | ErrorCode::AgentUnknown, _) => {
             format!("`{command} agent list` shows what agents may have; a person gives them more")
         }
+        (
+            ErrorCode::DeviceKeyRequired
+            | ErrorCode::DeviceLimitReached
+            | ErrorCode::DeviceNotPinned
+            | ErrorCode::DeviceUnknown
+            | ErrorCode::DeviceWaiting
+            | ErrorCode::LastDevice,
+            wait,
+        ) => device_hint(error, wait, command),
         (ErrorCode::CodeExpired, _) => "do it again: that sends a new code".to_owned(),
         (ErrorCode::SignInNotAllowed, _) => "ask the broker's operator to allow it".to_owned(),
         (ErrorCode::ReauthRequired, _) => format!("{command} init --force"),
@@ -237,6 +247,27 @@ fn problem_hint(error: ErrorCode, wait: Option<Duration>, command: &str) -> Opti
         _ => return None,
     };
     Some(text)
+}
+
+/// The ways to have a device let in.
+fn device_hint(error: ErrorCode, wait: Option<Duration>, command: &str) -> String {
+    let approve =
+        format!("`{command} devices approve KEY` at another device, with the key that `{command} whoami` shows here");
+    match (error, wait) {
+        (ErrorCode::DeviceKeyRequired, _) => format!("sign in anew, without `--no-bind`: `{command} init --force`"),
+        (ErrorCode::DeviceLimitReached, _) => {
+            format!(
+                "at a pinned device, `{command} devices list` shows them, and `{command} devices remove KEY` makes room"
+            )
+        }
+        (ErrorCode::DeviceUnknown, _) => format!("`{command} devices list` shows them"),
+        (ErrorCode::LastDevice, _) => format!("let another one in first: `{command} devices approve KEY`"),
+        (ErrorCode::DeviceWaiting, Some(wait)) => {
+            format!("try again in {}; sooner: {approve}", crate::duration::display(wait))
+        }
+        (ErrorCode::DeviceWaiting, None) => approve,
+        _ => format!("{approve}; or sign in anew: `{command} init --force`"),
+    }
 }
 
 fn oauth_hint(error: OauthError, retry_after: Option<Duration>, command: &str) -> String {
@@ -300,11 +331,26 @@ mod tests {
             (ErrorCode::LinkExpired, 7, "do it again, and open the page in time"),
             (ErrorCode::LastIdentity, 1, "link another one first: `agentkeys identities add`"),
             (ErrorCode::SignInNotAllowed, 4, "ask the broker's operator to allow it"),
+            (ErrorCode::LastDevice, 1, "let another one in first: `agentkeys devices approve KEY`"),
+            (ErrorCode::DeviceUnknown, 5, "`agentkeys devices list` shows them"),
+            (ErrorCode::DeviceKeyRequired, 4, "sign in anew, without `--no-bind`: `agentkeys init --force`"),
         ] {
             let failure = failure(error);
 
             assert_eq!((failure.exit, failure.hint.as_deref()), (exit, Some(hint)), "{error}");
         }
+    }
+
+    #[test]
+    fn a_device_that_waits_is_told_until_when_and_who_can_let_it_in() {
+        let problem = Problem::new(ErrorCode::DeviceWaiting, "No.");
+        let error = ClientError::Problem { problem, retry_after: Some(Duration::from_hours(25)) };
+
+        let failure = Failure::of(&error.into(), None);
+
+        let approve =
+            "`agentkeys devices approve KEY` at another device, with the key that `agentkeys whoami` shows here";
+        assert_eq!((failure.exit, failure.hint), (7, Some(format!("try again in 1d 1h; sooner: {approve}"))));
     }
 
     #[test]

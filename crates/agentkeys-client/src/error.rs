@@ -97,6 +97,12 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The signer signs for any device, and so has no list of them.
+    #[error("the signer `{url}` pins no devices")]
+    PinsNoDevices {
+        /// The signer.
+        url: String,
+    },
     /// A server answered that it will not or cannot do it.
     #[error("{problem}")]
     Problem {
@@ -193,7 +199,12 @@ impl ClientError {
                 _ if self.retryable() => Exit::Unreachable,
                 _ => Exit::Other,
             },
-            Self::Problem { problem, .. } if problem.error == ErrorCode::LinkExpired => Exit::TimedOut,
+            Self::PinsNoDevices { .. } => Exit::NotFound,
+            Self::Problem { problem, .. }
+                if matches!(problem.error, ErrorCode::DeviceWaiting | ErrorCode::LinkExpired) =>
+            {
+                Exit::TimedOut
+            }
             Self::Problem { problem, .. } if problem.error == ErrorCode::ReauthRequired => Exit::SignInNeeded,
             Self::Problem { problem, .. } => match problem.status {
                 401 | 403 | 410 => Exit::Denied,
@@ -227,6 +238,7 @@ impl ClientError {
             Self::OtherBroker { .. } => "other_broker",
             Self::OtherIssuer { .. } => "other_issuer",
             Self::PolicyUnusable { .. } => "attestation_policy_unusable",
+            Self::PinsNoDevices { .. } => "pins_no_devices",
             Self::Problem { problem, .. } => problem.error.as_str(),
             Self::SessionExpired => "token_expired",
             Self::Storage(error) => error.code(),
@@ -291,6 +303,13 @@ mod tests {
             (problem(ErrorCode::ReauthRequired), Exit::SignInNeeded),
             (problem(ErrorCode::LinkExpired), Exit::TimedOut),
             (problem(ErrorCode::IdentityTaken), Exit::Other),
+            (problem(ErrorCode::DeviceWaiting), Exit::TimedOut),
+            (problem(ErrorCode::DeviceNotPinned), Exit::Denied),
+            (problem(ErrorCode::DeviceKeyRequired), Exit::Denied),
+            (problem(ErrorCode::MessageRefused), Exit::Denied),
+            (problem(ErrorCode::DeviceUnknown), Exit::NotFound),
+            (problem(ErrorCode::LastDevice), Exit::Other),
+            (ClientError::PinsNoDevices { url: String::new() }, Exit::NotFound),
             (oauth(OauthError::AccessDenied), Exit::Denied),
             (oauth(OauthError::ExpiredToken), Exit::TimedOut),
             (oauth(OauthError::TemporarilyUnavailable), Exit::Unreachable),

@@ -345,6 +345,15 @@ impl Server {
         self.parse(&self.send(Method::PUT, path, credential, |request| Ok(request.json(body))).await?.body)
     }
 
+    /// As [`Server::put`], where the path says it all.
+    pub(crate) async fn set<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        credential: Credential<'_>,
+    ) -> Result<A, ClientError> {
+        self.parse(&self.send(Method::PUT, path, credential, Ok).await?.body)
+    }
+
     pub(crate) async fn delete(&self, path: &str, credential: Credential<'_>) -> Result<(), ClientError> {
         self.send(Method::DELETE, path, credential, Ok).await.map(drop)
     }

@@ -17,6 +17,7 @@ mod config;
 mod conformance;
 #[cfg(unix)]
 mod daemon_client;
+mod devices;
 mod dispenser;
 mod error;
 mod exit;

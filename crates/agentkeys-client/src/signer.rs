@@ -31,9 +31,9 @@ pub enum Attestation {
 /// signs counts only once its log tells of it.
 #[derive(Clone, Debug)]
 pub struct SignerClient {
-    server: Server,
+    pub(crate) server: Server,
     /// What the signer said last of how often the account's devices have changed.
-    device_revision: Arc<Mutex<Option<u64>>>,
+    pub(crate) device_revision: Arc<Mutex<Option<u64>>>,
 }
 
 impl SignerClient {

@@ -265,6 +265,47 @@ async fn assume_role(fake: &Fake) -> ClientError {
 }
 
 #[tokio::test]
+async fn a_signer_that_pins_no_devices_says_so() {
+    let fake = Fake::start(|_| problem(ErrorCode::NotFound)).await;
+    let (signer, session, key) = (fake.signer(), fake.session(), DeviceKey::generate().unwrap().thumbprint());
+
+    for refused in [
+        signer.devices(&session).await.map(drop),
+        signer.approve_device(&session, key).await.map(drop),
+        signer.remove_device(&session, key).await,
+        signer.set_recovery_wait(&session, 60).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(ClientError::PinsNoDevices { .. })));
+    }
+    let requests = [
+        "GET /v1/devices".to_owned(),
+        format!("PUT /v1/devices/{key}"),
+        format!("DELETE /v1/devices/{key}"),
+        "PUT /v1/devices/recovery".to_owned(),
+    ];
+    assert_eq!(fake.asked(), requests.map(|request| format!("{request} Bearer {TOKEN}")));
+}
+
+#[tokio::test]
+async fn the_revision_of_the_devices_is_the_one_of_the_last_answer_that_had_it() {
+    let fake = Fake::start(|path| {
+        let address = axum::Json(json!({"address": WALLET}));
+        match path {
+            "/dev/derive-address" => ([("agentkeys-device-revision", "7")], address).into_response(),
+            _ => axum::Json(json!({"status": "ok"})).into_response(),
+        }
+    })
+    .await;
+    let signer = fake.signer();
+
+    let before = signer.device_revision();
+    signer.derive_address(&fake.session(), ACCOUNT.parse().unwrap()).await.unwrap();
+    signer.health().await.unwrap();
+
+    assert_eq!((before, signer.device_revision()), (None, Some(7)));
+}
+
+#[tokio::test]
 async fn a_challenge_for_another_account_never_reaches_the_signer() {
     let signer = Fake::start(|_| StatusCode::OK.into_response()).await;
     let broker = Fake::start(|_| {

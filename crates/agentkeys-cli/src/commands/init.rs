@@ -100,7 +100,12 @@ impl InitArgs {
             None => (self.sign_in(context, output).await?, true),
         };
         let wallet = match proved_wallet(context, &session).await? {
-            Some(wallet) => wallet,
+            Some(wallet) => {
+                if is_new {
+                    show_device(context, &session).await?;
+                }
+                wallet
+            }
             None => prove_wallet(context, &session, output).await?,
         };
         Ok((session, is_new, wallet))
@@ -201,6 +206,18 @@ async fn opens_in_one_way(context: &Context, session: &Session) -> bool {
 async fn proved_wallet(context: &Context, session: &Session) -> Result<Option<EvmAddress>, CliError> {
     let links = context.broker().wallets(session).await?.links;
     Ok(links.iter().find(|link| link.status == LinkStatus::Proved).map(|link| link.address))
+}
+
+/// Has the signer see the device while its sign-in is fresh: later it would be nobody's.
+///
+/// Whether the signer is there at all does not matter yet.
+async fn show_device(context: &Context, session: &Session) -> Result<(), CliError> {
+    let Ok(signer) = context.signer() else { return Ok(()) };
+    let Err(error) = signer.derive_address(session, session.omni_account).await else { return Ok(()) };
+    match &error {
+        ClientError::Problem { problem, .. } if problem.error.as_str().starts_with("device_") => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 async fn prove_wallet(context: &Context, session: &Session, output: &Output) -> Result<EvmAddress, CliError> {

@@ -1,8 +1,13 @@
-use agentkeys_client::BrokerClient;
+use std::time::Duration;
+
+use agentkeys_client::{BrokerClient, Session};
 use clap::Args;
 use serde_json::json;
 
 use crate::{context::Context, error::CliError, output::Output};
+
+/// For how long a signer may take that is told of it.
+const TELL: Duration = Duration::from_secs(5);
 
 /// The flags of `agentkeys logout`.
 #[derive(Debug, Args)]
@@ -25,6 +30,7 @@ impl LogoutArgs {
                 output.result(&json!({"signed_out": false}), |output| output.line("Nobody is signed in."));
                 return Ok(());
             };
+            leave_signer(context, &session).await;
             // It may be over already, which is as good. To the broker that issued it, whichever the settings name today.
             let broker = BrokerClient::new(&context.http, session.broker_url.clone());
             let revoked = if self.all {
@@ -41,5 +47,15 @@ impl LogoutArgs {
             output.done(if self.all { "Signed out, here and everywhere else" } else { "Signed out" });
         });
         Ok(())
+    }
+}
+
+/// Has the signer forget this device's key, which is gone with the session, where it pins any and this is not the last.
+///
+/// Not worth a failure: without its session the key has nothing signed.
+async fn leave_signer(context: &Context, session: &Session) {
+    let (Ok(signer), Some(key)) = (context.signer(), &session.device_key) else { return };
+    if session.at(&context.settings.broker_url).is_ok() {
+        let _ = tokio::time::timeout(TELL, signer.remove_device(session, key.thumbprint())).await;
     }
 }

@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use agentkeys_api::{DaemonState, IdentityView, LinkStatus};
+use agentkeys_api::{DaemonState, DeviceState, Devices, IdentityView, LinkStatus};
 use agentkeys_client::{Attestation, ClientError, Session};
-use agentkeys_types::{AgentName, EvmAddress, OmniAccount, SessionId, Timestamp};
+use agentkeys_types::{AgentName, EvmAddress, KeyThumbprint, OmniAccount, SessionId, Timestamp};
 use clap::Args;
 use serde::Serialize;
 
-use super::{agent, daemon};
+use super::{
+    agent, daemon,
+    devices::{self, Fingerprint},
+};
 use crate::{context::Context, duration, error::CliError, output::Output};
 
 /// The flags of `agentkeys whoami`.
@@ -28,6 +31,9 @@ struct Whoami {
     identities: Vec<IdentityView>,
     wallets: Vec<Wallet>,
     session: Held,
+    /// The key of this device, which others compare before they let it in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<OwnDevice>,
     broker_url: String,
     signer: Signer,
     /// How it is with the daemon, if one runs.
@@ -50,6 +56,42 @@ struct Wallet {
 struct Held {
     session_id: SessionId,
     expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct OwnDevice {
+    key: KeyThumbprint,
+    /// What stands with it, where the signer pins devices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<Devices>,
+}
+
+impl OwnDevice {
+    async fn of(context: &Context, session: &Session, kind: SignerKind) -> Option<Self> {
+        let key = session.device_key.as_ref()?.thumbprint();
+        // A development signer pins none.
+        let signer = context.signer().ok().filter(|_| matches!(kind, SignerKind::Unverified));
+        let pinned = match signer {
+            Some(signer) => signer.devices(session).await.ok(),
+            None => None,
+        };
+        Some(Self { key, pinned })
+    }
+
+    fn print(&self, context: &Context, output: &Output) {
+        let Some(Devices { devices, .. }) = &self.pinned else {
+            output.line(format_args!("device      {}", Fingerprint(self.key)));
+            return;
+        };
+        let own = devices.iter().find(|device| device.is_this);
+        let state = own.map_or_else(|| "not pinned".to_owned(), devices::state);
+        output.line(format_args!("device      {} ({state})", Fingerprint(self.key)));
+        let waiting = devices.iter().filter(|device| device.state == DeviceState::Waiting && !device.is_this).count();
+        if waiting > 0 {
+            let command = context.command();
+            output.line(format_args!("devices     {waiting} not approved yet: `{command} devices list`"));
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -159,6 +201,7 @@ impl Whoami {
             daemon.status()
         );
         let (view, identities, links) = (view?, identities?, links?);
+        let device = OwnDevice::of(context, session, kind).await;
         let wallet = |link: agentkeys_api::WalletLinkView| Wallet {
             address: link.address,
             caip10: caip10(&link.address),
@@ -169,6 +212,7 @@ impl Whoami {
             identities: identities.identities.into_iter().map(|linked| linked.identity).collect(),
             wallets: links.links.into_iter().map(wallet).collect(),
             session: Held { session_id: view.session_id, expires_at: view.expires_at },
+            device,
             broker_url: context.settings.broker_url.to_string(),
             signer: Signer { url: context.settings.signer_url.to_string(), kind },
             daemon: status.ok().map(|status| status.state),
@@ -190,6 +234,9 @@ impl Whoami {
         }
         let left = duration::display(self.session.expires_at.since(context.clock.now()));
         output.line(format_args!("session     until {} ({left} left)", self.session.expires_at));
+        if let Some(device) = &self.device {
+            device.print(context, output);
+        }
         output.line(format_args!("broker      {}", self.broker_url));
         output.line(format_args!("signer      {} ({})", self.signer.url, self.signer.kind.in_words()));
         if let Some(state) = self.daemon {

@@ -29,6 +29,7 @@ pub(super) struct AccountDevices {
     wait: Duration,
     /// Nobody is recovered before then: a wait that was made shorter lasts as long as it would have.
     not_before: Option<Timestamp>,
+    /// When a device was last taken away or stopped by another one.
     removed_at: Option<Timestamp>,
     revision: u64,
 }
@@ -136,10 +137,13 @@ impl AccountDevices {
             }
             DeviceChange::Approved { key, .. } => self.pin(key, time, PinnedBy::Approval),
             DeviceChange::Recovered(key) => self.pin(key, time, PinnedBy::Recovery),
-            DeviceChange::Removed { key, .. } => {
+            DeviceChange::Removed { key, by } => {
                 self.pinned.remove(&key);
                 self.waiting.remove(&key);
-                self.removed_at = self.removed_at.max(Some(time));
+                // Who goes by itself was not taken away, and may come back.
+                if key != by {
+                    self.removed_at = self.removed_at.max(Some(time));
+                }
             }
             DeviceChange::RecoveryWait { seconds, .. } => {
                 let wait = Duration::from_secs(seconds);
