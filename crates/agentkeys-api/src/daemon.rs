@@ -224,6 +224,9 @@ pub struct DaemonStatus {
     pub credentials_expire_at: Option<Timestamp>,
     /// Why the last attempt to get credentials failed, if it did.
     pub last_error: Option<String>,
+    /// What the person should know of: that a device was added, for example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// The process.
     #[serde(default)]
     pub pid: u32,

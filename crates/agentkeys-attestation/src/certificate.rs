@@ -237,3 +237,6 @@ pub(crate) enum CertificateError {
     #[error("a certificate has a critical extension that is not known")]
     UnknownExtension,
 }
+
+#[cfg(test)]
+mod tests;

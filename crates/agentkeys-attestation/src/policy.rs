@@ -104,3 +104,6 @@ impl fmt::Display for Release {
         write!(formatter, "{major}.{minor}.{patch}")
     }
 }
+
+#[cfg(test)]
+mod tests;

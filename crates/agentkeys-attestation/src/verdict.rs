@@ -103,6 +103,18 @@ pub enum Outcome {
     NotApplicable,
 }
 
+impl Outcome {
+    /// The outcome for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Pending => "pending",
+            Self::NotApplicable => "not_applicable",
+        }
+    }
+}
+
 /// One thing that was looked at, and how it came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {

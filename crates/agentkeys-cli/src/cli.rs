@@ -123,6 +123,9 @@ pub(crate) enum Command {
     /// The identities that open the account
     #[command(subcommand)]
     Identities(commands::identities::IdentitiesCommand),
+    /// What the signer shows of where it runs, and the policy by which it is judged
+    #[command(subcommand)]
+    Attestation(commands::attestation::AttestationCommand),
     /// The devices that may have something signed for the account, where the signer pins them
     #[command(subcommand)]
     Devices(commands::devices::DevicesCommand),
@@ -146,6 +149,9 @@ pub(crate) enum Command {
     Mcp(commands::mcp::McpArgs),
     /// Find what keeps this from working, and tokens that lie where they must not
     Doctor(commands::doctor::DoctorArgs),
+    /// What a signer has signed, by its log
+    #[command(subcommand)]
+    Audit(commands::audit::AuditCommand),
     /// The signer, as somebody who runs or writes one looks at it
     #[command(subcommand)]
     Signer(commands::signer::SignerCommand),

@@ -1,6 +1,8 @@
 //! One file for each command, named after it.
 
 pub(crate) mod agent;
+pub(crate) mod attestation;
+pub(crate) mod audit;
 pub(crate) mod aws;
 mod code;
 pub(crate) mod completion;
@@ -24,6 +26,7 @@ pub(crate) mod signer;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
+use self::attestation::AttestationCommand;
 use crate::{
     cli::{Cli, Command},
     context::Context,
@@ -44,7 +47,14 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
             command.run(output);
             return Ok(0);
         }
+        // It looks at a file alone, on whatever machine that lies.
+        Command::Audit(command) => return plain(command.run(output)),
         Command::Man(args) => return plain(args.run(output)),
+        // For an operator, who may have neither settings nor a session here.
+        Command::Attestation(AttestationCommand::Keygen(args)) => return plain(args.run(output)),
+        Command::Attestation(AttestationCommand::Policy(command)) => {
+            return plain(command.run(cli.global.release_key.as_deref(), output));
+        }
         // It has no use for the session, so nothing opens the store for it.
         Command::Mcp(args) => return plain(args.run(&cli.global).await),
         #[cfg(feature = "dev")]
@@ -61,6 +71,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Logout(args) => args.run(&context, output).await.map(|()| 0),
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Attestation(AttestationCommand::Show(args)) => Box::pin(args.run(&context, output)).await,
         Command::Devices(command) => command.run(&context, output).await.map(|()| 0),
         Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
         Command::Signer(command) => command.run(&context, output).await,
@@ -72,7 +83,12 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),
         #[cfg(feature = "dev")]
         Command::Serve(_) => Ok(0),
-        Command::Completion(_) | Command::Man(_) | Command::Mcp(_) | Command::Docs(_) => Ok(0),
+        Command::Attestation(_)
+        | Command::Audit(_)
+        | Command::Completion(_)
+        | Command::Man(_)
+        | Command::Mcp(_)
+        | Command::Docs(_) => Ok(0),
     };
     outcome.map_err(|error| Failure::of(&error, Some(&context)))
 }

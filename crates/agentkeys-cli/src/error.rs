@@ -56,6 +56,8 @@ pub(crate) enum CliError {
     NoDevice(String),
     #[error("{0}")]
     NoIdentity(String),
+    #[error("`{}` is not what was written: {place}: {reason}", path.display())]
+    LogBroken { path: PathBuf, place: String, reason: String },
     #[error("a person must sign in on a page in a browser, and `--no-input` forbids to ask for one")]
     NoPerson,
     #[error(transparent)]
@@ -111,6 +113,7 @@ impl CliError {
             Self::Edit { .. }
             | Self::Endpoint(_)
             | Self::File { .. }
+            | Self::LogBroken { .. }
             | Self::Mcp(_)
             | Self::NotOurs(_)
             | Self::PrivateFile(_)
@@ -141,6 +144,7 @@ impl CliError {
             Self::Endpoint(_) => "endpoint_unavailable",
             Self::HereOnly { .. } => "revoked_here_only",
             Self::Interrupted => "interrupted",
+            Self::LogBroken { .. } => "log_broken",
             Self::Mcp(_) => "mcp_failed",
             Self::NoAgent(_) | Self::NoDevice(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => {
                 "not_found"

@@ -151,6 +151,11 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
         CliError::HereOnly { agent, .. } => {
             format!("do it again as soon as the broker answers: `{command} agent revoke {agent}`")
         }
+        CliError::LogBroken { .. } => {
+            "keep all of it as it is, take the signer out of use, and compare it with a copy and with the checkpoints that \
+             clients have kept"
+                .to_owned()
+        }
         CliError::NoAgent(_) => format!("`{command} agent list` shows them"),
         CliError::NoDevice(_) => format!("`{command} devices list` shows them"),
         CliError::NoRequest(_) => format!("`{command} agent requests` shows them"),
@@ -191,7 +196,19 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         ClientError::Storage(_) if is_dev => "start `agentkeys dev`, which needs no keychain".to_owned(),
         ClientError::Storage(error) => storage_hint(error, command),
         ClientError::UnattestedSigner { .. } => {
-            "where you trust the network and the machine, spell out `--allow-unattested-signer`".to_owned()
+            let place = context.map(|context| context.places.attestation_policy().display().to_string());
+            format!(
+                "put its operator's attestation policy at `{}`, or name it: `--attestation-policy FILE`; where you trust \
+                 the network and the machine, spell out `--allow-unattested-signer`",
+                place.as_deref().unwrap_or("~/.config/agentkeys/attestation-policy.toml")
+            )
+        }
+        ClientError::AttestationInvalid { check, .. } if check == "memory" => return None,
+        ClientError::AttestationInvalid { .. } => format!(
+            "`{command} attestation show --explain` shows each check; ask the signer's operator, and believe no other one"
+        ),
+        ClientError::PolicyUnusable { .. } => {
+            "the signer's operator gives you the policy, its signature (FILE.sig) and the release key".to_owned()
         }
         ClientError::NoCode => "do it again: that sends a new code".to_owned(),
         ClientError::NotApproved => "do it again, and open the page in time".to_owned(),

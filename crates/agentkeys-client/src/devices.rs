@@ -1,5 +1,3 @@
-use std::sync::PoisonError;
-
 use agentkeys_api::{Devices, ErrorCode, RecoveryWait, WaitSeconds, paths};
 use agentkeys_types::KeyThumbprint;
 
@@ -13,17 +11,17 @@ impl SignerClient {
     ///
     /// [`ClientError::PinsNoDevices`] where the signer signs for any device, as the development signer does.
     pub async fn devices(&self, session: &Session) -> Result<Devices, ClientError> {
-        self.server.show(paths::DEVICES, session.credential()).await.map_err(|error| self.without_devices(error))
+        self.0.show(paths::DEVICES, session.credential()).await.map_err(|error| self.without_devices(error))
     }
 
     /// Lets the device of `key` have messages signed, by the word of this one.
     pub async fn approve_device(&self, session: &Session, key: KeyThumbprint) -> Result<Devices, ClientError> {
-        self.server.set(&path(key), session.credential()).await.map_err(|error| self.without_devices(error))
+        self.0.set(&path(key), session.credential()).await.map_err(|error| self.without_devices(error))
     }
 
     /// Takes the device of `key` away, or stops its waiting.
     pub async fn remove_device(&self, session: &Session, key: KeyThumbprint) -> Result<(), ClientError> {
-        self.server.delete(&path(key), session.credential()).await.map_err(|error| self.without_devices(error))
+        self.0.delete(&path(key), session.credential()).await.map_err(|error| self.without_devices(error))
     }
 
     /// Sets how long a device waits that nobody approves.
@@ -31,7 +29,7 @@ impl SignerClient {
     /// A shorter wait counts when the one so far has passed.
     pub async fn set_recovery_wait(&self, session: &Session, seconds: u64) -> Result<Devices, ClientError> {
         let request = RecoveryWait { omni_account: session.omni_account, recovery_wait_seconds: WaitSeconds(seconds) };
-        let set = self.server.put(paths::DEVICES_RECOVERY, session.credential(), &request).await;
+        let set = self.0.put(paths::DEVICES_RECOVERY, session.credential(), &request).await;
         set.map_err(|error| self.without_devices(error))
     }
 
@@ -39,7 +37,7 @@ impl SignerClient {
     ///
     /// Another number than before is worth a look at [`SignerClient::devices`].
     pub fn device_revision(&self) -> Option<u64> {
-        *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.device_revision()
     }
 
     fn without_devices(&self, error: ClientError) -> ClientError {

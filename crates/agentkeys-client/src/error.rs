@@ -89,6 +89,12 @@ pub enum ClientError {
         /// What it says that it is.
         issuer: String,
     },
+    /// The signer signs for any device, and so has no list of them.
+    #[error("the signer `{url}` pins no devices")]
+    PinsNoDevices {
+        /// The signer.
+        url: String,
+    },
     /// The attestation policy, or the key that signs it, cannot be used.
     #[error("the attestation policy cannot be used: `{}`: {reason}", path.display())]
     PolicyUnusable {
@@ -96,12 +102,6 @@ pub enum ClientError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
-    },
-    /// The signer signs for any device, and so has no list of them.
-    #[error("the signer `{url}` pins no devices")]
-    PinsNoDevices {
-        /// The signer.
-        url: String,
     },
     /// A server answered that it will not or cannot do it.
     #[error("{problem}")]
@@ -237,8 +237,8 @@ impl ClientError {
             Self::Oauth { problem, .. } => problem.error.as_str(),
             Self::OtherBroker { .. } => "other_broker",
             Self::OtherIssuer { .. } => "other_issuer",
-            Self::PolicyUnusable { .. } => "attestation_policy_unusable",
             Self::PinsNoDevices { .. } => "pins_no_devices",
+            Self::PolicyUnusable { .. } => "attestation_policy_unusable",
             Self::Problem { problem, .. } => problem.error.as_str(),
             Self::SessionExpired => "token_expired",
             Self::Storage(error) => error.code(),

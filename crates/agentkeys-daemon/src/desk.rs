@@ -264,6 +264,7 @@ impl Desk {
             wallet,
             credentials_expire_at: credentials.map(|item| item.expires_at),
             last_error: failure.as_ref().map(ToString::to_string),
+            notice: self.shelf.source().notice(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             endpoint: None,

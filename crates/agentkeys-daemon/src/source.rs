@@ -28,6 +28,11 @@ pub trait CredentialSource: fmt::Debug + Send + Sync + 'static {
     fn wallet(&self) -> Option<EvmAddress> {
         None
     }
+
+    /// What the person should know of, beyond what was asked for.
+    fn notice(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What is handed out: it ends at some time.

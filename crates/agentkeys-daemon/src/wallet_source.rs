@@ -3,8 +3,10 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{Audience, DaemonCredentials, DaemonToken, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem};
-use agentkeys_client::{ClientError, Flow, Renewal, Role, Session, WalletProof};
+use agentkeys_api::{
+    Audience, DaemonCredentials, DaemonToken, DeviceState, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem,
+};
+use agentkeys_client::{ClientError, DeviceNews, Flow, Renewal, Role, Session, WalletProof};
 use agentkeys_types::{AgentName, AwsCredentials, Clock, EvmAddress, OmniAccount, Timestamp};
 use async_trait::async_trait;
 
@@ -38,11 +40,13 @@ struct Holder {
     session: Option<Arc<Session>>,
     wallet: Option<EvmAddress>,
     proof: Option<Arc<WalletProof>>,
+    /// What the person should know of.
+    notice: Option<String>,
 }
 
 impl Holder {
     fn of(session: Option<Session>) -> Self {
-        Self { session: session.map(Arc::new), wallet: None, proof: None }
+        Self { session: session.map(Arc::new), wallet: None, proof: None, notice: None }
     }
 
     fn has(&self, session: &Arc<Session>) -> bool {
@@ -80,11 +84,25 @@ impl WalletSource {
         let session = self.renewed_session().await?;
         let wallet = self.connected_wallet(&session).await?;
         let proof = Arc::new(self.flow.prove_wallet(&session, wallet, &mut ()).await?);
+        self.look_at_devices(&session).await;
         let mut current = self.lock();
         if current.has(&session) {
             current.proof = Some(Arc::clone(&proof));
         }
         Ok(proof)
+    }
+
+    /// Says so when the devices have changed that may have something signed for the account.
+    async fn look_at_devices(&self, session: &Session) {
+        match self.flow.signer.device_news(session).await {
+            Ok(Some(news)) => {
+                let notice = in_words(&news);
+                tracing::warn!(account = %session.omni_account, "{notice}");
+                self.lock().notice = Some(notice);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, code = error.code(), "the account's devices could not be looked at"),
+        }
     }
 
     fn proof_at_hand(&self) -> Option<Arc<WalletProof>> {
@@ -188,6 +206,23 @@ impl CredentialSource for WalletSource {
     fn wallet(&self) -> Option<EvmAddress> {
         self.lock().wallet
     }
+
+    fn notice(&self) -> Option<String> {
+        self.lock().notice.clone()
+    }
+}
+
+fn in_words(news: &DeviceNews) -> String {
+    let added = news.added.iter().map(|device| {
+        let state = match device.state {
+            DeviceState::Pinned => "was added",
+            DeviceState::Waiting => "waits to be added",
+        };
+        format!("a device {state} ({}, {})", device.key, device.since)
+    });
+    let removed = news.removed.iter().map(|key| format!("a device was removed ({key})"));
+    let changes: Vec<String> = added.chain(removed).collect();
+    format!("{}: if that was not you, `agentkeys devices list` shows them", changes.join("; "))
 }
 
 /// Says that it was the STS that did not answer, or not as one does.

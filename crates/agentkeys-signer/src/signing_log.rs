@@ -17,6 +17,7 @@ use std::{
 };
 
 use agentkeys_crypto::private_file;
+use agentkeys_tlog::ChainError;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,6 +53,16 @@ pub enum LogError {
     /// Another process writes it.
     #[error("another signer is using the signing log")]
     InUse,
+}
+
+impl From<ChainError> for LogError {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::Broken { line } => Self::Broken { line },
+            ChainError::File(error) => Self::File(error),
+            error => Self::File(io::Error::other(error)),
+        }
+    }
 }
 
 /// An append-only, hash-chained record of signings.

@@ -7,9 +7,12 @@
 //!
 //! The folder of a log has the files of C2SP tlog-tiles and a journal of what they do not hold yet: [`Edge`] gives the
 //! files, [`frame`] what goes into the journal, and [`audit`] checks all of it. Nothing else here reads a file.
+//!
+//! [`verify_chain`] checks the simpler log of a development signer, a chain of lines.
 
 mod audit;
 mod bundle;
+mod chain;
 mod checkpoint;
 mod edge;
 mod hash;
@@ -21,6 +24,7 @@ mod tree;
 
 pub use audit::{AuditError, Audited, CHECKPOINT_FILE, JOURNAL_FILE, audit};
 pub use bundle::{leaves, push_leaf};
+pub use chain::{Chain, ChainError, ChainHead, verify_chain};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use edge::{Edge, LogFile};
 pub use hash::Hash;

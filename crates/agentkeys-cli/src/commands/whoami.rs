@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    agent, daemon,
+    agent, attestation, daemon,
     devices::{self, Fingerprint},
 };
 use crate::{context::Context, duration, error::CliError, output::Output};
@@ -39,6 +39,9 @@ struct Whoami {
     /// How it is with the daemon, if one runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     daemon: Option<DaemonState>,
+    /// What the daemon has noticed: that a device was added, for example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
     /// The agents that get something on this machine.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     agents: Vec<AgentName>,
@@ -70,7 +73,7 @@ impl OwnDevice {
     async fn of(context: &Context, session: &Session, kind: SignerKind) -> Option<Self> {
         let key = session.device_key.as_ref()?.thumbprint();
         // A development signer pins none.
-        let signer = context.signer().ok().filter(|_| matches!(kind, SignerKind::Unverified));
+        let signer = context.signer().ok().filter(|_| matches!(kind, SignerKind::Attested | SignerKind::Unverified));
         let pinned = match signer {
             Some(signer) => signer.devices(session).await.ok(),
             None => None,
@@ -98,6 +101,20 @@ impl OwnDevice {
 struct Signer {
     url: String,
     kind: SignerKind,
+    /// What was found, where a policy judges it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<String>,
+}
+
+impl Signer {
+    async fn of(context: &Context) -> Self {
+        let (kind, attestation) = SignerKind::of(context).await;
+        Self { url: context.settings.signer_url.to_string(), kind, attestation }
+    }
+
+    fn in_words(&self) -> String {
+        format!("{} ({})", self.url, self.attestation.as_deref().unwrap_or(self.kind.in_words()))
+    }
 }
 
 /// What the signer shows of itself.
@@ -106,6 +123,10 @@ struct Signer {
 pub(super) enum SignerKind {
     /// It says itself that it is for development.
     Development,
+    /// It has shown where it runs, and the policy accepts that.
+    Attested,
+    /// The policy does not accept what it shows.
+    Refused,
     /// It shows evidence, which nothing here has checked.
     Unverified,
     /// It did not answer, or may not be asked.
@@ -113,22 +134,45 @@ pub(super) enum SignerKind {
 }
 
 impl SignerKind {
-    pub(super) async fn of(context: &Context) -> Self {
+    /// What the signer is, and in words what was found where a policy judges it.
+    pub(super) async fn of(context: &Context) -> (Self, Option<String>) {
         let mut nonce = [0; 32];
-        let Ok(signer) = context.signer() else { return Self::Unknown };
+        let signer = match context.signer() {
+            Ok(signer) => signer,
+            Err(error) => return Self::of_error(&error),
+        };
+        match signer.examine().await {
+            Ok(Some(examined)) => match examined.failed() {
+                None => return (Self::Attested, Some(attestation::release_in_words(&examined))),
+                Some(check) => return (Self::Refused, Some(format!("REFUSED: {} ({})", check.detail, check.name))),
+            },
+            Ok(None) => {}
+            Err(error) => return Self::of_error(&error),
+        }
         if getrandom::fill(&mut nonce).is_err() {
-            return Self::Unknown;
+            return (Self::Unknown, None);
         }
         match signer.attestation(&nonce).await {
-            Ok(Attestation::Development) => Self::Development,
-            Ok(Attestation::Unverified(_)) => Self::Unverified,
-            Err(_) => Self::Unknown,
+            Ok(Attestation::Development) => (Self::Development, None),
+            Ok(Attestation::Unverified(_)) => (Self::Unverified, None),
+            Err(_) => (Self::Unknown, None),
+        }
+    }
+
+    fn of_error(error: &ClientError) -> (Self, Option<String>) {
+        match error {
+            ClientError::AttestationInvalid { check, detail, .. } => {
+                (Self::Refused, Some(format!("REFUSED: {detail} ({check})")))
+            }
+            _ => (Self::Unknown, None),
         }
     }
 
     pub(super) fn in_words(self) -> &'static str {
         match self {
             Self::Development => "DEV, keep no funds on it",
+            Self::Attested => "attested",
+            Self::Refused => "REFUSED",
             Self::Unverified => "shows evidence, which was not verified",
             Self::Unknown => "did not answer",
         }
@@ -174,8 +218,7 @@ impl WhoamiArgs {
             output.line(format_args!("session     held by the daemon of the profile {}", status.profile));
         });
         if !output.is_json() {
-            let signer = SignerKind::of(context).await;
-            output.line(format_args!("signer      {} ({})", context.settings.signer_url, signer.in_words()));
+            output.line(format_args!("signer      {}", Signer::of(context).await.in_words()));
         }
         Ok(())
     }
@@ -193,15 +236,15 @@ impl Whoami {
     async fn ask(context: &Context, session: &Session) -> Result<Self, ClientError> {
         let broker = context.broker();
         let daemon = context.daemon();
-        let (view, identities, links, kind, status) = tokio::join!(
+        let (view, identities, links, signer, status) = tokio::join!(
             broker.session(session),
             broker.identities(session),
             broker.wallets(session),
-            SignerKind::of(context),
+            Signer::of(context),
             daemon.status()
         );
         let (view, identities, links) = (view?, identities?, links?);
-        let device = OwnDevice::of(context, session, kind).await;
+        let device = OwnDevice::of(context, session, signer.kind).await;
         let wallet = |link: agentkeys_api::WalletLinkView| Wallet {
             address: link.address,
             caip10: caip10(&link.address),
@@ -214,8 +257,9 @@ impl Whoami {
             session: Held { session_id: view.session_id, expires_at: view.expires_at },
             device,
             broker_url: context.settings.broker_url.to_string(),
-            signer: Signer { url: context.settings.signer_url.to_string(), kind },
-            daemon: status.ok().map(|status| status.state),
+            signer,
+            daemon: status.as_ref().ok().map(|status| status.state),
+            notice: status.ok().and_then(|status| status.notice),
             agents: agent::read(context).map(|pages| pages.agents.into_keys().collect()).unwrap_or_default(),
         })
     }
@@ -238,9 +282,12 @@ impl Whoami {
             device.print(context, output);
         }
         output.line(format_args!("broker      {}", self.broker_url));
-        output.line(format_args!("signer      {} ({})", self.signer.url, self.signer.kind.in_words()));
+        output.line(format_args!("signer      {}", self.signer.in_words()));
         if let Some(state) = self.daemon {
             output.line(format_args!("daemon      {}", daemon::in_words(state)));
+        }
+        if let Some(notice) = &self.notice {
+            output.line(format_args!("notice      {notice}"));
         }
         if !self.agents.is_empty() {
             let names: Vec<&str> = self.agents.iter().map(AgentName::as_str).collect();

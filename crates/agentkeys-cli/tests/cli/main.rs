@@ -2,6 +2,7 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod attestation;
 mod aws_configure;
 mod bench;
 mod commands;

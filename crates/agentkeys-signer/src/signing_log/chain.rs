@@ -4,65 +4,18 @@ use std::{
     path::Path,
 };
 
-use sha2::{Digest, Sha256};
+use agentkeys_tlog::verify_chain;
 
 use super::{Line, LogError};
 
-/// Stands before the hash, the last field of a line.
-const HASH: &[u8] = br#","hash":""#;
-const END: &[u8] = b"\"}\n";
-/// From the fields' end to the line's end.
-const TAIL: usize = HASH.len() + 64 + END.len();
-/// Far longer than a line can be: a file without line ends must not fill the memory.
-const LONGEST_LINE: u64 = 4096;
+pub use agentkeys_tlog::Chain as Verified;
+pub(super) use agentkeys_tlog::ChainHead as Head;
 
-/// The hash of a line, and of all before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Head([u8; 32]);
-
-impl Head {
-    /// Writes `line` to `lines`, and gives its hash.
-    pub(super) fn write(self, line: &Line, lines: &mut Vec<u8>) -> io::Result<Self> {
-        let start = lines.len();
-        serde_json::to_writer(&mut *lines, line)?;
-        // The object goes on.
-        lines.pop();
-        let head = self.next(&lines[start..]);
-        lines.extend_from_slice(&head.tail());
-        Ok(head)
-    }
-
-    /// The hash of `line`, if it is the one that was written after this.
-    fn follow(self, line: &[u8]) -> Option<Self> {
-        let (fields, tail) = line.split_at_checked(line.len().checked_sub(TAIL)?)?;
-        let head = self.next(fields);
-        (tail == head.tail()).then_some(head)
-    }
-
-    fn next(self, fields: &[u8]) -> Self {
-        Self(Sha256::new().chain_update(self.0).chain_update(fields).finalize().into())
-    }
-
-    fn tail(self) -> [u8; TAIL] {
-        let mut tail = [0; TAIL];
-        tail[..HASH.len()].copy_from_slice(HASH);
-        // The slice has the very length that the digits need.
-        let _ = hex::encode_to_slice(self.0, &mut tail[HASH.len()..HASH.len() + 64]);
-        tail[HASH.len() + 64..].copy_from_slice(END);
-        tail
-    }
-}
-
-/// What a log turned out to hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
-    /// How many entries stand in it, in an unbroken chain.
-    pub entries: u64,
-    /// How many bytes of an unfinished line follow them.
-    pub torn: u64,
-    /// How many bytes the entries take.
-    pub(super) length: u64,
-    pub(super) head: Head,
+/// Writes `line` behind `head` to `lines`, and gives its hash.
+pub(super) fn write(head: Head, line: &Line, lines: &mut Vec<u8>) -> io::Result<Head> {
+    let start = lines.len();
+    serde_json::to_writer(&mut *lines, line)?;
+    Ok(head.seal(lines, start))
 }
 
 /// Checks every line of the signing log at `path`.
@@ -72,21 +25,8 @@ pub fn verify(path: &Path) -> Result<Verified, LogError> {
     check(BufReader::with_capacity(64 * 1024, File::open(path)?))
 }
 
-pub(super) fn check(mut lines: impl BufRead) -> Result<Verified, LogError> {
-    let mut verified = Verified::default();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let length = io::Read::take(&mut lines, LONGEST_LINE).read_until(b'\n', &mut line)? as u64;
-        if !line.ends_with(b"\n") && length < LONGEST_LINE {
-            verified.torn = length;
-            return Ok(verified);
-        }
-        let broken = LogError::Broken { line: verified.entries + 1 };
-        verified.head = verified.head.follow(&line).ok_or(broken)?;
-        verified.length += length;
-        verified.entries += 1;
-    }
+pub(super) fn check(lines: impl BufRead) -> Result<Verified, LogError> {
+    Ok(verify_chain(lines, &mut |_| {})?)
 }
 
 #[cfg(test)]
@@ -98,7 +38,7 @@ mod tests {
 
     fn three_lines() -> Vec<u8> {
         let mut lines = Vec::new();
-        (0..3).try_fold(Head::default(), |head, number| head.write(&line(number), &mut lines)).unwrap();
+        (0..3).try_fold(Head::default(), |head, number| write(head, &line(number), &mut lines)).unwrap();
         lines
     }
 

@@ -3,7 +3,11 @@ use std::io;
 use agentkeys_commit::Groups;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Line, Verified, chain::Head, disk::Disk};
+use super::{
+    Line, Verified,
+    chain::{self, Head},
+    disk::Disk,
+};
 use crate::record::LogUnavailable;
 
 /// The most entries that one write and one sync carry.
@@ -57,7 +61,7 @@ impl<D: Disk> Writer<D> {
         self.lines.clear();
         let mut head = self.head;
         for line in lines {
-            head = head.write(line, &mut self.lines)?;
+            head = chain::write(head, line, &mut self.lines)?;
         }
         self.clean = false;
         if let Err(error) = self.disk.append(&self.lines).and_then(|()| self.disk.sync()) {
@@ -88,7 +92,7 @@ mod tests {
     use super::*;
     use crate::{
         SigningRecord,
-        signing_log::{SigningLog, chain, entry::tests::entry},
+        signing_log::{SigningLog, entry::tests::entry},
     };
 
     /// A disk that fails when told to, and keeps half of what it failed to write.

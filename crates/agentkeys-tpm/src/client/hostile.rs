@@ -3,6 +3,8 @@
 use std::{
     collections::VecDeque,
     io::{self, Read, Write},
+    net::TcpListener,
+    thread,
 };
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -145,4 +147,33 @@ fn a_counter_whose_index_is_taken_is_not_used() {
     let refused = tpm(&[answer(0x8001, 0, body.as_slice())]).counter(NvCounter::LOG).increment();
 
     assert!(matches!(refused, Err(TpmError::ForeignIndex(0x0180_A6B1))), "{refused:?}");
+}
+
+#[test]
+fn a_tpm_is_reached_over_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("tcp:{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let nothing_loaded = answer(0x8001, 0, &[0, 0, 0, 0, 1, 0, 0, 0, 0]);
+        let random = answer(0x8001, 0, Writer::new().sized(&[7; 32]).as_slice());
+        for (length, answer) in [(22, &nothing_loaded), (22, &nothing_loaded), (12, &random)] {
+            client.read_exact(&mut vec![0; length]).unwrap();
+            client.write_all(answer).unwrap();
+        }
+    });
+
+    let random = Tpm::open(&place).unwrap().random().unwrap();
+
+    server.join().unwrap();
+    assert_eq!(*random, [7; 32]);
+}
+
+#[test]
+fn where_no_tpm_is_none_is_opened() {
+    for place in ["/nonexistent/tpmrm0", "unix:/nonexistent/tpm.sock", "tcp:"] {
+        let refused = Tpm::open(place).unwrap_err();
+
+        assert!(matches!(&refused, TpmError::Open { place: named, .. } if named == place), "{refused:?}");
+    }
 }

@@ -52,6 +52,9 @@ fn print(status: &DaemonStatus, output: &Output) {
     if let Some(error) = &status.last_error {
         output.line(format_args!("last error   {error}"));
     }
+    if let Some(notice) = &status.notice {
+        output.line(format_args!("notice       {notice}"));
+    }
 }
 
 #[cfg(test)]
