@@ -56,7 +56,8 @@ pub(crate) async fn report(system: &System, requests: usize) -> anyhow::Result<(
     let plain = plain.await.context("the development signer")?;
     report::reported("development signer: signing with a device proof, 64 callers", &plain);
     let server = AnyServer::at(machine.address());
-    let attested = signing.measure(&worker, &machine.url(), requests, || server.clone().connect());
+    let url = machine.url();
+    let attested = signing.measure(&worker, &url, requests, || server.connect());
     let attested = attested.await.context("the worker")?;
     report::reported("worker: the same, by TLS, each in the log", &attested);
 
