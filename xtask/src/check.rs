@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{
     console::step,
     docs, invocation, repository,
-    runner::Runner,
+    runner::{Runner, WITHOUT_DEVELOPMENT_SIGNER},
     tools::{DENY, MACHETE},
     workspace::Workspace,
 };
@@ -24,6 +24,7 @@ pub(crate) fn guards(workspace: &Workspace) -> Result<()> {
     unused_dependencies(workspace)?;
     dependencies(workspace)?;
     step("clippy", || clippy(workspace))?;
+    step("without the development signer", || without_development_signer(workspace))?;
     step("rustdoc", || rustdoc(workspace))?;
     workspace.build()?;
     step("reference", || docs::check(workspace))?;
@@ -47,6 +48,12 @@ fn clippy(workspace: &Workspace) -> Result<()> {
         invocation::run(clippy.args(selection).args(["--", "-D", "warnings"]))?;
     }
     Ok(())
+}
+
+/// Everything, tests included, with no signer but the worker.
+fn without_development_signer(workspace: &Workspace) -> Result<()> {
+    let mut check = workspace.cargo(&["check", "--workspace", "--all-targets"]);
+    invocation::run(check.args(WITHOUT_DEVELOPMENT_SIGNER))
 }
 
 fn rustdoc(workspace: &Workspace) -> Result<()> {

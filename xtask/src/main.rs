@@ -17,6 +17,7 @@ mod rotation;
 mod runner;
 mod scanner;
 mod screenshots;
+mod signer_conformance;
 mod test;
 mod timing;
 mod tools;
@@ -39,7 +40,7 @@ enum Xtask {
     /// Regenerate docs/reference
     Docs(docs::Docs),
     /// The real binaries, end to end
-    E2e,
+    E2e(e2e::E2e),
     /// What is left of tokens in the memory and the cores of the real binaries, and in their registers
     MemoryScan(memory_scan::MemoryScan),
     /// 64 requests at once, 1,000 times, at three brokers, for each thing that may be had once or a few times
@@ -52,6 +53,8 @@ enum Xtask {
     Scanner(scanner::Scanner),
     /// Take the pictures in docs/pages again
     Screenshots,
+    /// Hold the development signer and the TEE worker against the signer's contract
+    SignerConformance,
     /// Get and start the real parts, then `check`, then every test
     Test(test::Test),
     /// Whether time tells secrets apart: token and code checks, in pairs
@@ -63,13 +66,14 @@ fn main() -> ExitCode {
         Xtask::Bench => bench::run(&workspace),
         Xtask::Check => check::run(&workspace),
         Xtask::Docs(docs) => docs.run(&workspace),
-        Xtask::E2e => e2e::run(&workspace),
+        Xtask::E2e(e2e) => e2e.run(&workspace),
         Xtask::MemoryScan(scan) => scan.run(&workspace),
         Xtask::Races(races) => races.run(&workspace),
         Xtask::Revocation(revocation) => revocation.run(&workspace),
         Xtask::Rotation(rotation) => rotation.run(&workspace),
         Xtask::Scanner(scanner) => scanner.run(&workspace),
         Xtask::Screenshots => screenshots::run(&workspace),
+        Xtask::SignerConformance => signer_conformance::run(&workspace),
         Xtask::Test(test) => test.run(&workspace),
         Xtask::Timing(timing) => timing.run(&workspace),
     });

@@ -17,6 +17,7 @@ mod npm;
 pub(crate) mod oidc_provider;
 mod ports;
 mod python;
+pub(crate) mod swtpm;
 mod systemd;
 pub(crate) mod vectors;
 
@@ -80,7 +81,7 @@ impl Parts {
     /// Gets every part that this machine can have.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
         let mut parts = Self::none(workspace)?;
-        let all: [Box<dyn Part>; 11] = [
+        let all: [Box<dyn Part>; 12] = [
             Box::new(python::Python),
             Box::new(node_clients::NodeClients),
             Box::new(aws_sdk_rust::AwsSdkRust),
@@ -91,6 +92,7 @@ impl Parts {
             Box::new(ceph::Ceph),
             Box::new(keyring::Keyring),
             Box::new(gdb::Gdb),
+            Box::new(swtpm::Swtpm),
             Box::new(systemd::Systemd),
         ];
         for part in all {
@@ -120,6 +122,11 @@ impl Parts {
     /// Whether `part` could be installed.
     fn have(&self, part: &dyn Part) -> bool {
         self.installed.iter().any(|installed| installed.name() == part.name())
+    }
+
+    /// Whether `part` is started.
+    pub(crate) fn has_started(&self, part: &dyn Part) -> bool {
+        !self.missing.iter().any(|missing| missing.name == part.name())
     }
 
     /// Starts what is installed; what does not start is missing.

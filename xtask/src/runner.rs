@@ -2,8 +2,11 @@ use std::process::Command;
 
 use crate::workspace::Workspace;
 
-/// The integration test that holds the tests against real parts, a module for each part.
+/// The integration tests that hold a crate against real parts, a module for each part.
 const REAL_PARTS: &str = "real_parts";
+
+/// What leaves the development signer out of whatever is built.
+pub(crate) const WITHOUT_DEVELOPMENT_SIGNER: [&str; 1] = ["--no-default-features"];
 
 /// What runs the tests: nextest where it is installed, cargo otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,19 @@ impl Runner {
         command
     }
 
+    /// The same with the TEE worker as the signer, and binaries in which there is no development signer.
+    ///
+    /// `agentkeys dev` is left out: it is a development signer, and more.
+    pub(crate) fn end_to_end_with_worker(self, workspace: &Workspace) -> Command {
+        let mut command = self.end_to_end(workspace);
+        command.args(WITHOUT_DEVELOPMENT_SIGNER).env("AGENTKEYS_TEST_SIGNER", "worker");
+        command.args(match self {
+            Self::Cargo => ["--", "--skip", "dev::"].as_slice(),
+            Self::Nextest => &["-E", "not test(/^dev::/)"],
+        });
+        command
+    }
+
     fn every_binary(self) -> &'static [&'static str] {
         match self {
             Self::Cargo => &["test", "--workspace", "--tests", "--no-fail-fast"],
@@ -76,6 +92,16 @@ mod tests {
 
         assert_eq!(by_hand(&cargo), "cargo test --workspace --tests --no-fail-fast -- --include-ignored");
         assert_eq!(by_hand(&nextest), "cargo nextest run --workspace --run-ignored all");
+    }
+
+    #[test]
+    fn the_worker_is_tested_end_to_end_without_a_development_signer() {
+        let workspace = Workspace::find().unwrap();
+
+        let command = by_hand(&Runner::Nextest.end_to_end_with_worker(&workspace));
+
+        assert!(command.starts_with("AGENTKEYS_TEST_SIGNER=worker cargo nextest run"), "{command}");
+        assert!(command.ends_with("--test end_to_end --no-default-features -E 'not test(/^dev::/)'"), "{command}");
     }
 
     #[test]

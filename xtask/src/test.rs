@@ -9,8 +9,9 @@ use clap::Args;
 use crate::{
     check,
     console::say,
+    e2e,
     invocation::by_hand,
-    parts::{Missing, Parts, vectors},
+    parts::{Missing, Parts, swtpm::Swtpm, vectors},
     runner::Runner,
     workspace::Workspace,
 };
@@ -38,6 +39,10 @@ impl Test {
         vectors::check(workspace, &parts)?;
         parts.start(workspace);
         self.accept(parts.missing())?;
+        if parts.has_started(&Swtpm) {
+            e2e::with_worker(workspace, &parts)?;
+            workspace.build()?;
+        }
 
         let mut tests = Runner::installed(workspace).everything(workspace, &parts.left_out());
         tests.envs(parts.environment());

@@ -86,13 +86,27 @@ pub(crate) fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &
 /// Sends all `requests`, `callers` of them at a time, and measures what that costs the server.
 pub(crate) async fn send(server: &Process, callers: usize, requests: Vec<Vec<u8>>) -> anyhow::Result<Measured> {
     let address = server.address;
+    send_over(server, callers, requests, || Connection::open(address)).await
+}
+
+/// As [`send`], over connections of any kind.
+pub(crate) async fn send_over<S, O>(
+    server: &Process,
+    callers: usize,
+    requests: Vec<Vec<u8>>,
+    open: impl Fn() -> O,
+) -> anyhow::Result<Measured>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    O: Future<Output = anyhow::Result<Connection<S>>> + Send + 'static,
+{
     let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
     let mut tasks = Vec::new();
     let (cpu, started) = (server.cpu_time()?, Instant::now());
     for _ in 0..callers {
-        let (requests, next) = (Arc::clone(&requests), Arc::clone(&next));
+        let (requests, next, opening) = (Arc::clone(&requests), Arc::clone(&next), open());
         tasks.push(tokio::spawn(async move {
-            let mut connection = Connection::open(address).await?;
+            let mut connection = opening.await?;
             let mut latencies = Vec::new();
             while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let started = Instant::now();
@@ -151,6 +165,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let status = self.ask(request).await?;
         ensure!(status / 100 == 2, "{}", String::from_utf8_lossy(&self.buffer));
         Ok(self.buffer.len())
+    }
+
+    /// A header of the last answer, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let head = self.buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let mut lines = std::str::from_utf8(&self.buffer[..head]).ok()?.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     /// Writes a request, reads its answer to the end, and returns its status.

@@ -17,6 +17,7 @@ mod scenarios;
 mod system;
 mod timing;
 mod walk;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -58,6 +59,15 @@ enum Bench {
         #[arg(long)]
         bin: PathBuf,
     },
+    /// Measures the TEE worker alone, against the development signer.
+    Worker {
+        /// The folder of the binaries.
+        #[arg(long)]
+        bin: PathBuf,
+        /// How many requests each rate is taken from.
+        #[arg(long, default_value_t = 20_000)]
+        requests: usize,
+    },
     /// Answers so many bytes with so many.
     #[command(hide = true)]
     Echo(daemon::Echo),
@@ -87,6 +97,7 @@ async fn run(bench: Bench) -> anyhow::Result<()> {
         Bench::Rotation(rotation) => rotation.run().await,
         Bench::Timing { samples, pair } => timing::run(samples, pair).await,
         Bench::Daemon { bin } => daemon::report(&System::start(&bin).await?).await,
+        Bench::Worker { bin, requests } => worker::report(&System::start(&bin).await?, requests).await,
         Bench::Echo(echo) => echo.serve().await,
         Bench::EmptyServer { listen } => empty::serve(listen).await,
     }

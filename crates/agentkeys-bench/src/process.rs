@@ -49,12 +49,7 @@ impl Process {
 
     /// CPU time of all its threads since it started, from the scheduler's own count in nanoseconds.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
-        let mut total = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let text = fs::read_to_string(task?.path().join("schedstat"))?;
-            total += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(total))
+        cpu_time_of(self.child.id())
     }
 
     /// Resident memory in KiB.
@@ -98,6 +93,16 @@ impl Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// CPU time of all threads of a process since each started.
+pub(crate) fn cpu_time_of(process: u32) -> anyhow::Result<Duration> {
+    let mut total = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        total += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(total))
 }
 
 /// By thread.

@@ -13,7 +13,7 @@ use crate::{
     process::{Process, free_address},
     report::{self, line, micros, millis},
     system::System,
-    walk,
+    walk, worker,
 };
 
 /// How many callers sign at once.
@@ -72,7 +72,8 @@ pub(crate) async fn run(bin: &Path, requests: usize) -> anyhow::Result<()> {
         resting.0, resting.1
     ));
     walk::eight_steps(&system, sync).await?;
-    daemon::report(&system).await
+    daemon::report(&system).await?;
+    worker::report(&system, requests).await
 }
 
 async fn empty_post(state: &Path, requests: usize) -> anyhow::Result<Measured> {

@@ -22,6 +22,7 @@ mod screen;
 pub(crate) mod serve;
 pub(crate) mod sessions;
 pub(crate) mod setup;
+pub(crate) mod signer;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
@@ -73,6 +74,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Attestation(AttestationCommand::Show(args)) => Box::pin(args.run(&context, output)).await,
         Command::Devices(command) => command.run(&context, output).await.map(|()| 0),
         Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Signer(command) => command.run(&context, output).await,
         Command::Setup(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
         Command::Token(args) => args.run(&context, output).await.map(|()| 0),

@@ -2,8 +2,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use agentkeys_client::{
     AgentBook, AskedStorage, BrokerClient, ClientError, Config, DaemonClient, Dispenser, Flow, Http, Places,
-    ProfileName, Renewal, Session, SessionStorage, SessionTokenKeyStore, Settings, SignerClient, SignerTrust,
-    StoreChoice, TerminalPrompt,
+    ProfileName, Renewal, ServerUrl, Session, SessionStorage, SessionTokenKeyStore, Settings, SignerClient,
+    SignerTrust, StoreChoice, TerminalPrompt,
 };
 use agentkeys_types::{Clock, SystemClock};
 
@@ -61,7 +61,14 @@ impl Context {
     }
 
     pub(crate) fn signer(&self) -> Result<SignerClient, ClientError> {
-        SignerClient::new(&self.http, self.settings.signer_url.clone(), self.signer_trust()?)
+        self.signer_at(self.settings.signer_url.clone())
+    }
+
+    /// A signer at another place than that of the settings, trusted as one there would be.
+    pub(crate) fn signer_at(&self, url: ServerUrl) -> Result<SignerClient, ClientError> {
+        let settings = Settings { signer_url: url, ..self.settings.clone() };
+        let trust = SignerTrust::of(&settings, &self.places, &self.profile)?;
+        SignerClient::new(&self.http, settings.signer_url, trust)
     }
 
     /// What must be known of the signer.

@@ -19,6 +19,8 @@ use agentkeys_api::{
 use agentkeys_attestation::{Check, Outcome};
 use agentkeys_tlog::{TileId, Tiles};
 use agentkeys_types::Timestamp;
+use http_body_util::Full;
+use hyper::body::Bytes;
 use reqwest::{
     Method, Request,
     header::{CONTENT_TYPE, HeaderValue},
@@ -114,6 +116,15 @@ impl AttestedWay {
         let (answer, uses) = self.limited(self.send_now(&request)).await?;
         self.let_go_later(uses);
         Ok(answer)
+    }
+
+    /// Sends a request as it is, right or wrong, on a connection of its own, once the signer is accepted there.
+    pub(crate) async fn send_raw(&self, request: hyper::Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+        let sending = async {
+            let mut live = self.connect().await?;
+            live.connection.exchange_raw(request).await.map_err(|missed| self.missed(missed))
+        };
+        self.limited(sending).await
     }
 
     async fn send_now(&self, request: &Request) -> Result<(Answer, u64), ClientError> {

@@ -6,7 +6,7 @@
 //! the [`Session`] between runs ([`SessionStorage`] says which one), [`Config`] holds the settings, [`Places`] says
 //! where things lie, and [`DaemonClient`] asks the daemon of this machine instead: it is a [`Dispenser`], and
 //! [`AgentBook`] says what it gives to which agent. Whatever fails is a [`ClientError`],
-//! which knows its [`Exit`] code.
+//! which knows its [`Exit`] code. [`Conformance`] holds a signer against the wire contract.
 
 mod agent_book;
 mod agent_folder;
@@ -14,6 +14,7 @@ mod attested;
 mod aws_names;
 mod broker;
 mod config;
+mod conformance;
 #[cfg(unix)]
 mod daemon_client;
 mod devices;
@@ -46,6 +47,7 @@ pub use attested::{
 pub use aws_names::{Region, RoleArn, SessionDuration};
 pub use broker::BrokerClient;
 pub use config::{AwsSettings, Config, ConfigError, DaemonSettings, RoleSettings, Settings, TokenFileSettings};
+pub use conformance::{Checked, Conformance, Outcome, SpareSessions};
 #[cfg(unix)]
 pub use daemon_client::DaemonClient;
 pub use dispenser::Dispenser;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use agentkeys_api::{Address, DeriveAddress, ErrorCode, Health, Message, SignMessage, Signature, paths};
 use agentkeys_crypto::EvmSignature;
 use agentkeys_types::{EvmAddress, OmniAccount};
@@ -6,6 +8,7 @@ use serde_json::Value;
 use crate::{
     AttestationPolicy, ClientError, Examined, Http, KeptSigner, ServerUrl, Session, SignerTrust,
     attested::{AttestedWay, Signing, invalid},
+    conformance::Wire,
     http::{Credential, Server},
 };
 
@@ -60,6 +63,14 @@ impl SignerClient {
     /// The policy by which it is judged, where there is one for it.
     pub fn policy(&self) -> Option<&AttestationPolicy> {
         self.0.way().map(|way| way.policy())
+    }
+
+    /// The way to the signer for requests of any kind.
+    pub(crate) fn wire(&self) -> Wire {
+        match self.0.way() {
+            Some(way) => Wire::Attested(Arc::clone(way)),
+            None => Wire::Plain(self.0.url.clone()),
+        }
     }
 
     /// The account's wallet.

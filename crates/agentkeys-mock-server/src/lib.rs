@@ -5,6 +5,7 @@
 //! mails that [`SmtpListener`] takes, for people on a page and for programs in memory.
 
 pub mod aws;
+#[cfg(feature = "dev-key-service")]
 pub mod dev_key_service;
 pub mod mailbox;
 

@@ -1,5 +1,8 @@
 //! The binary `agentkeys-mock-server`: the development parts as a server of their own.
 
+#[cfg(feature = "dev-key-service")]
+mod development_signer;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,11 +12,9 @@ use std::{
 
 use agentkeys_http::Server;
 use agentkeys_memory::WipingAllocator;
-use agentkeys_mock_server::{
-    AwsConfig, AwsStandIn, Mailbox, SmtpListener, Trust,
-    dev_key_service::{DevKeyService, MASTER_SECRET_VARIABLE},
-};
-use agentkeys_signer::{BrokerStanding, NotAttested, Signer, SignerConfig, SignerParts, SigningLog};
+#[cfg(feature = "dev-key-service")]
+use agentkeys_mock_server::dev_key_service::DevKeyService;
+use agentkeys_mock_server::{AwsConfig, AwsStandIn, Mailbox, SmtpListener, Trust};
 use agentkeys_types::{Clock, SystemClock};
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -111,20 +112,6 @@ impl Arguments {
         Ok(home.context("there is no home folder: name a folder with --state")?.join("agentkeys/dev"))
     }
 
-    /// DEV ONLY: the signer over the secret of the environment.
-    async fn signer(&self, keys: DevKeyService, state: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Signer>> {
-        let broker = BrokerStanding::new(&self.broker_url.parse().context("--broker-url")?).context("--broker-url")?;
-        let record = SigningLog::open_apart(state.join("signing.log")).await?;
-        let parts = SignerParts {
-            keys: Arc::new(keys),
-            record: Arc::new(record),
-            attester: Arc::new(NotAttested),
-            standing: Arc::new(broker),
-            clock,
-        };
-        Ok(Signer::open(SignerConfig::for_development(self.broker_url.clone()), parts))
-    }
-
     fn aws(&self, state: &Path) -> AwsConfig {
         let trust = |issuer: &String| Trust { issuer: issuer.clone(), audiences: self.trust_audience.clone() };
         AwsConfig {
@@ -149,21 +136,25 @@ fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     arguments.check()?;
-    let keys = DevKeyService::from_env()?.unwrap_or_else(|| {
-        tracing::warn!("DEV ONLY: the signer is disabled: {MASTER_SECRET_VARIABLE} is not set");
-        DevKeyService::disabled()
-    });
+    #[cfg(feature = "dev-key-service")]
+    let keys = development_signer::keys()?;
     // The main thread waits from here on, and would keep what reading the secret has left on its stack.
     agentkeys_memory::clear_residue();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()?.block_on(serve(arguments, keys))
+    let runtime = runtime.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()?;
+    runtime.block_on(serve(
+        arguments,
+        #[cfg(feature = "dev-key-service")]
+        keys,
+    ))
 }
 
-async fn serve(arguments: Arguments, keys: DevKeyService) -> anyhow::Result<()> {
+async fn serve(arguments: Arguments, #[cfg(feature = "dev-key-service")] keys: DevKeyService) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let state = arguments.state()?;
-    let signer = arguments.signer(keys, &state, clock.clone()).await?;
+    #[cfg(feature = "dev-key-service")]
+    let signer = development_signer::open(keys, &arguments.broker_url, &state, clock.clone()).await?;
     let aws = AwsStandIn::start(arguments.aws(&state), clock.clone()).await?;
     let mailbox = Mailbox::new(clock);
     let smtp = SmtpListener::start(mailbox.clone(), arguments.smtp_listen)
@@ -174,7 +165,9 @@ async fn serve(arguments: Arguments, keys: DevKeyService) -> anyhow::Result<()> 
     if let Some(url) = &arguments.public_url {
         server.allow_url(url.as_str().trim_end_matches('/'));
     }
-    let routes = mailbox.router().merge(agentkeys_signer::router(signer, &mut server));
+    let routes = mailbox.router();
+    #[cfg(feature = "dev-key-service")]
+    let routes = routes.merge(agentkeys_signer::router(signer, &mut server));
     tracing::warn!(address = %server.address(), "DEV ONLY: development parts listen");
     let pages = server.serve(routes);
 

@@ -4,7 +4,8 @@
 //! A [`Person`] is signed in there with a [`Device`]; everything they do goes over HTTP and comes back as an [`Answer`].
 //! A [`TestBrowser`] shows a [`Page`] after the other, for a [`CommandSignIn`] or a device.
 //! A [`Process`] is one of the real binaries, a [`System`] the servers among them; the command runs in a
-//! [`Home`]. A [`TestProvider`] is an OpenID Provider, which misbehaves as it is told. A `Swtpm` is a TPM.
+//! [`Home`]. A [`TestProvider`] is an OpenID Provider, which misbehaves as it is told. A [`Swtpm`] is a TPM, and a
+//! [`Worker`] the TEE worker on a [`WorkerMachine`] with one.
 
 #![allow(clippy::missing_panics_doc, reason = "whatever goes wrong on the bench fails the test, by a panic")]
 
@@ -18,9 +19,9 @@ mod home;
 mod person;
 mod process;
 mod provider;
-#[cfg(unix)]
 mod swtpm;
 mod system;
+mod worker;
 
 pub use answer::Answer;
 pub use broker::{CodesRead, TestBroker, code_in, find_code};
@@ -32,6 +33,6 @@ pub use home::Home;
 pub use person::Person;
 pub use process::{Process, ReservedPort};
 pub use provider::{Callback, Canned, Endpoint, KeyKind, Part, TestProvider};
-#[cfg(unix)]
 pub use swtpm::Swtpm;
 pub use system::System;
+pub use worker::{Worker, WorkerMachine};

@@ -1,15 +1,17 @@
+mod processes;
+
 use std::{
-    fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
 use agentkeys_api::EmailStarted;
 use agentkeys_client::{
-    Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, Observer, Role, ServerUrl, SignerClient,
-    SignerTrust, StsClient, Walked,
+    AttestationPolicy, Binding, BrokerClient, ClientError, CodePrompt, EmailSignIn, Flow, Http, KeptAttestations,
+    Observer, Places, ProfileName, Role, ServerUrl, Session, SignerClient, SignerTrust, StsClient, Walked,
 };
 use agentkeys_crypto::random;
 use agentkeys_mock_server::AwsConfig;
@@ -18,7 +20,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::{CodesRead, Process, ReservedPort, TestProvider};
+use self::processes::{AS_AWS, SessionLengths, start_broker, start_parts, start_parts_in};
+use crate::{CodesRead, Process, ReservedPort, TestProvider, Worker};
+
+/// Which signer a [`System`] has where a test does not say: `worker` for the TEE worker.
+const SIGNER_VARIABLE: &str = "AGENTKEYS_TEST_SIGNER";
 
 /// The broker and the development parts as processes of their own, as a team runs them.
 #[derive(Debug)]
@@ -30,6 +36,8 @@ pub struct System {
     master_secret: [u8; 32],
     broker: Option<Process>,
     parts: Option<Process>,
+    /// The signer, where it is not the development parts' own.
+    worker: Option<Worker>,
     codes: CodesRead,
     start: Start,
 }
@@ -50,8 +58,18 @@ impl System {
     pub const ROLE_ARN: &str = AwsConfig::DEFAULT_ROLE_ARN;
 
     /// Starts everything on free ports, the broker from a file of settings.
+    ///
+    /// The signer is the development signer, or the TEE worker where `AGENTKEYS_TEST_SIGNER` says `worker`.
     pub async fn start() -> Self {
         Self::start_with("").await
+    }
+
+    /// As [`System::start`], with the TEE worker as the signer.
+    pub async fn start_with_worker() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut system = Self::start_servers(folder, "info", "", AS_AWS).await;
+        system.hire_worker().await;
+        system
     }
 
     /// As [`System::start`], with more settings of the broker.
@@ -74,6 +92,20 @@ impl System {
     }
 
     async fn start_in(folder: TempDir, log: &str, settings: &str, lengths: SessionLengths) -> Self {
+        let mut system = Self::start_servers(folder, log, settings, lengths).await;
+        if wants_worker() {
+            system.hire_worker().await;
+        }
+        system
+    }
+
+    /// Has the TEE worker sign from now on.
+    async fn hire_worker(&mut self) {
+        let folder = self.folder.path().join("worker");
+        self.worker = Some(Worker::start(&folder, &self.broker_url()).await);
+    }
+
+    async fn start_servers(folder: TempDir, log: &str, settings: &str, lengths: SessionLengths) -> Self {
         let issuer = ReservedPort::take();
         let master_secret = random();
         let anywhere = [SocketAddr::from(([127, 0, 0, 1], 0)); 3];
@@ -85,7 +117,8 @@ impl System {
         broker.line_with("the broker answers").await;
         let start = Start { smtp, log: log.to_owned(), settings: settings.to_owned(), lengths };
         let (broker, parts) = (Some(broker), Some(parts));
-        Self { aws, signer, issuer, folder, master_secret, broker, parts, codes: CodesRead::default(), start }
+        let (worker, codes) = (None, CodesRead::default());
+        Self { aws, signer, issuer, folder, master_secret, broker, parts, worker, codes, start }
     }
 
     /// Ends the broker at once, as a crash does.
@@ -104,6 +137,9 @@ impl System {
     /// Ends the signer, the mailbox and the AWS stand-in at once.
     pub async fn kill_parts(&mut self) {
         self.parts.take().expect("parts that run").kill().await;
+        if let Some(worker) = &mut self.worker {
+            worker.kill().await;
+        }
     }
 
     /// Starts the signer, the mailbox and the AWS stand-in again where they were.
@@ -113,6 +149,9 @@ impl System {
         let mut parts = start_parts(&self.folder, issuer, addresses, &self.master_secret, self.start.lengths);
         parts.line_with("development parts listen").await;
         self.parts = Some(parts);
+        if let Some(worker) = &mut self.worker {
+            worker.restart().await;
+        }
     }
 
     /// Another process with an AWS stand-in that trusts the broker, at `address`.
@@ -130,9 +169,37 @@ impl System {
         format!("http://{}", self.issuer.address())
     }
 
-    /// The URL of the signer and the mailbox.
+    /// The URL of the signer.
     pub fn signer_url(&self) -> String {
+        self.worker.as_ref().map_or_else(|| self.development_signer_url(), Worker::url)
+    }
+
+    /// The URL of the development signer, which the development parts have in any case.
+    pub fn development_signer_url(&self) -> String {
         format!("http://{}", self.signer)
+    }
+
+    /// The TEE worker.
+    ///
+    /// # Panics
+    ///
+    /// When the signer is the development signer.
+    pub fn worker(&self) -> &Worker {
+        self.worker.as_ref().expect("a worker")
+    }
+
+    /// As [`System::worker`], to kill and restart it.
+    ///
+    /// # Panics
+    ///
+    /// When the signer is the development signer.
+    pub fn worker_mut(&mut self) -> &mut Worker {
+        self.worker.as_mut().expect("a worker")
+    }
+
+    /// The URL of the mailbox.
+    fn mailbox_url(&self) -> String {
+        self.development_signer_url()
     }
 
     /// The URL of the AWS stand-in.
@@ -194,17 +261,27 @@ impl System {
     /// The processes that see tokens, by what they are.
     pub fn processes(&self) -> [(&'static str, u32); 2] {
         let id = |process: &Option<Process>| process.as_ref().expect("a process that runs").id();
-        [("broker", id(&self.broker)), ("signer", id(&self.parts))]
+        let signer = self.worker.as_ref().map_or_else(|| id(&self.parts), Worker::id);
+        [("broker", id(&self.broker)), ("signer", signer)]
+    }
+
+    /// What a client on this machine asks of the signer before a token goes there.
+    fn trust(&self) -> SignerTrust {
+        let Some(worker) = &self.worker else { return SignerTrust::default() };
+        let kept = KeptAttestations::of(&Places::new(self.folder.path(), None, None, None), &ProfileName::default());
+        let policy =
+            AttestationPolicy::load(&worker.machine().policy(), Some(&worker.machine().release_public_key()), kept);
+        SignerTrust::Policy(Arc::new(policy.expect("a policy of our own")))
     }
 
     /// The typed clients of all three.
     pub fn flow(&self) -> Flow {
         let http = Http::default();
         let url = |url: String| -> ServerUrl { url.parse().expect("an address makes a URL") };
-        let signer = SignerClient::new(&http, url(self.signer_url()), SignerTrust::default());
+        let signer = SignerClient::new(&http, url(self.signer_url()), self.trust());
         Flow {
             broker: BrokerClient::new(&http, url(self.broker_url())),
-            signer: signer.expect("a signer on loopback"),
+            signer: signer.expect("a signer that is trusted"),
             sts: StsClient::new(&http),
         }
     }
@@ -217,24 +294,32 @@ impl System {
 
     /// The texts of the mails to an address, the newest first.
     pub async fn mails_to(&self, email: &str) -> Vec<String> {
-        mails(&self.signer_url(), email).await
+        mails(&self.mailbox_url(), email).await
     }
 
     /// The code of a mail that is on its way, and was not read before.
     pub async fn mailed_code(&self, email: &str) -> String {
-        mailed_code(&self.signer_url(), email, &self.codes).await
+        mailed_code(&self.mailbox_url(), email, &self.codes).await
     }
 
     /// A command of `agentkeys` that uses these servers.
     #[must_use]
     pub fn used_by(&self, mut agentkeys: Command) -> Command {
         agentkeys.env("AGENTKEYS_BROKER_URL", self.broker_url()).env("AGENTKEYS_SIGNER_URL", self.signer_url());
+        if let Some(worker) = &self.worker {
+            agentkeys.env("AGENTKEYS_ATTESTATION_POLICY", worker.machine().policy());
+            agentkeys.env("AGENTKEYS_RELEASE_KEY", worker.machine().release_key());
+        }
         agentkeys
     }
 
     /// Runs an `agentkeys init` to its end, which gets the code on its stdin if one is mailed.
     pub async fn init(&self, agentkeys: Command, email: &str) -> Output {
-        let mut command = self.used_by(agentkeys);
+        self.init_as_it_is(self.used_by(agentkeys), email).await
+    }
+
+    /// As [`System::init`], with a command that knows already which servers it uses.
+    pub async fn init_as_it_is(&self, mut command: Command, email: &str) -> Output {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("agentkeys starts");
         let mut stdin = child.stdin.take().expect("it is piped");
@@ -246,72 +331,36 @@ impl System {
         child.wait_with_output().await.expect("agentkeys ends")
     }
 
+    /// Signs `name@example.com` in, with the code from the mailbox.
+    ///
+    /// # Panics
+    ///
+    /// When the broker refuses.
+    pub async fn sign_in(&self, name: &str, binding: Binding) -> Session {
+        let email = format!("{name}@example.com");
+        let sign_in = EmailSignIn { email: email.parse().expect("an address"), client_name: None, binding };
+        let mut mailbox = MailboxReader { pages: self.mailbox_url(), email, codes: self.codes.clone() };
+        self.flow().sign_in(&sign_in, &mut mailbox, &mut ()).await.expect("a session")
+    }
+
     /// Walks the eight steps as `name@example.com`, with the code from the mailbox.
     pub async fn walk(&self, name: &str, observer: &mut dyn Observer) -> Result<Walked, ClientError> {
         let email = format!("{name}@example.com");
         let sign_in =
             EmailSignIn { email: email.parse().expect("an address"), client_name: None, binding: Binding::DeviceKey };
-        let mut mailbox = MailboxReader { pages: self.signer_url(), email, codes: self.codes.clone() };
+        let mut mailbox = MailboxReader { pages: self.mailbox_url(), email, codes: self.codes.clone() };
         self.flow().walk(&sign_in, &mut mailbox, &self.role(), observer).await
     }
 }
 
+/// Whether the environment asks for the TEE worker.
+#[expect(clippy::disallowed_methods, reason = "tests have no command line of their own")]
+fn wants_worker() -> bool {
+    std::env::var(SIGNER_VARIABLE).is_ok_and(|signer| signer == "worker")
+}
+
 fn output_of(process: Option<&Process>) -> Vec<u8> {
     process.map(Process::output).unwrap_or_default()
-}
-
-/// How long sessions of the AWS stand-in are.
-#[derive(Clone, Copy, Debug)]
-struct SessionLengths {
-    shortest: Duration,
-    unless_asked: Duration,
-}
-
-const AS_AWS: SessionLengths =
-    SessionLengths { shortest: AwsConfig::SHORTEST_SESSION, unless_asked: AwsConfig::DEFAULT_SESSION };
-
-fn start_parts(
-    folder: &TempDir,
-    issuer: SocketAddr,
-    addresses: [SocketAddr; 3],
-    master_secret: &[u8; 32],
-    lengths: SessionLengths,
-) -> Process {
-    start_parts_in(&folder.path().join("parts"), issuer, addresses, master_secret, lengths)
-}
-
-/// The development parts: signer and mailbox page, AWS stand-in and mailbox at `addresses`.
-fn start_parts_in(
-    state: &Path,
-    issuer: SocketAddr,
-    addresses: [SocketAddr; 3],
-    master_secret: &[u8; 32],
-    lengths: SessionLengths,
-) -> Process {
-    let issuer = format!("http://{issuer}");
-    let mut command = Process::command(Process::binary("agentkeys-mock-server"));
-    for (listener, address) in ["--listen", "--aws-listen", "--smtp-listen"].into_iter().zip(addresses) {
-        command.args([listener, &address.to_string()]);
-    }
-    command.args(["--broker-url", &issuer, "--trust-issuer", &issuer]);
-    command.args(["--aws-shortest-session", &lengths.shortest.as_secs().to_string()]);
-    command.args(["--aws-default-session", &lengths.unless_asked.as_secs().to_string()]);
-    command.arg("--state").arg(state);
-    command.env("DEV_KEY_SERVICE_MASTER_SECRET", hex::encode(master_secret));
-    Process::start(command)
-}
-
-fn start_broker(folder: &TempDir, issuer: SocketAddr, smtp: SocketAddr, log: &str, more: &str) -> Process {
-    let config = folder.path().join("broker.toml");
-    let state = folder.path().join("broker");
-    let settings = format!(
-        "listen = \"{issuer}\"\nmetrics_listen = \"127.0.0.1:0\"\nstate = \"{}\"\n{more}\n[mail]\nsmtp = \"smtp://{smtp}\"\n",
-        state.display()
-    );
-    fs::write(&config, settings).expect("a temporary folder can be written");
-    let mut command = Process::command(Process::binary("agentkeys-broker"));
-    command.arg("--config").arg(config).args(["--log", log]);
-    Process::start(command)
 }
 
 /// Reads codes from the mailbox's pages.

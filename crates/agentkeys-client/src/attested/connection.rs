@@ -72,6 +72,11 @@ impl Connection {
     /// Sends a copy of `request`, and reads all of the answer.
     pub(super) async fn exchange(&mut self, request: &reqwest::Request) -> Result<Answer, Missed> {
         let request = self.translate(request).map_err(Missed::Failed)?;
+        self.exchange_raw(request).await
+    }
+
+    /// Sends `request` as it is, and reads all of the answer.
+    pub(super) async fn exchange_raw(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Missed> {
         let answering = async {
             self.sender.ready().await.map_err(|_| Missed::NotSent)?;
             self.sender.send_request(request).await.map_err(|error| {

@@ -8,6 +8,7 @@
 
 mod bench;
 mod client;
+mod conformance;
 mod daemon;
 #[cfg(target_os = "linux")]
 mod disk_full;

@@ -12,6 +12,7 @@ mod boto3;
 mod browser;
 mod ceph;
 mod clouds;
+mod conformance;
 mod doors;
 mod jwcrypto;
 mod keychain;
@@ -26,5 +27,6 @@ mod systemd;
 #[cfg(target_os = "linux")]
 mod tpm;
 mod vectors;
+mod with_worker;
 #[cfg(target_os = "linux")]
 mod worker;
