@@ -3,7 +3,7 @@
 //! [`Parts`] gets those that this machine can have, starts them, and tells the tests where they are.
 //! They end with it, or with this process, however that ends: see [`Lifeline`].
 
-mod apt;
+pub(crate) mod apt;
 mod aws_sdk_rust;
 pub(crate) mod axe;
 mod ceph;
