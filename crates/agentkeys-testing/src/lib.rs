@@ -4,7 +4,7 @@
 //! A [`Person`] is signed in there with a [`Device`]; everything they do goes over HTTP and comes back as an [`Answer`].
 //! A [`TestBrowser`] shows a [`Page`] after the other, for a [`CommandSignIn`] or a device.
 //! A [`Process`] is one of the real binaries, a [`System`] the servers among them; the command runs in a
-//! [`Home`]. A [`TestProvider`] is an OpenID Provider, which misbehaves as it is told.
+//! [`Home`]. A [`TestProvider`] is an OpenID Provider, which misbehaves as it is told. A `Swtpm` is a TPM.
 
 #![allow(clippy::missing_panics_doc, reason = "whatever goes wrong on the bench fails the test, by a panic")]
 
@@ -18,6 +18,8 @@ mod home;
 mod person;
 mod process;
 mod provider;
+#[cfg(unix)]
+mod swtpm;
 mod system;
 
 pub use answer::Answer;
@@ -30,4 +32,6 @@ pub use home::Home;
 pub use person::Person;
 pub use process::{Process, ReservedPort};
 pub use provider::{Callback, Canned, Endpoint, KeyKind, Part, TestProvider};
+#[cfg(unix)]
+pub use swtpm::Swtpm;
 pub use system::System;

@@ -1,1 +1,27 @@
 //! TPM 2.0: structures, policies computed offline, and a small client of a device.
+//!
+//! A [`Quote`] and an [`AttestationKey`] are read out of what a TPM has sent, strictly; [`seal_policy`] says what it
+//! takes to unseal, of which a release key's [`Approval`] is a part; an [`EndorsementKey`] makes a [`Credential`] that
+//! one TPM can read. None of this needs a device, or trusts one.
+
+mod approval;
+mod credential;
+mod event_log;
+mod key_derivation;
+mod policy;
+mod reader;
+mod structures;
+mod writer;
+
+pub use approval::{Approval, ApprovalError, CAPPED_PCR, ReleaseKey, SEALED_PCRS, cap_digest, capped};
+pub use credential::{Credential, CredentialError, EndorsementKey};
+pub use event_log::{EventLog, MeasuredEvent};
+pub use policy::{
+    Comparison, NO_POLICY, PolicyDigest, SealPolicy, policy_authorize, policy_nv, policy_pcr, policy_ref,
+    policy_secret, seal_policy,
+};
+pub use reader::Malformed;
+pub use structures::{
+    AttestationKey, AttestationKeyError, Attributes, ClockInfo, EccPoint, KeyParameters, Name, NvCounter, PcrSelection,
+    PcrValues, Pcrs, Public, Quote, Scheme, Signature, SignatureInvalid, VerifyingKey, extend,
+};

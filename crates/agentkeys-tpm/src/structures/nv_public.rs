@@ -1,0 +1,64 @@
+use super::{Name, algorithm};
+use crate::{
+    reader::{Malformed, Reader},
+    writer::Writer,
+};
+
+/// Its password, which is empty, lets it be counted up.
+const AUTH_WRITE: u32 = 1 << 2;
+/// It is a counter.
+const COUNTER: u32 = 1 << 4;
+/// Its password, which is empty, lets it be read.
+const AUTH_READ: u32 = 1 << 18;
+/// Failed attempts at it do not count towards a lockout.
+const NO_DA: u32 = 1 << 25;
+/// It has been counted up at least once.
+const WRITTEN: u32 = 1 << 29;
+
+/// A counter in a TPM's memory that only goes up: 64 bits, for everybody to read and to count up.
+///
+/// A new one starts above the highest that any counter of the same TPM ever was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NvCounter {
+    index: u32,
+}
+
+impl NvCounter {
+    /// Which release is the least that may unseal: counted up where the minimum is raised.
+    pub const MIN_RELEASE: Self = Self { index: 0x0180_A6B0 };
+    /// How far the signing log has come.
+    pub const LOG: Self = Self { index: 0x0180_A6B1 };
+
+    /// The counter at an index.
+    pub const fn at(index: u32) -> Self {
+        Self { index }
+    }
+
+    /// Where it is.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Its name once it has been counted up, which is what policies know it by.
+    pub fn name(self) -> Name {
+        Name::of(&self.public(true))
+    }
+
+    /// The public area (`TPMS_NV_PUBLIC`) to define it with, or that it has once it was counted up.
+    pub(crate) fn public(self, written: bool) -> Vec<u8> {
+        let attributes = AUTH_READ | AUTH_WRITE | COUNTER | NO_DA | if written { WRITTEN } else { 0 };
+        Writer::new().u32(self.index).u16(algorithm::SHA256).u32(attributes).sized(&[]).u16(8).to_vec()
+    }
+}
+
+/// How many bytes are at an index, out of its `TPMS_NV_PUBLIC`.
+pub(crate) fn size_of_index(public: &[u8]) -> Result<usize, Malformed> {
+    let mut reader = Reader::new(public);
+    reader.u32()?;
+    reader.u16()?;
+    reader.u32()?;
+    reader.sized(64)?;
+    let size = usize::from(reader.u16()?);
+    reader.end()?;
+    Ok(size)
+}
