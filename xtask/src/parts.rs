@@ -17,6 +17,7 @@ mod npm;
 pub(crate) mod oidc_provider;
 mod ports;
 mod python;
+pub(crate) mod swtpm;
 mod systemd;
 pub(crate) mod vectors;
 
@@ -80,7 +81,7 @@ impl Parts {
     /// Gets every part that this machine can have.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
         let mut parts = Self::none(workspace)?;
-        let all: [Box<dyn Part>; 11] = [
+        let all: [Box<dyn Part>; 12] = [
             Box::new(python::Python),
             Box::new(node_clients::NodeClients),
             Box::new(aws_sdk_rust::AwsSdkRust),
@@ -91,6 +92,7 @@ impl Parts {
             Box::new(ceph::Ceph),
             Box::new(keyring::Keyring),
             Box::new(gdb::Gdb),
+            Box::new(swtpm::Swtpm),
             Box::new(systemd::Systemd),
         ];
         for part in all {

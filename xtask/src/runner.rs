@@ -2,7 +2,7 @@ use std::process::Command;
 
 use crate::workspace::Workspace;
 
-/// The integration test that holds the tests against real parts, a module for each part.
+/// The integration tests that hold a crate against real parts, a module for each part.
 const REAL_PARTS: &str = "real_parts";
 
 /// What runs the tests: nextest where it is installed, cargo otherwise.
