@@ -42,7 +42,7 @@ const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 lockdown=confidentialit
                             secretmem.enable=1 init_on_alloc=1 init_on_free=1 slab_nomerge vsyscall=none debugfs=off";
 
 /// The flags of `cargo xtask image`.
-#[derive(Args, Default)]
+#[derive(Args)]
 pub(crate) struct Image {
     /// The worker's settings, which the image is measured with
     #[arg(long, value_name = "FILE")]
@@ -86,6 +86,22 @@ pub(crate) struct Image {
 }
 
 impl Image {
+    /// The image that these settings give by themselves.
+    pub(crate) fn with_config(config: PathBuf) -> Self {
+        Self {
+            config,
+            machine: None,
+            authorities: AUTHORITIES.into(),
+            out: "target/image/out".into(),
+            release_key: None,
+            epoch: 0,
+            worker: None,
+            kernel: None,
+            twice: false,
+            cargo_home: None,
+        }
+    }
+
     /// `cargo xtask image`: builds the image and predicts how it will be measured.
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<ExitCode> {
         let out = self.build(workspace)?;
@@ -101,19 +117,19 @@ impl Image {
             None => Kernel::newest(workspace),
         })?;
         let out = Outputs::at(&absolute(&self.out)?)?;
-        self.build_once(workspace, &kernel, "build", &out)?;
+        let measurement = self.build_once(workspace, &kernel, "build", &out)?;
         if self.twice {
             let again = Outputs::at(&workspace.target("image/again")?)?;
             self.build_once(workspace, &kernel, "build-again", &again)?;
             step("twice the same", || out.ensure_same_as(&again))?;
         }
         if let Some(key) = &self.release_key {
-            ensure!(key.exists(), "later");
+            step("approval", || out.approve(&measurement, key, self.epoch))?;
         }
         Ok(out)
     }
 
-    fn build_once(&self, workspace: &Workspace, kernel: &Kernel, target: &str, out: &Outputs) -> Result<()> {
+    fn build_once(&self, workspace: &Workspace, kernel: &Kernel, target: &str, out: &Outputs) -> Result<Measurement> {
         let worker = match &self.worker {
             Some(binary) => worker::read(binary)?,
             None => worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target))?,
@@ -127,7 +143,9 @@ impl Image {
                 modules: kernel.modules()?,
             };
             let uki = unite(&kernel.program()?, &initramfs.pack()?)?;
-            out.write(&uki, &Measurement::predict(&uki)?, kernel.package())
+            let measurement = Measurement::predict(&uki)?;
+            out.write(&uki, &measurement, kernel.package())?;
+            Ok(measurement)
         })
     }
 

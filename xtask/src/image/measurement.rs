@@ -1,5 +1,4 @@
-use std::collections::BTreeMap;
-
+use agentkeys_tpm::{CAPPED_PCR, PcrValues, extend};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
@@ -7,14 +6,9 @@ use super::pe::Pe;
 
 /// The sections that systemd-stub measures, in its order (version 252).
 const MEASURED_SECTIONS: [&str; 4] = [".linux", ".osrel", ".cmdline", ".initrd"];
-/// What the worker measures once it has unsealed its master secret, so that nothing after it can.
-const CAP: &[u8] = b"agentkeys/cap/v1";
 /// UEFI's own variables, and those of the signature databases.
 const GLOBAL_VARIABLE: [u8; 16] = *b"\x61\xdf\xe4\x8b\xca\x93\xd2\x11\xaa\x0d\x00\xe0\x98\x03\x2b\x8c";
 const IMAGE_SECURITY_DATABASE: [u8; 16] = *b"\xcb\xb2\x19\xd7\x3a\x3d\x96\x45\xa3\xbc\xda\xd0\x0e\x67\x65\x6f";
-
-/// Registers of the SHA-256 bank by their numbers.
-pub(super) type PcrValues = BTreeMap<u8, [u8; 32]>;
 
 /// What a TPM shows after a machine has started an image, by the registers' numbers.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +21,7 @@ pub(super) struct Measurement {
 
 /// A register while things are measured into it.
 #[derive(Clone, Copy, Default)]
-struct Pcr([u8; 32]);
+struct Register([u8; 32]);
 
 impl Measurement {
     /// What firmware and stub will measure of `uki`, on a machine that boots it by itself and has no keys for Secure
@@ -35,38 +29,38 @@ impl Measurement {
     pub(super) fn predict(uki: &Pe) -> Result<Self> {
         let kernel = uki.section(".linux").context("the image has no kernel")?;
         let kernel = Pe::parse(kernel.to_vec()).context("the kernel")?;
-        let booted = Pcr::default()
+        let booted = Register::default()
             .and(b"Calling EFI Application from Boot Option")
             .and(&[0; 4])
             .and_digest(uki.authenticode()?)
             .and_digest(kernel.authenticode()?);
-        let mut sections = Pcr::default();
+        let mut sections = Register::default();
         for name in MEASURED_SECTIONS {
             if let Some(content) = uki.section(name) {
                 sections = sections.and(format!("{name}\0").as_bytes()).and(content);
             }
         }
-        let registers = [(4, booted), (7, without_secure_boot()), (11, sections), (12, Pcr::default())];
-        let at_start = PcrValues::from(registers.map(|(number, Pcr(value))| (number, value)));
+        let registers = [(4, booted), (7, without_secure_boot()), (11, sections), (12, Register::default())];
+        let at_start = PcrValues::from(registers.map(|(number, Register(value))| (number, value)));
         let mut capped = at_start.clone();
-        capped.insert(11, sections.and(CAP).0);
+        capped.insert(CAPPED_PCR, agentkeys_tpm::capped(&sections.0));
         Ok(Self { at_start, capped })
     }
 }
 
-impl Pcr {
+impl Register {
     /// The register after something more was measured.
     fn and(self, measured: &[u8]) -> Self {
         self.and_digest(Sha256::digest(measured).into())
     }
 
     fn and_digest(self, digest: [u8; 32]) -> Self {
-        Self(Sha256::new().chain_update(self.0).chain_update(digest).finalize().into())
+        Self(extend(&self.0, &digest))
     }
 }
 
 /// What firmware measures where nobody has enrolled a key: that Secure Boot is off, and that each list is empty.
-fn without_secure_boot() -> Pcr {
+fn without_secure_boot() -> Register {
     let off = &[0][..];
     let variables = [
         (GLOBAL_VARIABLE, "SecureBoot", off),
@@ -75,7 +69,7 @@ fn without_secure_boot() -> Pcr {
         (IMAGE_SECURITY_DATABASE, "db", &[]),
         (IMAGE_SECURITY_DATABASE, "dbx", &[]),
     ];
-    let measured = variables.into_iter().fold(Pcr::default(), |pcr, (vendor, name, value)| {
+    let measured = variables.into_iter().fold(Register::default(), |pcr, (vendor, name, value)| {
         // UEFI_VARIABLE_DATA of the TCG PC Client Platform Firmware Profile.
         let mut event = vendor.to_vec();
         event.extend((name.len() as u64).to_le_bytes());

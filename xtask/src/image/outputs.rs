@@ -3,16 +3,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
+use agentkeys_tpm::{Approval, PcrValues};
+use anyhow::{Context, Result, anyhow, ensure};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{
-    esp,
-    measurement::{Measurement, PcrValues},
-    pe::Pe,
-    read,
-};
+use super::{esp, measurement::Measurement, pe::Pe, read};
 
 /// The folder of an image, with what belongs to it.
 pub(crate) struct Outputs {
@@ -42,6 +39,18 @@ impl Outputs {
         write(&self.policy_file(), accept(&measurement.capped).as_bytes())
     }
 
+    /// Approves of the image with the release key, and puts that beside it, and onto the disk, where the worker reads it.
+    ///
+    /// No two signatures of such a key are the same: from here on the disk is not the same bytes each time.
+    pub(super) fn approve(&self, measurement: &Measurement, release_key: &Path, epoch: u32) -> Result<()> {
+        let key = pem::parse(read(release_key)?).with_context(|| format!("{} is not PEM", release_key.display()))?;
+        let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, key.contents());
+        let key = key.map_err(|_| anyhow!("{} is no private key on NIST P-256", release_key.display()))?;
+        let approval = Approval::sign(measurement.at_start.clone(), env!("CARGO_PKG_VERSION"), epoch, &key)?;
+        write(&self.approval(), serde_json::to_string_pretty(&approval)?.as_bytes())?;
+        esp::add_approval(&self.disk(), &self.approval())
+    }
+
     /// Fails unless the other folder holds the same bytes.
     pub(super) fn ensure_same_as(&self, other: &Self) -> Result<()> {
         for path in [Self::image, Self::disk, Self::pcrs, Self::policy_file] {
@@ -63,6 +72,10 @@ impl Outputs {
 
     fn disk(&self) -> PathBuf {
         self.folder.join("worker.img")
+    }
+
+    fn approval(&self) -> PathBuf {
+        self.folder.join("approval.json")
     }
 
     fn pcrs(&self) -> PathBuf {
