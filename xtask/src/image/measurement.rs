@@ -29,15 +29,11 @@ impl Measurement {
     pub(super) fn predict(uki: &Pe) -> Result<Self> {
         let kernel = uki.section(".linux").context("the image has no kernel")?;
         let kernel = Pe::parse(kernel.to_vec()).context("the kernel")?;
-        let booted = Register::default()
-            .and(b"Calling EFI Application from Boot Option")
-            .and(&[0; 4])
-            .and_digest(uki.authenticode()?)
-            .and_digest(kernel.authenticode()?);
+        let booted = booted(uki.authenticode()?, kernel.authenticode()?);
         let mut sections = Register::default();
         for name in MEASURED_SECTIONS {
             if let Some(content) = uki.section(name) {
-                sections = sections.and(format!("{name}\0").as_bytes()).and(content);
+                sections = sections.and_digest(digest_of_name(name)).and(content);
             }
         }
         let registers = [(4, booted), (7, without_secure_boot()), (11, sections), (12, Register::default())];
@@ -57,6 +53,17 @@ impl Register {
     fn and_digest(self, digest: [u8; 32]) -> Self {
         Self(extend(&self.0, &digest))
     }
+}
+
+/// What firmware measures when it starts a program from a disk, and that program another.
+fn booted(uki: [u8; 32], kernel: [u8; 32]) -> Register {
+    let boot = Register::default().and(b"Calling EFI Application from Boot Option").and(&[0; 4]);
+    boot.and_digest(uki).and_digest(kernel)
+}
+
+/// What the stub measures of a section's name.
+fn digest_of_name(section: &str) -> [u8; 32] {
+    Sha256::digest(format!("{section}\0")).into()
 }
 
 /// What firmware measures where nobody has enrolled a key: that Secure Boot is off, and that each list is empty.
@@ -83,6 +90,8 @@ fn without_secure_boot() -> Register {
 
 #[cfg(test)]
 mod tests {
+    use agentkeys_tpm::EventLog;
+
     use super::*;
     use crate::image::pe::tests::empty;
 
@@ -91,6 +100,24 @@ mod tests {
         let shown = "65caf8dd1e0ea7a6347b635d2b379c93b9a1351edc2afc3ecda700e534eb3068";
 
         assert_eq!(hex::encode(without_secure_boot().0), shown);
+    }
+
+    #[test]
+    fn a_real_boot_was_measured_by_the_same_rules() {
+        let log = EventLog::parse(include_bytes!("../../../testdata/vm/event-log.bin")).unwrap();
+        let digests = |register| {
+            let events = log.events().iter().filter(move |event| event.register == register);
+            events.map(|event| event.digest).collect::<Vec<_>>()
+        };
+        let measured = log.replay();
+
+        let [_, _, uki, kernel] = digests(4)[..] else { panic!("{:?}", digests(4)) };
+        let names: Vec<_> = digests(11).into_iter().step_by(2).collect();
+
+        assert_eq!(booted(uki, kernel).0, measured[&4]);
+        assert_eq!(without_secure_boot().0, measured[&7]);
+        assert_eq!(names, MEASURED_SECTIONS.map(digest_of_name));
+        assert!(!measured.contains_key(&12));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 
-use super::{Part, Started, apt};
+use super::{Part, Started, apt, ports};
 use crate::{image::Image, workspace::Workspace};
 
 /// What runs a virtual machine with firmware that measures, and makes its disk; each with a file of it.
@@ -51,7 +51,10 @@ fn build_image(workspace: &Workspace) -> Result<()> {
     let template = workspace.path("testdata/vm/worker.toml");
     let config = fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
     let written = folder.join("worker.toml");
-    fs::write(&written, config.replace("RELEASE_KEY", &public)).context("cannot write the worker's settings")?;
+    // Clients must know it by the port through which they reach it, and that is measured too.
+    let [port] = ports::free()?;
+    let config = config.replace("RELEASE_KEY", &public).replace("PORT", &port.to_string());
+    fs::write(&written, config).context("cannot write the worker's settings")?;
     let image = Image {
         machine: Some(workspace.path("testdata/vm/machine.toml")),
         out: folder,
