@@ -36,9 +36,9 @@ const PACKAGES: [(&str, &str); 4] = [
 /// What firmware starts: it measures and starts the kernel that is in the same file.
 const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Said to the kernel: no other module than Debian's own, nothing of the kernel's memory for anyone, memory that the
-/// kernel itself cannot read where a program asks for it, and a restart instead of a halt in the middle of something.
-const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 lockdown=confidentiality module.sig_enforce=1 \
+/// Said to the kernel: nothing of its memory for anyone, no other module than Debian's own, memory that it cannot read
+/// itself where a program asks for it, and a restart where something goes wrong in it.
+const COMMAND_LINE: &str = "console=ttyS0 quiet oops=panic panic=-1 lockdown=confidentiality module.sig_enforce=1 \
                             secretmem.enable=1 init_on_alloc=1 init_on_free=1 slab_nomerge vsyscall=none debugfs=off";
 
 /// The flags of `cargo xtask image`.
@@ -131,12 +131,13 @@ impl Image {
 
     fn build_once(&self, workspace: &Workspace, kernel: &Kernel, target: &str, out: &Outputs) -> Result<Measurement> {
         let worker = match &self.worker {
-            Some(binary) => worker::read(binary)?,
+            Some(binary) => absolute(binary)?,
             None => worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target))?,
         };
         step("image", || {
+            worker::check(&worker, &self.config)?;
             let initramfs = Initramfs {
-                worker,
+                worker: read(&worker)?,
                 config: read(&self.config)?,
                 machine: self.machine.as_deref().map(read).transpose()?.unwrap_or_default(),
                 authorities: read(&self.authorities)?,

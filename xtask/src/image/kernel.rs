@@ -7,11 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{
-    invocation::{output_of, run_quietly},
-    parts::apt,
-    workspace::Workspace,
-};
+use crate::{invocation::run_quietly, parts::apt, workspace::Workspace};
 
 /// Debian's package that depends on its newest kernel for virtual machines.
 const NEWEST: &str = "linux-image-cloud-amd64";
@@ -35,7 +31,7 @@ pub(super) struct Module {
 impl Kernel {
     /// Debian's newest, from the package archive; quick where it is here already.
     pub(super) fn newest(workspace: &Workspace) -> Result<Self> {
-        let depends = output_of(Command::new("apt-cache").args(["depends", NEWEST]))?;
+        let depends = apt::dependencies_of(NEWEST)?;
         let name = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: linux-image-"));
         let name = format!("linux-image-{}", name.with_context(|| format!("{NEWEST} depends on no kernel"))?);
         let folder = workspace.target("image/kernel")?;

@@ -1,9 +1,9 @@
 use std::{
-    fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{console::step, invocation, workspace::Workspace};
 
@@ -13,7 +13,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 const SEPARATOR: &str = "\x1f";
 
 /// Builds the worker as the image holds it: static, and without a trace of where it was built.
-pub(super) fn build(workspace: &Workspace, cargo_home: &Path, target: &Path) -> Result<Vec<u8>> {
+pub(super) fn build(workspace: &Workspace, cargo_home: &Path, target: &Path) -> Result<PathBuf> {
     let hidden = [(target, "/target"), (cargo_home, "/cargo"), (workspace.root(), "/agentkeys")];
     let prefixes = hidden.map(|(path, name)| format!("{}={name}", path.display()));
     let mut rust = vec!["-Ctarget-feature=+crt-static".to_owned()];
@@ -25,10 +25,11 @@ pub(super) fn build(workspace: &Workspace, cargo_home: &Path, target: &Path) -> 
     build.env("CARGO_ENCODED_RUSTFLAGS", rust.join(SEPARATOR));
     build.env("CFLAGS", c.join(" ")).env("CARGO_INCREMENTAL", "0").env_remove("RUSTFLAGS");
     step("static worker", || invocation::run(&mut build))?;
-    read(&target.join(TARGET).join("image").join(PACKAGE))
+    Ok(target.join(TARGET).join("image").join(PACKAGE))
 }
 
-/// Reads a worker that was built before.
-pub(super) fn read(binary: &PathBuf) -> Result<Vec<u8>> {
-    fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))
+/// Has the worker itself say whether it could run with these settings.
+pub(super) fn check(binary: &Path, config: &Path) -> Result<()> {
+    let mut check = Command::new(binary);
+    invocation::run_quietly(check.arg("--config").arg(config).arg("--check").env_clear())
 }

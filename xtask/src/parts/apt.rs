@@ -16,6 +16,16 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     update_and_install(packages).or_else(|_| update_and_install(packages))
 }
 
+/// What `apt-cache` says that a package depends on.
+pub(crate) fn dependencies_of(package: &str) -> Result<String> {
+    let mut ask = Command::new("apt-cache");
+    ask.args(["depends", package]);
+    output_of(&mut ask).or_else(|_| {
+        run_quietly(apt_get().args(["update"]))?;
+        output_of(&mut ask)
+    })
+}
+
 /// Gets a Debian package as a file, without installing it; quick where its newest version is in `folder` already.
 pub(crate) fn download(package: &str, folder: &Path) -> Result<PathBuf> {
     ensure!(is_installed("apt-get"), "there is no apt-get to download {package} with");
