@@ -9,7 +9,9 @@ pub mod attestation;
 mod body;
 pub mod daemon;
 mod device;
+pub mod headers;
 mod identity;
+mod log;
 mod oauth;
 pub mod paths;
 mod problem;
@@ -29,6 +31,7 @@ pub use device::{DeviceState, DeviceView, Devices, PinnedBy, RecoveryWait, WaitS
 pub use identity::{
     Identities, LinkEmail, LinkOauth, LinkOauthStarted, LinkOauthVerify, LinkPending, LinkedIdentity, Pending,
 };
+pub use log::{CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome};
 pub use oauth::{
     AUTHORIZATION_CODE_GRANT, AuthorizationServer, DEVICE_CODE_GRANT, DeviceAuthorization, OAUTH_CLIENT, OauthError,
     OauthProblem, TokenReply,

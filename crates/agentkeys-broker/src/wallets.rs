@@ -1,14 +1,14 @@
 use std::{net::IpAddr, time::Duration};
 
 use agentkeys_crypto::{
-    AUDIENCE, EvmSignature, KeyError, SignatureError, VerifiedToken, WalletSessionTokenClaims, random,
+    AUDIENCE, EvmSignature, KeyError, SignatureError, SiweMessage, VerifiedToken, WalletSessionTokenClaims, random,
 };
 use agentkeys_store::{Action, Challenge, Proof, StoreError, WalletLink};
 use agentkeys_types::{
     EvmAddress, Identity, IdentityType, OmniAccount, RequestId, SessionId, Timestamp, WalletSessionToken,
 };
 
-use crate::{Broker, SessionCaller, SiweMessage};
+use crate::{Broker, SessionCaller};
 
 /// For how long a challenge may be answered.
 const CHALLENGE_LIFE: Duration = Duration::from_mins(5);

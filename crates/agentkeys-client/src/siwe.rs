@@ -1,12 +1,8 @@
-use std::time::Duration;
-
 use agentkeys_api::WalletChallenge;
-use agentkeys_types::{EvmAddress, OmniAccount, Timestamp};
+use agentkeys_crypto::{SiweError, SiweMessage};
+use agentkeys_types::{EvmAddress, OmniAccount};
 
 use crate::ServerUrl;
-
-/// The longest time for which a challenge may be good.
-const LONGEST_WINDOW: Duration = Duration::from_mins(10);
 
 /// What is wrong with a message that a broker wants signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,58 +28,27 @@ pub enum ChallengeFault {
 /// Checks that a challenge proves `address` for `account` at the broker, and nothing else.
 ///
 /// Signing anything that a server asks for would make the signer a confused deputy: the text could be another
-/// site's sign-in. So the whole message is compared, line by line, with the only one that is ours.
+/// site's sign-in. So only a message that is ours to the last byte is looked at.
 pub(crate) fn check(
     challenge: &WalletChallenge,
     account: OmniAccount,
     address: EvmAddress,
     broker: &ServerUrl,
 ) -> Result<(), ChallengeFault> {
-    let lines: Vec<&str> = challenge.siwe_message.split('\n').collect();
-    let [
-        domain,
-        wallet,
-        "",
-        statement,
-        "",
-        uri,
-        version,
-        chain_id,
-        nonce,
-        issued_at,
-        expires_at,
-        "Resources:",
-        resource,
-    ] = lines[..]
-    else {
-        return Err(ChallengeFault::Form);
-    };
-    let value = |line: &'static str, text: &str| text.strip_prefix(line).map(str::to_owned).ok_or(ChallengeFault::Form);
-
-    let domain =
-        domain.strip_suffix(" wants you to sign in with your Ethereum account:").ok_or(ChallengeFault::Form)?;
-    if domain != broker.authority() || value("URI: ", uri)?.trim_end_matches('/') != broker.to_string() {
+    let message = SiweMessage::parse(&challenge.siwe_message).map_err(|error| match error {
+        SiweError::Address => ChallengeFault::Address,
+        SiweError::Form => ChallengeFault::Form,
+    })?;
+    if message.domain != broker.authority() || message.uri.trim_end_matches('/') != broker.to_string() {
         return Err(ChallengeFault::Domain);
     }
-    if wallet != address.to_string() {
+    if message.address != address {
         return Err(ChallengeFault::Address);
     }
-    let nonce = value("Nonce: ", nonce)?;
-    if statement != "Prove this wallet for your AgentKeys account."
-        || version != "Version: 1"
-        || value("Chain ID: ", chain_id)?.parse::<u64>().map_or(true, |id| format!("Chain ID: {id}") != chain_id)
-        || nonce.len() < 16
-        || !nonce.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    {
-        return Err(ChallengeFault::Form);
-    }
-    let time = |text: String| text.parse::<Timestamp>().map_err(|_| ChallengeFault::Form);
-    let (issued_at, expires_at) =
-        (time(value("Issued At: ", issued_at)?)?, time(value("Expiration Time: ", expires_at)?)?);
-    if expires_at <= issued_at || expires_at.since(issued_at) > LONGEST_WINDOW {
+    if !message.has_short_window() {
         return Err(ChallengeFault::Window);
     }
-    if resource != format!("- urn:agentkeys:account:{account}") {
+    if message.account != account {
         return Err(ChallengeFault::Account);
     }
     Ok(())

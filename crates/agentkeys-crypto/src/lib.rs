@@ -2,7 +2,8 @@
 //!
 //! A [`SigningKey`] signs, for one [`Purpose`] only; a [`KeyRing`] has those of one kind and a [`Rotation`] moves
 //! them on. [`SessionIssuer`] and [`TokenVerifier`] make and check the session tokens, [`DeviceKey`] and
-//! [`HolderCheck`] bind them to a device; [`OidcIssuer`] makes the web-identity JWT. [`MasterSecret`] derives wallets.
+//! [`HolderCheck`] bind them to a device; [`OidcIssuer`] makes the web-identity JWT. [`MasterSecret`] derives wallets,
+//! and a [`SiweMessage`] is what proves one.
 //! Everything cryptographic is done by `aws-lc-rs`, `libsecp256k1` and the RustCrypto hashes; this crate invents nothing.
 
 mod dpop;
@@ -20,6 +21,7 @@ mod rs256;
 mod sealing;
 mod session_token;
 mod signing_key;
+mod siwe;
 mod wallet;
 
 pub use dpop::{DeviceKey, HolderCheck, HolderError, Presentation};
@@ -37,4 +39,5 @@ pub use session_token::{
     WalletSessionTokenClaims,
 };
 pub use signing_key::{Algorithm, KeyError, Purpose, SigningKey};
+pub use siwe::{SiweError, SiweMessage};
 pub use wallet::{EvmSignature, MasterSecret, SignatureError, Wallet, keccak256};

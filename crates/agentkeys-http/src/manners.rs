@@ -36,11 +36,15 @@ impl Hosts {
     /// The names of a listener: its address, and `localhost` where it is a loopback one.
     pub fn of_listener(address: SocketAddr) -> Self {
         let mut hosts = Self::default();
-        hosts.allow(&format!("http://{address}"));
-        if address.ip().is_loopback() {
-            hosts.allow(&format!("http://localhost:{}", address.port()));
-        }
+        hosts.allow_listener("http", address);
         hosts
+    }
+
+    pub(crate) fn allow_listener(&mut self, scheme: &str, address: SocketAddr) {
+        self.allow(&format!("{scheme}://{address}"));
+        if address.ip().is_loopback() {
+            self.allow(&format!("{scheme}://localhost:{}", address.port()));
+        }
     }
 
     /// Answers at `url` too, such as the issuer: scheme and authority, without a slash at its end.

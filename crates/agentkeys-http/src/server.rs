@@ -12,21 +12,22 @@ use http::{HeaderValue, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
 };
 
 use crate::{
-    Hosts, Nonces, Refusal, TrustedProxies, descriptors,
+    Hosts, Nonces, Refusal, TlsChannel, TlsIdentity, TrustedProxies, descriptors,
     manners::{Manners, Meters, RequestIds},
     wiped::Wiped,
 };
 
-/// For request heads that dribble in.
+/// For request heads, and handshakes, that dribble in.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a stopping server waits for the answers under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -69,6 +70,7 @@ pub struct Server {
     hosts: Hosts,
     proxies: TrustedProxies,
     nonces: Option<Nonces>,
+    tls: Option<TlsIdentity>,
 }
 
 impl Server {
@@ -82,7 +84,7 @@ impl Server {
         };
         let (listener, address) = bound.await.map_err(|source| ServerError { address, source })?;
         let (hosts, proxies) = (Hosts::of_listener(address), TrustedProxies::default());
-        Ok(Self { name, listener, address, hosts, proxies, nonces: None })
+        Ok(Self { name, listener, address, hosts, proxies, nonces: None, tls: None })
     }
 
     /// Where it listens.
@@ -105,6 +107,14 @@ impl Server {
         self.proxies = proxies;
     }
 
+    /// Speaks TLS 1.3, and answers under `https` names. Each request then has its [`TlsChannel`] among its extensions.
+    #[must_use]
+    pub fn with_tls(mut self, identity: TlsIdentity) -> Self {
+        self.hosts.allow_listener("https", self.address);
+        self.tls = Some(identity);
+        self
+    }
+
     /// Serves `router` until told to stop.
     pub fn serve(self, router: Router) -> Running {
         // Here, because axum applies the second one only to the routes that are already there.
@@ -118,7 +128,8 @@ impl Server {
             nonces: self.nonces,
             ids: RequestIds::new(),
         });
-        let task = tokio::spawn(accept(self.listener, router, manners, stopped));
+        let service = Service { router, manners, tls: self.tls };
+        let task = tokio::spawn(accept(self.listener, service, stopped));
         Running { address, stop, task }
     }
 }
@@ -154,16 +165,13 @@ impl Running {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, manners: Arc<Manners>, mut stopped: watch::Receiver<()>) {
+async fn accept(listener: TcpListener, service: Service, mut stopped: watch::Receiver<()>) {
     let connections = GracefulShutdown::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = answer(stream, peer.ip(), router.clone(), Arc::clone(&manners));
-                    let connection = connections.watch(connection);
-                    // A client that goes away in the middle is its own affair.
-                    tokio::spawn(async move { drop(connection.await) });
+                    tokio::spawn(service.clone().welcome(stream, peer.ip(), connections.watcher(), stopped.clone()));
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: let some connections end.
@@ -178,31 +186,62 @@ async fn accept(listener: TcpListener, router: Router, manners: Arc<Manners>, mu
     let _ = tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await;
 }
 
-fn answer(
-    stream: TcpStream,
-    peer: IpAddr,
+/// What each connection is given.
+#[derive(Clone)]
+struct Service {
     router: Router,
     manners: Arc<Manners>,
-) -> http1::Connection<
-    TokioIo<Wiped<TcpStream>>,
-    impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + Send,
-> {
-    // Answers are small, and someone waits for each.
-    let _ = stream.set_nodelay(true);
-    let stream = Wiped::new(stream);
-    let beyond_reach = stream.beyond_reach();
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let (router, manners, beyond_reach) = (router.clone(), Arc::clone(&manners), Arc::clone(&beyond_reach));
-        async move {
-            let mut answer = manners.answer(request, router, peer).await;
-            if beyond_reach.load(Ordering::Relaxed) {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(answer)
+    tls: Option<TlsIdentity>,
+}
+
+impl Service {
+    async fn welcome(self, stream: TcpStream, peer: IpAddr, watcher: Watcher, mut stopped: watch::Receiver<()>) {
+        // Answers are small, and someone waits for each.
+        let _ = stream.set_nodelay(true);
+        // A client that goes away in the middle is its own affair.
+        let Some(tls) = self.tls.clone() else {
+            drop(watcher.watch(self.answer(stream, peer, None)).await);
+            return;
+        };
+        let shaken = tokio::select! {
+            shaken = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)) => shaken,
+            _ = stopped.changed() => return,
+        };
+        match shaken {
+            Ok(Ok((stream, channel))) => drop(watcher.watch(self.answer(stream, peer, Some(channel))).await),
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS connection came about"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
-    });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+    }
+
+    fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        peer: IpAddr,
+        channel: Option<TlsChannel>,
+    ) -> http1::Connection<
+        TokioIo<Wiped<S>>,
+        impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + Send,
+    > {
+        let stream = Wiped::new(stream);
+        let beyond_reach = stream.beyond_reach();
+        let Self { router, manners, .. } = self;
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            let (router, manners, beyond_reach) = (router.clone(), Arc::clone(&manners), Arc::clone(&beyond_reach));
+            if let Some(channel) = channel {
+                request.extensions_mut().insert(channel);
+            }
+            async move {
+                let mut answer = manners.answer(request, router, peer).await;
+                if beyond_reach.load(Ordering::Relaxed) {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service)
+    }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use agentkeys_api::Problem;
 use agentkeys_crypto::{HolderCheck, HolderError, Presentation, TokenError, VerifiedToken};
 use agentkeys_http::{Refusal, Target, presentation};
-use agentkeys_types::{Clock, OmniAccount, SessionId};
+use agentkeys_types::{Clock, KeyThumbprint, OmniAccount, SessionId, Timestamp};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
@@ -17,6 +17,8 @@ use crate::{
 pub struct SessionCaller {
     account: OmniAccount,
     session: SessionId,
+    device_key: Option<KeyThumbprint>,
+    signed_in_at: Timestamp,
 }
 
 impl SessionCaller {
@@ -28,6 +30,16 @@ impl SessionCaller {
     /// The caller's session.
     pub fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// The device key that the session is bound to, and by which this request was proved.
+    pub fn device_key(&self) -> Option<KeyThumbprint> {
+        self.device_key
+    }
+
+    /// When the person proved an identity, by the broker's word and clock (`auth_time`).
+    pub fn signed_in_at(&self) -> Timestamp {
+        self.signed_in_at
     }
 }
 
@@ -76,7 +88,12 @@ impl Callers {
         if !self.standings.stands(claims.sid, claims.iat).await? {
             return Err(CallerError::Revoked);
         }
-        Ok(SessionCaller { account: claims.sub, session: claims.sid })
+        Ok(SessionCaller {
+            account: claims.sub,
+            session: claims.sid,
+            device_key: claims.cnf.map(|confirmation| confirmation.jkt),
+            signed_in_at: Timestamp::from_unix(claims.auth_time),
+        })
     }
 }
 

@@ -3,12 +3,15 @@
 //! [`Signer`] decides; it knows nothing of HTTP. [`router`] translates HTTP to and from it. [`WalletKeys`]
 //! is where the keys come from: the development signer and the TEE worker each bring their own, and share
 //! the rest. [`Standing`] is what the broker is asked, and [`BrokerStanding`] asks it over HTTP.
-//! [`SigningLog`] remembers every signing before it happens.
+//! [`SigningRecord`] remembers every signing before it happens, [`SigningLog`] in a file; where devices are pinned, who may
+//! sign for an account is nothing but what it remembers. [`Purpose`] says what is signed, [`Attester`] shows where.
 
 mod attester;
 mod broker_standing;
 mod caller;
+mod devices;
 mod error;
+mod purpose;
 mod record;
 mod routes;
 mod session_keys;
@@ -20,9 +23,11 @@ mod wallet_keys;
 pub use attester::{AttestError, Attester, NotAttested};
 pub use broker_standing::{BrokerStanding, BrokerUrlError};
 pub use caller::{CallerError, SessionCaller};
+pub use devices::DeviceError;
+pub use purpose::Purpose;
 pub use record::{DeviceChange, Entry, Event, LogUnavailable, Outcome, Receipt, SigningRecord};
 pub use routes::router;
-pub use signer::{Purpose, SignError, Signer, SignerConfig, SignerParts};
+pub use signer::{SignError, Signed, Signer, SignerConfig, SignerParts};
 pub use signing_log::{LogError, SigningLog};
 pub use standing::{BrokerUnreachable, Standing};
 pub use wallet_keys::{KeysUnavailable, WalletKeys};

@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use agentkeys_api::Message;
 use agentkeys_crypto::{EvmSignature, HolderCheck, Presentation, keccak256};
-use agentkeys_types::{Clock, EvmAddress, OmniAccount};
+use agentkeys_types::{Clock, EvmAddress, KeyThumbprint, OmniAccount};
 use quick_cache::sync::Cache;
 
 use crate::{
-    Attester, CallerError, Entry, Event, KeysUnavailable, LogUnavailable, Outcome, SessionCaller, SigningRecord,
-    Standing, WalletKeys, caller::Callers, session_keys::SessionKeys, standing::Standings,
+    Attester, CallerError, DeviceError, Entry, Event, KeysUnavailable, LogUnavailable, Outcome, Purpose, Receipt,
+    SessionCaller, SigningRecord, Standing, WalletKeys, attester::Attestation, caller::Callers, devices::Devices,
+    purpose::PurposeCheck, session_keys::SessionKeys, standing::Standings,
 };
 
 const REMEMBERED_ADDRESSES: usize = 16_384;
@@ -28,18 +29,6 @@ impl SignerConfig {
     pub fn for_development(issuer: String) -> Self {
         Self { issuer, purpose: Purpose::AnyMessage, pins_devices: false }
     }
-}
-
-/// What a signer signs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Any message.
-    AnyMessage,
-    /// The broker's challenges that prove the caller's own wallet, while they are good, and nothing else.
-    WalletProof {
-        /// The chains that they may name (EIP-155).
-        chain_ids: Vec<u64>,
-    },
 }
 
 /// What a signer is made of.
@@ -64,16 +53,32 @@ pub enum SignError {
     /// The caller asked for another account than its own.
     #[error("the session belongs to another account")]
     AccountMismatch,
-    /// The signing could not be recorded, so it was not done.
+    /// The caller's device may not, or not do that.
     #[error(transparent)]
-    Log(#[from] LogUnavailable),
+    Device(#[from] DeviceError),
     /// There is no master secret.
     #[error(transparent)]
     Keys(#[from] KeysUnavailable),
+    /// The signing could not be recorded, so it was not done.
+    #[error(transparent)]
+    Log(#[from] LogUnavailable),
+    /// The message is not one that this signer is for.
+    #[error("this signer signs only its broker's challenges that prove the caller's own wallet, while they are good")]
+    MessageRefused,
+}
+
+/// A signature, and what shows that it is in the signing log.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The signature.
+    pub signature: EvmSignature,
+    /// What the log gave for its entry.
+    pub receipt: Receipt,
 }
 
 /// What a caller may ask for.
 enum Action<'a> {
+    ChangeDevices,
     DeriveAddress,
     SignMessage(&'a Message),
 }
@@ -84,6 +89,10 @@ pub struct Signer {
     keys: Arc<dyn WalletKeys>,
     callers: Callers,
     record: Arc<dyn SigningRecord>,
+    /// Where devices are pinned.
+    devices: Option<Devices>,
+    purpose: PurposeCheck,
+    attestation: Attestation,
     clock: Arc<dyn Clock>,
     /// Addresses only, never keys: half of a signature's cost would go into deriving the public key.
     addresses: Cache<OmniAccount, EvmAddress>,
@@ -92,19 +101,22 @@ pub struct Signer {
 impl Signer {
     /// Puts a signer together, which begins to fetch the broker's session keys.
     pub fn open(config: SignerConfig, parts: SignerParts) -> Arc<Self> {
-        let SignerParts { keys, record, attester: _, standing, clock } = parts;
+        let SignerParts { keys, record, attester, standing, clock } = parts;
+        let purpose = PurposeCheck::new(config.purpose, &config.issuer);
+        let devices = config.pins_devices.then(|| Devices::open(Arc::clone(&record), Arc::clone(&clock)));
         let session_keys = Arc::new(SessionKeys::new(config.issuer, Arc::clone(&standing), Arc::clone(&clock)));
         let first_fetch = Arc::clone(&session_keys);
         tokio::spawn(async move { first_fetch.fetch_with_others().await });
         let standings = Standings::new(standing, Arc::clone(&clock));
         let holders = HolderCheck::default();
         let callers = Callers { keys: session_keys, standings, holders, clock: Arc::clone(&clock) };
-        Arc::new(Self { keys, callers, record, clock, addresses: Cache::new(REMEMBERED_ADDRESSES) })
+        let (attestation, addresses) = (Attestation::new(attester), Cache::new(REMEMBERED_ADDRESSES));
+        Arc::new(Self { keys, callers, record, devices, purpose, attestation, clock, addresses })
     }
 
     /// The address of the caller's wallet.
     pub async fn derive_address(&self, caller: &SessionCaller, account: &OmniAccount) -> Result<EvmAddress, SignError> {
-        self.authorize(caller, account, &Action::DeriveAddress).await
+        Ok(self.authorize(caller, account, &Action::DeriveAddress).await?.0)
     }
 
     /// Signs `message` with the caller's wallet, as EIP-191.
@@ -113,13 +125,47 @@ impl Signer {
         caller: &SessionCaller,
         account: &OmniAccount,
         message: &Message,
-    ) -> Result<EvmSignature, SignError> {
-        self.authorize(caller, account, &Action::SignMessage(message)).await?;
-        Ok(self.keys.sign_eip191(account, &message.0)?)
+    ) -> Result<Signed, SignError> {
+        let (_, receipt) = self.authorize(caller, account, &Action::SignMessage(message)).await?;
+        Ok(Signed { signature: self.keys.sign_eip191(account, &message.0)?, receipt })
     }
 
-    /// Decides whether `caller` may perform `action` with the wallet of `account`, and records every signing
-    /// durably. Gives the wallet's address.
+    /// Lets another device of the caller's account in.
+    pub async fn approve_device(&self, caller: &SessionCaller, key: KeyThumbprint) -> Result<(), SignError> {
+        self.authorize(caller, &caller.account(), &Action::ChangeDevices).await?;
+        Ok(self.devices()?.approve(caller, key).await?)
+    }
+
+    /// Takes a device of the caller's account away, or stops one that waits.
+    pub async fn remove_device(&self, caller: &SessionCaller, key: KeyThumbprint) -> Result<(), SignError> {
+        self.authorize(caller, &caller.account(), &Action::ChangeDevices).await?;
+        Ok(self.devices()?.remove(caller, key).await?)
+    }
+
+    /// Sets how long other devices of the account wait whom nobody approves.
+    pub async fn set_recovery_wait(
+        &self,
+        caller: &SessionCaller,
+        account: &OmniAccount,
+        seconds: u64,
+    ) -> Result<(), SignError> {
+        self.authorize(caller, account, &Action::ChangeDevices).await?;
+        Ok(self.devices()?.set_wait(caller, seconds).await?)
+    }
+
+    /// The devices of the caller's account, which any bound session of it may look at.
+    pub fn list_devices(&self, caller: &SessionCaller) -> Result<agentkeys_api::Devices, SignError> {
+        caller.device_key().ok_or(DeviceError::KeyRequired)?;
+        Ok(self.devices()?.of(caller))
+    }
+
+    /// How many changes the devices of the caller's account have seen, where devices are pinned.
+    pub fn device_revision(&self, caller: &SessionCaller) -> Option<u64> {
+        self.devices.as_ref().map(|devices| devices.revision(caller))
+    }
+
+    /// Decides whether `caller` may perform `action` for `account`, and records every signing durably. Gives the
+    /// wallet's address, and the receipt of what was recorded.
     ///
     /// Every method that acts for a caller starts here, and goes no further on an error.
     async fn authorize(
@@ -127,21 +173,23 @@ impl Signer {
         caller: &SessionCaller,
         account: &OmniAccount,
         action: &Action<'_>,
-    ) -> Result<EvmAddress, SignError> {
+    ) -> Result<(EvmAddress, Receipt), SignError> {
         if caller.account() != *account {
             return Err(SignError::AccountMismatch);
         }
-        let address = self.address(account)?;
-        if let Action::SignMessage(message) = action {
-            let entry = Entry {
-                time: self.clock.now(),
-                account: *account,
-                session: caller.session(),
-                event: Event::Signing { address, message: keccak256(&message.0), outcome: Outcome::Allowed },
-            };
-            self.record.append(entry).await?;
+        if let Some(devices) = &self.devices {
+            devices.admit(caller).await?;
         }
-        Ok(address)
+        let address = self.address(account)?;
+        let Action::SignMessage(message) = action else { return Ok((address, Receipt::default())) };
+        let (time, session) = (self.clock.now(), caller.session());
+        if let Err(fault) = self.purpose.check(&message.0, address, account, time) {
+            tracing::info!(%account, %session, %fault, "a message was not signed");
+            return Err(SignError::MessageRefused);
+        }
+        let event = Event::Signing { address, message: keccak256(&message.0), outcome: Outcome::Allowed };
+        let receipt = self.record.append(Entry { time, account: *account, session, event }).await?;
+        Ok((address, receipt))
     }
 
     /// Whether there is a master secret.
@@ -157,6 +205,20 @@ impl Signer {
     /// The nonce for proofs from now on (RFC 9449 section 8).
     pub fn dpop_nonce(&self) -> String {
         self.callers.holders.nonce(self.clock.now())
+    }
+
+    /// Shows where this signer runs.
+    pub(crate) fn attestation(&self) -> &Attestation {
+        &self.attestation
+    }
+
+    /// Whether only pinned devices have something signed.
+    pub(crate) fn pins_devices(&self) -> bool {
+        self.devices.is_some()
+    }
+
+    fn devices(&self) -> Result<&Devices, DeviceError> {
+        self.devices.as_ref().ok_or(DeviceError::Unknown)
     }
 
     fn address(&self, account: &OmniAccount) -> Result<EvmAddress, KeysUnavailable> {

@@ -19,9 +19,15 @@ pub enum SealError {
 pub struct SealedBlob(pub Vec<u8>);
 
 /// Keeps a secret for the worker as it was measured, on this machine. Its methods block.
+///
+/// Blobs are sealed for the machine's minimum release. [`Sealer::seal_next`] seals one for the minimum after that, and
+/// [`Sealer::raise`] makes it the only one that can be unsealed.
 pub trait Sealer: Send + Sync + fmt::Debug {
     /// Whether this machine remembers that it has sealed something, whatever became of the blob.
     fn has_sealed(&self) -> Result<bool, SealError>;
+
+    /// Has this machine remember from now on that it has sealed something: the last step of a first boot.
+    fn remember(&self) -> Result<(), SealError>;
 
     /// Random bytes of the platform's own.
     fn random(&self) -> Result<Zeroizing<[u8; 32]>, SealError>;
@@ -31,6 +37,21 @@ pub trait Sealer: Send + Sync + fmt::Debug {
 
     /// The secret in `blob`.
     fn unseal(&self, blob: &SealedBlob) -> Result<Zeroizing<[u8; 32]>, SealError>;
+
+    /// Whether `blob` is sealed for the minimum release that this machine is at.
+    fn is_current(&self, _blob: &SealedBlob) -> Result<bool, SealError> {
+        Ok(true)
+    }
+
+    /// Seals `secret`, which was in `blob`, for the minimum release of this worker's own; `None` when `blob` is.
+    fn seal_next(&self, _blob: &SealedBlob, _secret: &[u8; 32]) -> Result<Option<SealedBlob>, SealError> {
+        Ok(None)
+    }
+
+    /// Raises the minimum release by one. What [`Sealer::seal_next`] gave is then current, and nothing else is.
+    fn raise(&self) -> Result<(), SealError> {
+        Ok(())
+    }
 
     /// Lets nothing more be unsealed until the machine starts again.
     fn close(&self) -> Result<(), SealError>;

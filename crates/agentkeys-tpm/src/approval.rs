@@ -103,9 +103,33 @@ impl ReleaseKey {
 pub struct Approval {
     release: String,
     release_key: ReleaseKey,
-    pcrs: PcrValues,
+    registers: ApprovedRegisters,
     /// One for each epoch, from 0 on.
     signatures: Vec<[u8; 64]>,
+}
+
+/// Values of registers that can bind something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ApprovedRegisters {
+    values: PcrValues,
+    selection: PcrSelection,
+    policy: PolicyDigest,
+}
+
+impl ApprovedRegisters {
+    fn new(values: PcrValues) -> Result<Self, ApprovalError> {
+        if !values.contains_key(&CAPPED_PCR) || RESETTABLE.iter().any(|register| values.contains_key(register)) {
+            return Err(ApprovalError::Registers);
+        }
+        let selection = values.selection().map_err(|_| ApprovalError::Registers)?;
+        let policy = policy_pcr(NO_POLICY, selection, values.digest());
+        Ok(Self { values, selection, policy })
+    }
+
+    /// What is hashed and signed for an epoch.
+    fn signed(&self, epoch: u32) -> Vec<u8> {
+        [&self.policy[..], &policy_ref(epoch)].concat()
+    }
 }
 
 impl Approval {
@@ -117,14 +141,14 @@ impl Approval {
         if epoch > LAST_EPOCH {
             return Err(ApprovalError::Epochs);
         }
-        let approved = approved_policy(&pcrs)?;
+        let registers = ApprovedRegisters::new(pcrs)?;
         let random = SystemRandom::new();
         let sign = |epoch| {
-            let signature = signer.sign(&random, &signed(&approved, epoch)).map_err(|_| ApprovalError::Signing)?;
+            let signature = signer.sign(&random, &registers.signed(epoch)).map_err(|_| ApprovalError::Signing)?;
             signature.as_ref().try_into().map_err(|_| ApprovalError::Signing)
         };
         let signatures = (0..=epoch).map(sign).collect::<Result<_, _>>()?;
-        Ok(Self { release: release.to_owned(), release_key, pcrs, signatures })
+        Ok(Self { release: release.to_owned(), release_key, registers, signatures })
     }
 
     /// Checks that it is by `release_key`, for every epoch.
@@ -132,10 +156,9 @@ impl Approval {
         if self.release_key != *release_key {
             return Err(ApprovalError::Key);
         }
-        let approved = approved_policy(&self.pcrs)?;
         let key = release_key.verifying_key();
         for (epoch, signature) in (0..).zip(&self.signatures) {
-            let verified = key.verify(&signed(&approved, epoch), &Signature::EcdsaP256(*signature));
+            let verified = key.verify(&self.registers.signed(epoch), &Signature::EcdsaP256(*signature));
             verified.map_err(|_| ApprovalError::Signature)?;
         }
         Ok(())
@@ -159,22 +182,22 @@ impl Approval {
 
     /// The registers that it approves of.
     pub fn pcrs(&self) -> &PcrValues {
-        &self.pcrs
+        &self.registers.values
     }
 
     /// Whether the registers that it names have these values.
     pub fn matches(&self, pcrs: &PcrValues) -> bool {
-        self.pcrs.iter().all(|(register, value)| pcrs.get(register) == Some(value))
+        self.registers.values.iter().all(|(register, value)| pcrs.get(register) == Some(value))
     }
 
     /// Which registers it names.
-    pub fn selection(&self) -> Result<PcrSelection, ApprovalError> {
-        self.pcrs.selection().map_err(|_| ApprovalError::Registers)
+    pub fn selection(&self) -> PcrSelection {
+        self.registers.selection
     }
 
     /// The policy that it approves of.
-    pub fn policy(&self) -> Result<PolicyDigest, ApprovalError> {
-        approved_policy(&self.pcrs)
+    pub fn policy(&self) -> PolicyDigest {
+        self.registers.policy
     }
 
     /// The signature for an epoch, unless the release is older.
@@ -182,19 +205,6 @@ impl Approval {
         let signature = self.signatures.get(usize::try_from(epoch).ok()?)?;
         Some(Signature::EcdsaP256(*signature))
     }
-}
-
-fn approved_policy(pcrs: &PcrValues) -> Result<PolicyDigest, ApprovalError> {
-    if !pcrs.contains_key(&CAPPED_PCR) || RESETTABLE.iter().any(|register| pcrs.contains_key(register)) {
-        return Err(ApprovalError::Registers);
-    }
-    let selection = pcrs.selection().map_err(|_| ApprovalError::Registers)?;
-    Ok(policy_pcr(NO_POLICY, selection, pcrs.digest()))
-}
-
-/// What is hashed and signed for an epoch.
-fn signed(approved: &PolicyDigest, epoch: u32) -> Vec<u8> {
-    [&approved[..], &policy_ref(epoch)].concat()
 }
 
 /// The file of an approval.
@@ -227,7 +237,7 @@ impl TryFrom<Document> for Approval {
             hex::decode_to_slice(value, &mut bytes).map_err(|_| ApprovalError::Malformed("pcrs"))?;
             pcrs.insert(register, bytes);
         }
-        approved_policy(&pcrs)?;
+        let registers = ApprovedRegisters::new(pcrs)?;
         let epochs = document.approvals.iter().map(|approval| approval.epoch);
         if document.epoch > LAST_EPOCH || !epochs.eq(0..=document.epoch) {
             return Err(ApprovalError::Epochs);
@@ -237,7 +247,7 @@ impl TryFrom<Document> for Approval {
             let signature = STANDARD.decode(approval.signature).ok().and_then(|bytes| bytes.try_into().ok());
             signatures.push(signature.ok_or(ApprovalError::Malformed("signature"))?);
         }
-        Ok(Self { release: document.release, release_key, pcrs, signatures })
+        Ok(Self { release: document.release, release_key, registers, signatures })
     }
 }
 
@@ -249,7 +259,7 @@ impl From<Approval> for Document {
             release: approval.release,
             epoch,
             release_key: STANDARD.encode(approval.release_key.to_sec1()),
-            pcrs: approval.pcrs.iter().map(|(register, value)| (*register, hex::encode(value))).collect(),
+            pcrs: approval.registers.values.iter().map(|(register, value)| (*register, hex::encode(value))).collect(),
             approvals: (0..).zip(approval.signatures).map(encode).collect(),
         }
     }

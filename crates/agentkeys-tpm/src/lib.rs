@@ -2,9 +2,11 @@
 //!
 //! A [`Quote`] and an [`AttestationKey`] are read out of what a TPM has sent, strictly; [`seal_policy`] says what it
 //! takes to unseal, of which a release key's [`Approval`] is a part; an [`EndorsementKey`] makes a [`Credential`] that
-//! one TPM can read. None of this needs a device, or trusts one.
+//! one TPM can read. None of this needs a device, or trusts one. A [`Tpm`] is a device: it seals and unseals a
+//! [`SealedSecret`], quotes, activates credentials, and has a [`Counter`] or two.
 
 mod approval;
+mod client;
 mod credential;
 mod event_log;
 mod key_derivation;
@@ -14,6 +16,7 @@ mod structures;
 mod writer;
 
 pub use approval::{Approval, ApprovalError, CAPPED_PCR, ReleaseKey, SEALED_PCRS, cap_digest, capped};
+pub use client::{Cause, Command, Counter, Quoted, SealedSecret, Tpm, TpmError};
 pub use credential::{Credential, CredentialError, EndorsementKey};
 pub use event_log::{EventLog, MeasuredEvent};
 pub use policy::{

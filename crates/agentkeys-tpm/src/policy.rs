@@ -98,3 +98,97 @@ pub fn seal_policy(release_key: &ReleaseKey, epoch: u32, counter: NvCounter, cou
     let approved = policy_authorize(&release_key.name(), &policy_ref(epoch));
     policy_nv(approved, &counter.name(), &counter_value.to_be_bytes(), 0, Comparison::Equal)
 }
+
+#[cfg(test)]
+mod tests {
+    //! Against what `tpm2_policypcr`, `tpm2_policyauthorize`, `tpm2_policynv` and `tpm2_nvreadpublic` of tpm2-tools
+    //! 5.4 have said about a TPM whose registers are zero.
+
+    use super::*;
+    use crate::structures::{Attributes, EccPoint, KeyParameters, PcrValues, Pcrs, Public, Scheme};
+
+    const POINT: &str = "04900f1c8c1869d83c27dce6625b9b8dbe216ce5c0c29241e42c7b501a44753f63\
+                         8fef25996b584b518bd8edbe3ecf471ad80cddf16624bc8f71f60618bcff1651";
+
+    fn digest(text: &str) -> [u8; 32] {
+        hex::decode(text).unwrap().try_into().unwrap()
+    }
+
+    fn name(text: &str) -> Name {
+        Name::parse(&hex::decode(text).unwrap()).unwrap()
+    }
+
+    fn key() -> Name {
+        name("000b5573c6d45fe42a88b57cad717c83a0ca092e75076473efe84d6911e432ac2a14")
+    }
+
+    #[test]
+    fn a_policy_of_registers_is_that_of_a_tpm() {
+        let zeros: PcrValues = [4, 7, 11, 12].map(|register| (register, [0; 32])).into();
+
+        let policy = policy_pcr(NO_POLICY, zeros.selection().unwrap(), zeros.digest());
+
+        assert_eq!(policy, digest("46aab8ca147b449e79085b0d027b05733dd200c7b8105a993997410596e63d7f"));
+    }
+
+    #[test]
+    fn an_approved_policy_is_that_of_a_tpm() {
+        let policy = policy_authorize(&key(), &policy_ref(3));
+
+        assert_eq!(policy, digest("674475f4b48bfb924b834e163892afa51b290e3149ee6ea08bed9e340275144c"));
+    }
+
+    #[test]
+    fn a_policy_of_a_counter_is_that_of_a_tpm() {
+        let index = NvCounter::MIN_RELEASE.name();
+
+        let policy = policy_nv(NO_POLICY, &index, &1_u64.to_be_bytes(), 0, Comparison::Equal);
+
+        assert_eq!(index, name("000b41432a1d164ba5a40daba4ebdd8ac8c96f01111b854886ac8bde1e58c23da77b"));
+        assert_eq!(policy, digest("f050bf13bb4d93ad19c43d580acf5b4fc64a3f51b1d1cd6962a6f16249347ae2"));
+    }
+
+    #[test]
+    fn a_policy_upon_another_is_that_of_a_tpm() {
+        let approved = policy_authorize(&key(), &policy_ref(3));
+
+        let policy =
+            policy_nv(approved, &NvCounter::MIN_RELEASE.name(), &1_u64.to_be_bytes(), 0, Comparison::Equal);
+
+        assert_eq!(policy, digest("a54d302769f1c124d6ae6a9d4107213598b444375c9d2df4359724f7b866acf3"));
+    }
+
+    #[test]
+    fn the_name_of_a_loaded_key_is_that_of_a_tpm() {
+        let attributes = Attributes::all(&[Attributes::USER_WITH_AUTH, Attributes::DECRYPT, Attributes::SIGN]);
+        let point = EccPoint::from_sec1(&hex::decode(POINT).unwrap()).unwrap();
+        let parameters = KeyParameters::P256 { protects: false, scheme: Scheme::Null, point };
+
+        assert_eq!(Public { attributes, auth_policy: Vec::new(), parameters }.name(), key());
+    }
+
+    /// TCG EK Credential Profile, template L-1.
+    #[test]
+    fn the_policy_of_a_hierarchys_password_is_that_of_endorsement_keys() {
+        let policy = policy_secret(NO_POLICY, &0x4000_000B_u32.to_be_bytes(), &[]);
+
+        assert_eq!(policy, digest("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa"));
+    }
+
+    #[test]
+    fn the_policy_of_a_seal_differs_by_key_epoch_and_counter() {
+        let [one, other] = [&POINT.to_owned(), &POINT.replace("0490", "0491")]
+            .map(|point| ReleaseKey::from_sec1(&hex::decode(point).unwrap()).unwrap());
+        let policies = [
+            seal_policy(&one, 0, NvCounter::MIN_RELEASE, 1),
+            seal_policy(&other, 0, NvCounter::MIN_RELEASE, 1),
+            seal_policy(&one, 1, NvCounter::MIN_RELEASE, 1),
+            seal_policy(&one, 0, NvCounter::LOG, 1),
+            seal_policy(&one, 0, NvCounter::MIN_RELEASE, 2),
+        ];
+
+        let different: std::collections::BTreeSet<_> = policies.into_iter().collect();
+
+        assert_eq!(different.len(), policies.len());
+    }
+}

@@ -11,6 +11,7 @@ mod signature;
 pub use attestation_key::{AttestationKey, AttestationKeyError, VerifyingKey};
 pub use name::Name;
 pub use nv_public::NvCounter;
+pub(crate) use nv_public::size_of_index;
 pub use pcr::{PcrSelection, PcrValues, Pcrs, extend};
 pub use public::{Attributes, EccPoint, KeyParameters, Public, Scheme};
 pub use quote::{ClockInfo, Quote};
@@ -19,7 +20,6 @@ pub use signature::{Signature, SignatureInvalid};
 /// Numbers of algorithms.
 pub(crate) mod algorithm {
     pub(crate) const RSA: u16 = 0x0001;
-    pub(crate) const HMAC: u16 = 0x0005;
     pub(crate) const AES: u16 = 0x0006;
     pub(crate) const KEYED_HASH: u16 = 0x0008;
     pub(crate) const SHA256: u16 = 0x000B;

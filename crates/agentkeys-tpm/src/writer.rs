@@ -41,6 +41,17 @@ impl Writer {
         self.u16(size).bytes(bytes)
     }
 
+    /// An area with a size of 32 bits and as many bytes.
+    pub(crate) fn long_sized(self, bytes: &[u8]) -> Self {
+        let size = u32::try_from(bytes.len()).expect("structures of a TPM are short");
+        self.u32(size).bytes(bytes)
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn length(&self) -> u32 {
+        u32::try_from(self.0.len()).expect("structures of a TPM are short")
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.0
     }

@@ -1,5 +1,5 @@
 //! Held against what others made: the AWS CLI and SDKs, boto3, Ceph, Chromium, gdb, maildev,
-//! MCP's client, oidc-provider, QEMU, and independent implementations.
+//! MCP's client, oidc-provider, QEMU, swtpm, and independent implementations.
 //!
 //! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
 //! are, and runs these tests too. The binaries must have been built: `cargo build --workspace --bins`.
@@ -23,6 +23,10 @@ mod parts;
 mod public_vectors;
 mod sdks;
 mod systemd;
+#[cfg(target_os = "linux")]
+mod tpm;
 mod vectors;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod vm;
+#[cfg(target_os = "linux")]
+mod worker;

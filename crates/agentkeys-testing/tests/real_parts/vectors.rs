@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use agentkeys_broker::SiweMessage;
-use agentkeys_crypto::{EvmSignature, MasterSecret};
+use agentkeys_crypto::{EvmSignature, MasterSecret, SiweMessage};
 use agentkeys_types::{ClientId, EvmAddress, Identity, OmniAccount};
 use serde_json::Value;
 
@@ -82,6 +81,7 @@ fn challenges_are_the_same_texts_with_the_same_signatures() {
         let signed = vectors.master_secret().derive_wallet(&account(case)).sign_eip191(message.as_bytes());
 
         assert_eq!(message, case["message"]);
+        assert_eq!(SiweMessage::parse(&message).unwrap().to_string(), message);
         assert_eq!(signed.to_string(), case["signature"], "{case}");
     }
 }

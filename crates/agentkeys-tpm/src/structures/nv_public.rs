@@ -17,7 +17,7 @@ const WRITTEN: u32 = 1 << 29;
 
 /// A counter in a TPM's memory that only goes up: 64 bits, for everybody to read and to count up.
 ///
-/// A new one starts above the highest that any counter of the same TPM ever was.
+/// One that is deleted and made again goes on above the highest that any deleted counter of the same TPM ever was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NvCounter {
     index: u32,

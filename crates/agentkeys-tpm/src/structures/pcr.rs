@@ -69,6 +69,11 @@ impl PcrSelection {
         self.0.count_ones() as usize
     }
 
+    /// Those of them that have no value yet.
+    pub(crate) fn without(self, values: &PcrValues) -> Self {
+        Self(values.keys().fold(self.0, |bits, register| bits & !(1 << register)))
+    }
+
     /// A `TPML_PCR_SELECTION` of one bank.
     pub(crate) fn read(reader: &mut Reader) -> Result<Self, Malformed> {
         if reader.u32()? != 1 {

@@ -206,11 +206,6 @@ impl EccPoint {
         sec1
     }
 
-    /// Its first coordinate, as it was sent.
-    pub(crate) fn x(&self) -> &[u8] {
-        &self.x
-    }
-
     pub(crate) fn read(reader: &mut Reader) -> Result<Self, Malformed> {
         Ok(Self { x: reader.sized(32)?.to_vec(), y: reader.sized(32)?.to_vec() })
     }

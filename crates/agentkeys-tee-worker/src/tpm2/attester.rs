@@ -1,0 +1,89 @@
+use std::path::Path;
+
+use agentkeys_api::attestation::{ActivateCredential, ActivatedCredential, Backend, Endorsements, RawEvidence};
+use agentkeys_crypto::ReportData;
+use agentkeys_signer::AttestError;
+use agentkeys_tpm::{Credential, Name, PcrSelection, SEALED_PCRS, TpmError};
+use base64::{Engine, prelude::BASE64_STANDARD};
+
+use super::SharedTpm;
+use crate::{Platform, Vouched};
+
+/// What the firmware has measured, where the kernel has it.
+const EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";
+/// As much of it as is shown.
+const LONGEST_EVENT_LOG: usize = 256 * 1024;
+
+/// Quotes what the machine has measured.
+#[derive(Debug)]
+pub struct Tpm2Attester {
+    tpm: SharedTpm,
+    selection: PcrSelection,
+    name: Name,
+    endorsements: Endorsements,
+    event_log: Option<String>,
+}
+
+impl Tpm2Attester {
+    /// One by the TPM's own keys. What stays the same until the machine starts again is read here.
+    pub fn open(tpm: SharedTpm) -> Result<Self, TpmError> {
+        let (key, certificate) = tpm.ask(|tpm| Ok((tpm.attestation_key()?, tpm.ek_certificate()?)))?;
+        if certificate.is_none() {
+            tracing::warn!("the TPM has no certificate of its maker: clients must know its key by name");
+        }
+        let endorsements = Endorsements {
+            ak_pub: Some(BASE64_STANDARD.encode(key.to_bytes())),
+            ek_cert: certificate.map(|certificate| BASE64_STANDARD.encode(certificate)),
+            ..Endorsements::default()
+        };
+        let selection = PcrSelection::of(SEALED_PCRS).map_err(|_| TpmError::Registers)?;
+        Ok(Self { tpm, selection, name: key.name(), endorsements, event_log: event_log(Path::new(EVENT_LOG)) })
+    }
+}
+
+impl Platform for Tpm2Attester {
+    fn backend(&self) -> Backend {
+        Backend::Tpm2
+    }
+
+    fn vouch(&self, report_data: &ReportData<'_>) -> Result<Vouched, AttestError> {
+        let report_data = report_data.sha256();
+        let quoted = self.tpm.ask(|tpm| tpm.quote(&report_data, self.selection)).map_err(|error| {
+            tracing::error!(%error, "no quote");
+            AttestError::Unavailable
+        })?;
+        let evidence = RawEvidence {
+            attest: Some(BASE64_STANDARD.encode(quoted.attest)),
+            signature: Some(BASE64_STANDARD.encode(quoted.signature.to_bytes())),
+            pcrs: quoted.pcrs.iter().map(|(register, value)| (*register, hex::encode(value))).collect(),
+            event_log: self.event_log.clone(),
+            report: None,
+        };
+        Ok(Vouched { report_data: hex::encode(report_data), evidence, endorsements: self.endorsements.clone() })
+    }
+
+    fn activate(&self, credential: &ActivateCredential) -> Result<ActivatedCredential, AttestError> {
+        if !credential.ak_name.0.eq_ignore_ascii_case(&hex::encode(self.name.as_bytes())) {
+            return Err(AttestError::CredentialInvalid);
+        }
+        let decode = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| AttestError::CredentialInvalid);
+        let credential = Credential {
+            credential_blob: decode(&credential.credential_blob.0)?,
+            encrypted_secret: decode(&credential.encrypted_secret.0)?,
+        };
+        let activated = self.tpm.ask(|tpm| tpm.activate(&credential)).map_err(|error| {
+            tracing::warn!(%error, "a credential was not activated");
+            match error {
+                TpmError::Refused { .. } | TpmError::Secret => AttestError::CredentialInvalid,
+                _ => AttestError::Unavailable,
+            }
+        })?;
+        Ok(ActivatedCredential { secret: BASE64_STANDARD.encode(activated.as_slice()) })
+    }
+}
+
+/// The firmware's log, in base64, unless there is none or far too much.
+fn event_log(file: &Path) -> Option<String> {
+    let log = std::fs::read(file).ok()?;
+    (log.len() <= LONGEST_EVENT_LOG).then(|| BASE64_STANDARD.encode(log))
+}

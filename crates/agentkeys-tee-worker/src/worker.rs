@@ -1,0 +1,213 @@
+mod parts;
+mod restoring;
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use agentkeys_crypto::MasterSecret;
+use agentkeys_http::{Running, Server, TlsIdentity};
+use agentkeys_signer::{BrokerStanding, Signer, SignerConfig, SignerParts};
+use agentkeys_types::{Clock, SystemClock};
+use anyhow::{Context, bail, ensure};
+use reqwest::Url;
+use zeroize::Zeroizing;
+
+use self::parts::Parts;
+use crate::{
+    Blobs, Config, MasterError, Origin, PlatformAttester, Statement, TeeWalletKeys, backup, first_boot,
+    log::{TransparencyLog, log_routes},
+    sandbox,
+};
+
+/// Runs a worker until it is told to stop.
+///
+/// To be called in `main`, while there is one thread: what confines the process is inherited by all others.
+///
+/// # Errors
+///
+/// When anything is not as it must be: then nothing is signed.
+pub fn run(config: Config, config_file: &Path) -> anyhow::Result<()> {
+    let parts = Parts::open(&config)?;
+    confine(&config, config_file)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().on_thread_park(agentkeys_memory::clear_residue).build()?.block_on(serve(config, parts))
+}
+
+/// Before there are other threads, and before there is a secret.
+fn confine(config: &Config, config_file: &Path) -> anyhow::Result<()> {
+    agentkeys_crypto::private_file::create_folder(&config.state)
+        .with_context(|| format!("the state folder {} cannot be made", config.state.display()))?;
+    let broker: Url = config.broker_url.parse().context("broker_url")?;
+    let confinement = sandbox::enter(&sandbox::Needs {
+        state: &config.state,
+        read: vec![config_file],
+        write: Parts::folders(config),
+        listen: config.listen.port(),
+        broker: broker.port_or_known_default().unwrap_or(443),
+    })?;
+    if confinement.holds() {
+        tracing::info!(%confinement, "confined");
+    } else if config.require_sandbox {
+        bail!("{confinement}: a kernel from 5.13 on is needed, or `require_sandbox = false` in the configuration");
+    } else {
+        tracing::warn!(%confinement, "not confined");
+    }
+    Ok(())
+}
+
+async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
+    let mut server = listen(&config, config.listen).await?;
+    let address = server.address();
+    let stop = told_to_stop();
+    tokio::pin!(stop);
+
+    let (config, parts) = (Arc::new(config), Arc::new(parts));
+    let restored = if restoring::is_needed(&config, &parts)? {
+        let restored = tokio::select! {
+            restored = restoring::wait(&config, &parts, server) => restored?,
+            stopped = &mut stop => return Ok(stopped?),
+        };
+        server = listen(&config, address).await?;
+        Some(restored)
+    } else {
+        None
+    };
+    let opening = {
+        let (config, parts) = (Arc::clone(&config), Arc::clone(&parts));
+        tokio::task::spawn_blocking(move || Opened::new(&config, &parts, restored))
+    };
+    let opened = opening.await.context("opening did not end")??;
+    let worker = Worker::start(&config, &parts, opened, server)?;
+
+    stop.await.context("cannot wait for signals")?;
+    tracing::info!("stopping");
+    worker.stop().await;
+    Ok(())
+}
+
+/// A listener that speaks TLS with a key of its own, which is gone with the process.
+///
+/// Who connects before it serves waits, and is not refused.
+async fn listen(config: &Config, address: SocketAddr) -> anyhow::Result<Server> {
+    let mut server = Server::bind("tee-worker", address).await?;
+    let mut names = vec!["agentkeys-tee-worker".to_owned()];
+    if let Some(url) = &config.public_url {
+        server.allow_url(url.as_str().trim_end_matches('/'));
+        names.extend(url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()));
+    }
+    Ok(server.with_tls(TlsIdentity::generate(names)?))
+}
+
+/// What a worker needs that takes time.
+struct Opened {
+    master_secret: MasterSecret,
+    log: TransparencyLog,
+    boot_counter: u64,
+}
+
+impl Opened {
+    fn new(config: &Config, parts: &Parts, restored: Option<Zeroizing<[u8; 32]>>) -> anyhow::Result<Self> {
+        let (master_secret, origin) = unseal(config, parts, restored)?;
+        let log = parts.open_log(config, &master_secret, origin, &(Arc::new(SystemClock) as Arc<dyn Clock>))?;
+        let boot_counter = parts.counter()?.unwrap_or(0);
+        Ok(Self { master_secret, log, boot_counter })
+    }
+}
+
+/// The master secret, unsealed or made or restored, and moved to where no other process reads it.
+fn unseal(
+    config: &Config,
+    parts: &Parts,
+    restored: Option<Zeroizing<[u8; 32]>>,
+) -> anyhow::Result<(MasterSecret, Origin)> {
+    let Some(sealer) = &parts.sealer else {
+        let secret = restored.context("without a sealer, the secret must be restored")?;
+        return Ok((MasterSecret::new(&secret), Origin::Unsealed));
+    };
+    let source = || {
+        if let Some(secret) = restored {
+            return Ok(secret);
+        }
+        let secret = first_boot::generate(sealer.as_ref())?;
+        share(config, &secret)?;
+        Ok(secret)
+    };
+    let (secret, origin) = first_boot::open(sealer.as_ref(), &Blobs::new(&config.state), source)?;
+    let master_secret = MasterSecret::new(&secret);
+    drop(secret);
+    agentkeys_memory::clear_residue();
+    if let Some(identity) = config.restore_identity() {
+        let own = hex::encode(master_secret.identity_public_key());
+        ensure!(
+            own.eq_ignore_ascii_case(identity),
+            "this machine has the identity {own}, and `backup.restore_identity` is another: use an empty state folder on \
+             a machine that has sealed nothing, or take the setting away"
+        );
+    }
+    match origin {
+        Origin::FirstBoot => tracing::info!("first boot: a master secret was sealed"),
+        Origin::Unsealed => tracing::info!("the master secret was unsealed"),
+        Origin::Raised => tracing::info!("the master secret was unsealed, and the minimum release raised"),
+    }
+    Ok((master_secret, origin))
+}
+
+/// Writes the shares that the configuration asks for: once, before the secret is sealed.
+fn share(config: &Config, secret: &[u8; 32]) -> Result<(), MasterError> {
+    let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) else { return Ok(()) };
+    let failed = |error: backup::ShareError| MasterError::Source(format!("the shares of the backup: {error}"));
+    let identity = MasterSecret::new(secret).identity_public_key();
+    let shares = backup::split(secret, &identity, backup).map_err(failed)?;
+    backup::write(&config.state.join("backup"), &shares).map_err(failed)
+}
+
+/// A worker that signs.
+struct Worker {
+    running: Running,
+    log: Arc<TransparencyLog>,
+}
+
+impl Worker {
+    fn start(config: &Config, parts: &Parts, opened: Opened, mut server: Server) -> anyhow::Result<Self> {
+        let Opened { master_secret, log, boot_counter } = opened;
+        let (identity_pub, log) = (master_secret.identity_public_key(), Arc::new(log));
+        let statement = Statement {
+            identity_pub,
+            log_vkey: log.verifier_key().to_string(),
+            boot_counter,
+            signs_any_message: config.allow_any_message,
+            log: log.clone(),
+        };
+        if config.allow_any_message {
+            tracing::warn!("any message is signed: the evidence says so, and clients may refuse it");
+        }
+        let signer_parts = SignerParts {
+            keys: Arc::new(TeeWalletKeys::new(master_secret)),
+            record: log.clone(),
+            attester: Arc::new(PlatformAttester::new(statement, Arc::clone(&parts.platform))),
+            standing: Arc::new(BrokerStanding::new(&config.broker_url.parse()?).context("broker_url")?),
+            clock: Arc::new(SystemClock),
+        };
+        let signer_config =
+            SignerConfig { issuer: config.broker_url.clone(), purpose: config.purpose(), pins_devices: true };
+        let signer = Signer::open(signer_config, signer_parts);
+        let routes = agentkeys_signer::router(signer, &mut server).merge(log_routes(Arc::clone(&log)));
+        let running = server.serve(routes);
+        tracing::info!(address = %running.address(), identity = %hex::encode(identity_pub), "the worker signs");
+        Ok(Self { running, log })
+    }
+
+    async fn stop(self) {
+        self.running.stop().await;
+        // Its last words are written when nobody holds it any more.
+        let _ = tokio::task::spawn_blocking(move || drop(self.log)).await;
+    }
+}
+
+/// Completes at Ctrl-C and at SIGTERM.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,133 @@
+//! The platform's parts, as the configuration names them.
+
+use std::{fs, path::Path, sync::Arc};
+
+use agentkeys_crypto::MasterSecret;
+use agentkeys_tpm::{Approval, ReleaseKey};
+use agentkeys_types::Clock;
+use anyhow::{Context, bail};
+
+use crate::{
+    AttesterKind, Config, ConfigfsTsm, Origin, Platform, REPORTS, SealError, Sealer, SealerKind,
+    log::{Counter, CounterError, LogError, TransparencyLog},
+    tpm2::{SharedTpm, Tpm2Attester, Tpm2Sealer},
+};
+
+/// What keeps the master secret, and what vouches for the worker.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) sealer: Option<Arc<dyn Sealer>>,
+    pub(super) platform: Arc<dyn Platform>,
+}
+
+impl Parts {
+    /// Opens the devices, which the confined process could not.
+    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
+        let needs_tpm = config.sealer == SealerKind::Tpm2 || config.attester == AttesterKind::Tpm2;
+        let tpm = if needs_tpm { Some(open_tpm(config)?) } else { None };
+        let sealer = match (config.sealer, &tpm) {
+            (SealerKind::Tpm2, Some(tpm)) => Some(open_sealer(config, tpm)?),
+            _ => None,
+        };
+        let platform: Arc<dyn Platform> = match (config.attester, tpm) {
+            (AttesterKind::Tpm2, Some(tpm)) => Arc::new(Tpm2Attester::open(tpm).context("the TPM cannot vouch")?),
+            (AttesterKind::SevSnp, _) => Arc::new(ConfigfsTsm::sev_snp(Path::new(REPORTS))),
+            (AttesterKind::Tdx, _) => Arc::new(ConfigfsTsm::tdx(Path::new(REPORTS))),
+            (AttesterKind::Tpm2, None) => bail!("there is no TPM"),
+        };
+        Ok(Self { sealer, platform })
+    }
+
+    /// The signing log: a new one at the end of a first boot, else the one that must be there.
+    pub(super) fn open_log(
+        &self,
+        config: &Config,
+        master_secret: &MasterSecret,
+        origin: Origin,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<TransparencyLog> {
+        let (folder, seed) = (config.state.join("log"), master_secret.log_key_seed());
+        let counter: Arc<dyn Counter> = Arc::new(PlatformCounter(self.sealer.clone()));
+        let create = || TransparencyLog::create(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
+        let open = || TransparencyLog::open(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
+        let Some(sealer) = &self.sealer else {
+            // Nothing remembers whether there was one.
+            return or_else_exists(create(), open).context("the signing log");
+        };
+        if origin != Origin::FirstBoot {
+            return open().context("the signing log");
+        }
+        if sealer.counter()?.is_none() {
+            sealer.bump()?;
+        }
+        let log = or_else_exists(create(), open).context("the signing log")?;
+        sealer.remember()?;
+        Ok(log)
+    }
+
+    /// How far the platform's counter is.
+    pub(super) fn counter(&self) -> anyhow::Result<Option<u64>> {
+        Ok(self.sealer.as_ref().map(|sealer| sealer.counter()).transpose()?.flatten())
+    }
+
+    /// The folders beside the state that the platform's parts write to.
+    pub(super) fn folders(config: &Config) -> Vec<&'static Path> {
+        match config.attester {
+            AttesterKind::Tpm2 => Vec::new(),
+            AttesterKind::SevSnp | AttesterKind::Tdx => vec![Path::new(REPORTS)],
+        }
+    }
+}
+
+/// The counter of the sealer's platform, for the log.
+#[derive(Debug)]
+struct PlatformCounter(Option<Arc<dyn Sealer>>);
+
+impl PlatformCounter {
+    fn ask(
+        &self,
+        question: impl FnOnce(&dyn Sealer) -> Result<Option<u64>, SealError>,
+    ) -> Result<Option<u64>, CounterError> {
+        let Some(sealer) = &self.0 else { return Ok(None) };
+        question(sealer.as_ref()).map_err(|error| CounterError(error.to_string()))
+    }
+}
+
+impl Counter for PlatformCounter {
+    fn read(&self) -> Result<Option<u64>, CounterError> {
+        self.ask(|sealer| sealer.counter())
+    }
+
+    fn bump(&self) -> Result<Option<u64>, CounterError> {
+        self.ask(|sealer| sealer.bump())
+    }
+}
+
+/// A log that a first boot has begun already is opened.
+fn or_else_exists<T>(created: Result<T, LogError>, open: impl FnOnce() -> Result<T, LogError>) -> Result<T, LogError> {
+    match created {
+        Err(LogError::Exists) => open(),
+        created => created,
+    }
+}
+
+fn open_tpm(config: &Config) -> anyhow::Result<SharedTpm> {
+    SharedTpm::open(&config.tpm).with_context(|| {
+        format!("the TPM at `{}` cannot be opened: is it there, and may this user read and write it?", config.tpm)
+    })
+}
+
+fn open_sealer(config: &Config, tpm: &SharedTpm) -> anyhow::Result<Arc<dyn Sealer>> {
+    let release_key = config.release_key.as_deref().and_then(|text| hex::decode(text).ok());
+    let release_key = release_key.and_then(|sec1| ReleaseKey::from_sec1(&sec1).ok());
+    let release_key = release_key.context("release_key: it is a P-256 point, uncompressed: 130 hex digits")?;
+    let mut approvals = Vec::new();
+    for file in &config.approvals {
+        let text = fs::read(file).with_context(|| format!("approvals: {} cannot be read", file.display()))?;
+        let approval: Approval = serde_json::from_slice(&text)
+            .with_context(|| format!("approvals: {} is not an approval", file.display()))?;
+        approval.verify(&release_key).with_context(|| format!("approvals: {}", file.display()))?;
+        approvals.push(approval);
+    }
+    Ok(Arc::new(Tpm2Sealer::new(tpm.clone(), release_key, approvals)))
+}

@@ -1,0 +1,7 @@
+//! The worker on a TPM in software: `AGENTKEYS_SWTPM` says where that is.
+
+mod machine;
+mod refused;
+mod restored;
+mod sealed;
+mod upgraded;
