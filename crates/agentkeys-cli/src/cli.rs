@@ -1,4 +1,4 @@
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use agentkeys_client::{Exit, ProfileName, ServerUrl, StoreChoice, StoreKey};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -44,6 +44,14 @@ pub(crate) struct GlobalArgs {
     /// Use a signer on another machine though nothing attests what runs there
     #[arg(long, global = true)]
     pub(crate) allow_unattested_signer: bool,
+
+    /// What is taken for a genuine signer: a policy, instead of the one beside the settings
+    #[arg(long, global = true, env = "AGENTKEYS_ATTESTATION_POLICY", hide_env_values = true, value_name = "FILE")]
+    pub(crate) attestation_policy: Option<PathBuf>,
+
+    /// The key that must have signed the policy: the hex of its point, or a file with its PEM
+    #[arg(long, global = true, env = "AGENTKEYS_RELEASE_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) release_key: Option<String>,
 
     /// Settings and session to use, by name
     #[arg(

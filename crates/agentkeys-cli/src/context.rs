@@ -36,6 +36,8 @@ impl Context {
             settings.signer_url = url.clone();
         }
         settings.allow_unattested_signer |= global.allow_unattested_signer;
+        settings.attestation_policy = global.attestation_policy.clone().or(settings.attestation_policy);
+        settings.release_key = global.release_key.clone().or(settings.release_key);
         let asked = AskedStorage { choice: global.store.or(settings.store), key: global.store_key };
         let storage = SessionStorage::decide(asked, &places, &global.profile)?;
         let store = storage.open(Arc::new(TerminalPrompt { may_ask: !global.no_input }));
@@ -59,8 +61,12 @@ impl Context {
     }
 
     pub(crate) fn signer(&self) -> Result<SignerClient, ClientError> {
-        let trust = SignerTrust::allowing_unattested(self.settings.allow_unattested_signer);
-        SignerClient::new(&self.http, self.settings.signer_url.clone(), trust)
+        SignerClient::new(&self.http, self.settings.signer_url.clone(), self.signer_trust()?)
+    }
+
+    /// What must be known of the signer.
+    pub(crate) fn signer_trust(&self) -> Result<SignerTrust, ClientError> {
+        SignerTrust::of(&self.settings, &self.places, &self.profile)
     }
 
     pub(crate) fn flow(&self) -> Result<Flow, ClientError> {

@@ -103,6 +103,8 @@ impl Dispenser for Dispensary {
 struct Here {
     http: Http,
     config: DaemonConfig,
+    /// None that counts, where the policy cannot be used.
+    signer_trust: Result<SignerTrust, ClientError>,
     renewal: Arc<Renewal>,
     clock: Arc<dyn Clock>,
     /// From the first wish on.
@@ -122,10 +124,10 @@ impl Here {
         let servers = [context.settings.broker_url.clone(), context.settings.signer_url.clone()];
         let rules = rules_of(places.clone(), profile.clone(), None);
         let config = DaemonConfig::in_places(places, profile, servers, rules);
-        let signer_trust = SignerTrust::allowing_unattested(context.settings.allow_unattested_signer);
         Self {
             http: context.http.clone(),
-            config: DaemonConfig { signer_trust, book: context.agents(), ..config },
+            config: DaemonConfig { book: context.agents(), ..config },
+            signer_trust: context.signer_trust(),
             renewal: Arc::clone(&context.renewal),
             clock: Arc::clone(&context.clock),
             open: Mutex::default(),
@@ -140,7 +142,8 @@ impl Here {
         }
         let session = self.session().await?;
         let (renewal, clock) = (Some(Arc::clone(&self.renewal)), Arc::clone(&self.clock));
-        let source = self.config.source(Some(session), renewal, Arc::clone(&clock), &self.http)?;
+        let config = DaemonConfig { signer_trust: self.signer_trust.clone()?, ..self.config.clone() };
+        let source = config.source(Some(session), renewal, Arc::clone(&clock), &self.http)?;
         let rules = self.rules()?;
         let log = HandOutLog::open(&self.config.hand_outs);
         let log = log.map_err(|error| refused(ErrorCode::AuditUnavailable, &error))?;

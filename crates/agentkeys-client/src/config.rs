@@ -40,6 +40,14 @@ pub struct Settings {
     #[serde(default)]
     pub allow_unattested_signer: bool,
 
+    /// What is taken for a genuine signer; `attestation-policy.toml` beside the settings by default, where there is one.
+    #[serde(default)]
+    pub attestation_policy: Option<PathBuf>,
+
+    /// The key that must have signed that policy: the hex of its point, or a file with its PEM.
+    #[serde(default)]
+    pub release_key: Option<String>,
+
     /// Where the session is kept; where the last sign-in put it by default.
     #[serde(default)]
     pub store: Option<StoreChoice>,
@@ -149,6 +157,8 @@ impl Default for Settings {
             broker_url: Self::default_broker_url(),
             signer_url: Self::default_signer_url(),
             allow_unattested_signer: false,
+            attestation_policy: None,
+            release_key: None,
             store: None,
             aws: AwsSettings::default(),
             daemon: DaemonSettings::default(),

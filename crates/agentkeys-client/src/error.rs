@@ -11,6 +11,16 @@ use crate::{ChallengeFault, Exit, StorageError, StsError};
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
+    /// The signer is not one that the attestation policy accepts: nothing was sent to it, or what it gave is not used.
+    #[error("the signer `{url}` is not one that the attestation policy accepts: {detail} ({check})")]
+    AttestationInvalid {
+        /// The signer.
+        url: String,
+        /// What was looked at, in one word.
+        check: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// The message to sign is not the one that this wallet's own proof needs, so it was not sent to the signer.
     #[error("the broker asked for a signature that proves something else: {0}")]
     ChallengeRefused(#[from] ChallengeFault),
@@ -78,6 +88,14 @@ pub enum ClientError {
         url: String,
         /// What it says that it is.
         issuer: String,
+    },
+    /// The attestation policy, or the key that signs it, cannot be used.
+    #[error("the attestation policy cannot be used: `{}`: {reason}", path.display())]
+    PolicyUnusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A server answered that it will not or cannot do it.
     #[error("{problem}")]
@@ -159,10 +177,16 @@ impl ClientError {
     pub fn exit(&self) -> Exit {
         match self {
             _ if self.needs_sign_in() => Exit::SignInNeeded,
-            Self::InsecureUrl { .. } | Self::InvalidUrl { .. } | Self::UnknownProvider { .. } => Exit::Usage,
+            Self::InsecureUrl { .. }
+            | Self::InvalidUrl { .. }
+            | Self::PolicyUnusable { .. }
+            | Self::UnknownProvider { .. } => Exit::Usage,
             Self::NoCode | Self::NotApproved => Exit::TimedOut,
             Self::NoDaemon { .. } | Self::Unreachable { .. } => Exit::Unreachable,
-            Self::ChallengeRefused(_) | Self::OtherIssuer { .. } | Self::UnattestedSigner { .. } => Exit::Denied,
+            Self::AttestationInvalid { .. }
+            | Self::ChallengeRefused(_)
+            | Self::OtherIssuer { .. }
+            | Self::UnattestedSigner { .. } => Exit::Denied,
             Self::Oauth { problem, .. } => match problem.error {
                 OauthError::ExpiredToken => Exit::TimedOut,
                 OauthError::AccessDenied | OauthError::InvalidDpopProof | OauthError::InvalidGrant => Exit::Denied,
@@ -187,6 +211,7 @@ impl ClientError {
     /// The failure in one word, for programs that read `--json`.
     pub fn code(&self) -> &str {
         match self {
+            Self::AttestationInvalid { .. } => "attestation_invalid",
             Self::ChallengeRefused(_) => "challenge_refused",
             Self::DeviceKey => "device_key_unusable",
             Self::Http(_) => "http_unavailable",
@@ -201,6 +226,7 @@ impl ClientError {
             Self::Oauth { problem, .. } => problem.error.as_str(),
             Self::OtherBroker { .. } => "other_broker",
             Self::OtherIssuer { .. } => "other_issuer",
+            Self::PolicyUnusable { .. } => "attestation_policy_unusable",
             Self::Problem { problem, .. } => problem.error.as_str(),
             Self::SessionExpired => "token_expired",
             Self::Storage(error) => error.code(),

@@ -8,23 +8,26 @@ use agentkeys_api::{ErrorCode, OauthError, OauthProblem, Problem};
 use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{Clock, SystemClock, Timestamp, TokenDigest};
 use reqwest::{
-    Client, ClientBuilder, Method, RequestBuilder, Response,
-    header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER},
+    Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode,
+    header::{
+        AUTHORIZATION, AsHeaderName, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    },
     redirect::Policy,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use crate::{ClientError, PlainAnswer, ServerUrl};
+use crate::{ClientError, PlainAnswer, ServerUrl, attested::AttestedWay};
 
+pub(crate) const USER_AGENT: &str = concat!("agentkeys/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// For how long a server holds an answer back at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// For how long a connection that has carried a token stays for the next request; it is gone after twice that.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
-const LARGEST_ANSWER: usize = 1024 * 1024;
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const LARGEST_ANSWER: usize = 1024 * 1024;
 /// How often one request is proved: brokers behind one name each have nonces of their own.
 const MOST_PROOFS: usize = 4;
 const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -65,13 +68,33 @@ impl Default for Http {
 impl Http {
     /// A client whose every exchange is over, well or badly, after `timeout`.
     pub fn with_timeout(timeout: Duration) -> Self {
-        let (brief, lasting) = (Clients::default(), Clients::default());
-        Self(Arc::new(Routes { timeout, clock: Arc::new(SystemClock), brief, lasting }))
+        Self::with_clock(timeout, Arc::new(SystemClock))
     }
 
-    /// What time it is for the proofs of requests.
-    fn now(&self) -> Timestamp {
+    /// As [`Http::with_timeout`], by another clock.
+    pub fn with_clock(timeout: Duration, clock: Arc<dyn Clock>) -> Self {
+        let (brief, lasting) = (Clients::default(), Clients::default());
+        Self(Arc::new(Routes { timeout, clock, brief, lasting }))
+    }
+
+    /// What time it is for the proofs of requests, and for evidence.
+    pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// How long an exchange may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    /// How long it may take until a connection is there.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        CONNECT_TIMEOUT.min(self.0.timeout)
+    }
+
+    /// How long nothing may come.
+    pub(crate) fn read_timeout(&self) -> Duration {
+        READ_TIMEOUT.min(self.0.timeout)
     }
 
     pub(crate) fn request(
@@ -80,43 +103,66 @@ impl Http {
         server: &ServerUrl,
         path: &str,
     ) -> Result<RequestBuilder, ClientError> {
-        let read_timeout = READ_TIMEOUT.min(self.0.timeout);
-        let builder = Client::builder().pool_idle_timeout(IDLE_TIMEOUT).read_timeout(read_timeout);
-        Ok(self.client(&self.0.brief, builder, server)?.request(method, server.join(path)))
+        let builder = Client::builder().pool_idle_timeout(IDLE_TIMEOUT).read_timeout(self.read_timeout());
+        Ok(self.client(&self.0.brief, builder, Route::to(server))?.request(method, server.join(path)))
+    }
+
+    /// As [`Http::request`], for a request that this client is not to send: certificates are not its affair.
+    fn blank(&self, method: Method, server: &ServerUrl, path: &str) -> Result<RequestBuilder, ClientError> {
+        let builder = Client::builder().pool_idle_timeout(IDLE_TIMEOUT).read_timeout(self.read_timeout());
+        Ok(self.client(&self.0.brief, builder, Route::Plain)?.request(method, server.join(path)))
     }
 
     /// As [`Http::request`], for a request without a token, whose answer may take its time.
     fn request_of_news(&self, server: &ServerUrl, path: &str) -> Result<RequestBuilder, ClientError> {
         let builder = Client::builder().read_timeout(LONGEST_WAIT + READ_TIMEOUT);
-        Ok(self.client(&self.0.lasting, builder, server)?.post(server.join(path)))
+        Ok(self.client(&self.0.lasting, builder, Route::to(server))?.post(server.join(path)))
     }
 
     fn client<'a>(
         &self,
         clients: &'a Clients,
         builder: ClientBuilder,
-        server: &ServerUrl,
+        route: Route,
     ) -> Result<&'a Client, ClientError> {
-        let (route, builder) = match (server.is_plain(), server.is_loopback()) {
-            (true, _) => (&clients.plain, builder.no_proxy().tls_certs_only([])),
-            (false, true) => (&clients.loopback, builder.no_proxy()),
-            (false, false) => (&clients.remote, builder),
+        let (place, builder) = match route {
+            Route::Plain => (&clients.plain, builder.no_proxy().tls_certs_only([])),
+            Route::Loopback => (&clients.loopback, builder.no_proxy()),
+            Route::Remote => (&clients.remote, builder),
         };
-        if let Some(client) = route.get() {
+        if let Some(client) = place.get() {
             return Ok(client);
         }
         let client = self.build(builder).map_err(|error| ClientError::Http(Arc::new(error)))?;
-        Ok(route.get_or_init(|| client))
+        Ok(place.get_or_init(|| client))
     }
 
     fn build(&self, builder: ClientBuilder) -> reqwest::Result<Client> {
         builder
-            .user_agent(concat!("agentkeys/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .redirect(Policy::none())
             .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT.min(self.0.timeout))
+            .connect_timeout(self.connect_timeout())
             .timeout(self.0.timeout)
             .build()
+    }
+}
+
+/// What kind of server a client is for.
+#[derive(Clone, Copy, Debug)]
+enum Route {
+    Plain,
+    Loopback,
+    Remote,
+}
+
+impl Route {
+    fn to(server: &ServerUrl) -> Self {
+        match (server.is_plain(), server.is_loopback()) {
+            (true, _) => Self::Plain,
+            (false, true) => Self::Loopback,
+            (false, false) => Self::Remote,
+        }
     }
 }
 
@@ -147,10 +193,33 @@ impl<'s> Credential<'s> {
     }
 }
 
-/// An answer that says that it went well.
-struct Done {
-    status: u16,
-    body: Zeroizing<Vec<u8>>,
+/// An answer as it came, whatever it says.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    async fn read(server: &ServerUrl, mut response: Response) -> Result<Self, ClientError> {
+        let mut answer = Self { status: response.status(), headers: HeaderMap::new(), body: Zeroizing::default() };
+        std::mem::swap(&mut answer.headers, response.headers_mut());
+        answer.body = read_limited(server, response).await?;
+        Ok(answer)
+    }
+
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.header(RETRY_AFTER)?.parse().ok().map(Duration::from_secs)
+    }
+
+    fn content_type_is(&self, expected: &str) -> bool {
+        let media_type = self.header(CONTENT_TYPE).unwrap_or("").split(';').next();
+        media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(expected))
+    }
 }
 
 /// One server and the way to it: what the broker's and the signer's client have in common.
@@ -160,11 +229,24 @@ pub(crate) struct Server {
     pub(crate) url: ServerUrl,
     /// The nonce that the server gave last, for the next proof (RFC 9449 section 8).
     nonce: Arc<Mutex<Option<String>>>,
+    /// The only way to a server that must show first where it runs.
+    attested: Option<Arc<AttestedWay>>,
 }
 
 impl Server {
     pub(crate) fn new(http: &Http, url: ServerUrl) -> Self {
-        Self { http: http.clone(), url, nonce: Arc::default() }
+        Self { http: http.clone(), url, nonce: Arc::default(), attested: None }
+    }
+
+    /// The server at the end of `way`.
+    pub(crate) fn attested(http: &Http, way: AttestedWay) -> Self {
+        let server = Self::new(http, way.url().clone());
+        Self { attested: Some(Arc::new(way)), ..server }
+    }
+
+    /// The way to a server that must show first where it runs.
+    pub(crate) fn way(&self) -> Option<&Arc<AttestedWay>> {
+        self.attested.as_ref()
     }
 
     pub(crate) async fn show<A: DeserializeOwned>(
@@ -177,11 +259,10 @@ impl Server {
 
     /// Whatever the server answers, also that it cannot or will not.
     pub(crate) async fn look(&self, path: &str) -> Result<PlainAnswer, ClientError> {
-        let response = self.http.request(Method::GET, &self.url, path)?.send().await;
-        let response = response.map_err(|error| unreachable(&self.url, error))?;
-        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let (status, date, cache_control) = (response.status().as_u16(), header(DATE), header(CACHE_CONTROL));
-        Ok(PlainAnswer { status, date, cache_control, body: read_limited(&self.url, response).await? })
+        let answer = self.fetch(self.blank(Method::GET, path)?).await?;
+        let header = |name: HeaderName| answer.header(name).map(str::to_owned);
+        let (status, date, cache_control) = (answer.status.as_u16(), header(DATE), header(CACHE_CONTROL));
+        Ok(PlainAnswer { status, date, cache_control, body: answer.body })
     }
 
     pub(crate) async fn show_with_query<A: DeserializeOwned>(
@@ -208,8 +289,18 @@ impl Server {
         credential: Credential<'_>,
         body: &B,
     ) -> Result<(u16, A), ClientError> {
-        let done = self.send(Method::POST, path, credential, |request| Ok(request.json(body))).await?;
-        Ok((done.status, self.parse(&done.body)?))
+        let answer = self.answer_to(path, credential, body).await?;
+        Ok((answer.status.as_u16(), self.parse(&answer.body)?))
+    }
+
+    /// As [`Server::create`], with the whole answer, where its headers say something too.
+    pub(crate) async fn answer_to<B: Serialize + Sync>(
+        &self,
+        path: &str,
+        credential: Credential<'_>,
+        body: &B,
+    ) -> Result<Answer, ClientError> {
+        self.send(Method::POST, path, credential, |request| Ok(request.json(body))).await
     }
 
     /// As [`Server::create`], with a form, as OAuth has it, and a proof by `key`.
@@ -267,7 +358,7 @@ impl Server {
         path: &str,
         credential: Credential<'_>,
         complete: impl Fn(RequestBuilder) -> Result<RequestBuilder, ClientError>,
-    ) -> Result<Done, ClientError> {
+    ) -> Result<Answer, ClientError> {
         for _ in 1..MOST_PROOFS {
             let request = complete(self.request(&method, path, credential)?)?;
             match self.exchange(request).await {
@@ -285,7 +376,7 @@ impl Server {
         path: &str,
         Credential { token, key }: Credential<'_>,
     ) -> Result<RequestBuilder, ClientError> {
-        let request = self.http.request(method.clone(), &self.url, path)?;
+        let request = self.blank(method.clone(), path)?;
         let request = match token {
             Some(Presented(token)) => request.header(AUTHORIZATION, authorization(token, key.is_some())?),
             None => request,
@@ -307,28 +398,26 @@ impl Server {
         self.nonce.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn exchange(&self, request: RequestBuilder) -> Result<Done, ClientError> {
-        let response = request.send().await.map_err(|error| unreachable(&self.url, error))?;
-        if let Some(nonce) = response.headers().get(DPOP_NONCE).and_then(|nonce| nonce.to_str().ok()) {
+    async fn exchange(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+        let answer = self.fetch(request).await?;
+        if let Some(nonce) = answer.header(DPOP_NONCE) {
             *self.nonce() = Some(nonce.to_owned());
         }
-        let (status, retry_after) = (response.status(), retry_after(&response));
-        let is_problem = content_type_is(&response, "application/problem+json");
-        let is_json = content_type_is(&response, "application/json");
-        let body = read_limited(&self.url, response).await?;
+        let (status, retry_after, body) = (answer.status, answer.retry_after(), &answer.body);
         if status.is_success() {
-            return Ok(Done { status: status.as_u16(), body });
+            return Ok(answer);
         }
         if status.is_redirection() {
             return Err(self.unexpected("it is a redirect, and a token follows none"));
         }
-        if is_json
-            && let Ok(problem) = serde_json::from_slice::<OauthProblem>(&body)
+        if answer.content_type_is("application/json")
+            && let Ok(problem) = serde_json::from_slice::<OauthProblem>(body)
             && problem.error != OauthError::Unknown
         {
             return Err(ClientError::Oauth { problem, retry_after });
         }
-        match serde_json::from_slice::<Problem>(&body) {
+        let is_problem = answer.content_type_is("application/problem+json");
+        match serde_json::from_slice::<Problem>(body) {
             Ok(problem) if is_problem && problem.status == status.as_u16() => {
                 Err(ClientError::Problem { problem, retry_after })
             }
@@ -341,7 +430,26 @@ impl Server {
         }
     }
 
-    fn parse<A: DeserializeOwned>(&self, body: &[u8]) -> Result<A, ClientError> {
+    /// The one place where a request of this server goes out.
+    async fn fetch(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+        let Some(way) = &self.attested else {
+            let response = request.send().await.map_err(|error| unreachable(&self.url, error))?;
+            return Answer::read(&self.url, response).await;
+        };
+        let request = request.build().map_err(|error| unreachable(&self.url, error))?;
+        // In a box, for all who never go this way.
+        Box::pin(way.send(request)).await
+    }
+
+    /// A request to which everything is still to be added.
+    fn blank(&self, method: Method, path: &str) -> Result<RequestBuilder, ClientError> {
+        match self.attested {
+            Some(_) => self.http.blank(method, &self.url, path),
+            None => self.http.request(method, &self.url, path),
+        }
+    }
+
+    pub(crate) fn parse<A: DeserializeOwned>(&self, body: &[u8]) -> Result<A, ClientError> {
         serde_json::from_slice(body).map_err(|_| self.unexpected("its body is not the one of this route"))
     }
 
@@ -376,13 +484,4 @@ fn authorization(token: &str, is_bound: bool) -> Result<HeaderValue, ClientError
     let mut value = HeaderValue::from_str(&text).map_err(|_| ClientError::NotSignedIn)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
-}
-
-fn content_type_is(response: &Response, expected: &str) -> bool {
-    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    value.split(';').next().is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(expected))
 }

@@ -10,6 +10,7 @@
 
 mod agent_book;
 mod agent_folder;
+mod attested;
 mod aws_names;
 mod broker;
 mod config;
@@ -37,6 +38,7 @@ mod sts;
 
 pub use agent_book::{Agent, AgentBook, AgentPages, AgentRequest};
 pub use agent_folder::AgentFolder;
+pub use attested::{AttestationPolicy, Examined, KeptAttestations, KeptDevices, KeptSigner, SignerTrust, signature_of};
 pub use aws_names::{Region, RoleArn, SessionDuration};
 pub use broker::BrokerClient;
 pub use config::{AwsSettings, Config, ConfigError, DaemonSettings, RoleSettings, Settings, TokenFileSettings};
@@ -63,6 +65,6 @@ pub use sign_in::{
     Binding, BrowserScreen, CodePrompt, DevicePage, DeviceScreen, EmailSignIn, OauthSignIn, request_session_token,
     sign_in_by_browser, sign_in_by_device,
 };
-pub use signer::{Attestation, SignerClient, SignerTrust};
+pub use signer::{Attestation, DeviceNews, SignerClient};
 pub use siwe::ChallengeFault;
 pub use sts::{StsClient, StsError};

@@ -59,6 +59,11 @@ impl Places {
         self.config.join("config.toml")
     }
 
+    /// Where the policy for attested signers lies, unless the settings name another place.
+    pub fn attestation_policy(&self) -> PathBuf {
+        self.config.join("attestation-policy.toml")
+    }
+
     /// The folder of what is kept between runs.
     pub fn state(&self) -> &Path {
         &self.state
@@ -77,6 +82,11 @@ impl Places {
     /// The record of what the profile's daemon has handed out.
     pub fn hand_outs(&self, profile: &ProfileName) -> PathBuf {
         self.state.join("hand-outs").join(format!("{profile}.jsonl"))
+    }
+
+    /// What the profile remembers of the signers that it has accepted.
+    pub fn attestations(&self, profile: &ProfileName) -> PathBuf {
+        self.state.join("attestation").join(format!("{profile}.json"))
     }
 
     /// The socket of the profile's daemon.

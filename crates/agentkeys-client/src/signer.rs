@@ -1,28 +1,19 @@
-use agentkeys_api::{Address, DeriveAddress, ErrorCode, Health, Message, SignMessage, Signature, paths};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agentkeys_api::{Address, DeriveAddress, ErrorCode, Health, Message, SignMessage, Signature, headers, paths};
+use agentkeys_crypto::EvmSignature;
 use agentkeys_types::{EvmAddress, OmniAccount};
 use serde_json::Value;
 
 use crate::{
-    ClientError, Http, ServerUrl, Session,
-    http::{Credential, Server},
+    AttestationPolicy, ClientError, Examined, Http, KeptSigner, ServerUrl, Session, SignerTrust,
+    attested::{AttestedWay, Signing, invalid},
+    http::{Answer, Credential, Server},
 };
 
-/// What must be known of a signer before a session token goes there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SignerTrust {
-    /// It runs on this machine.
-    #[default]
-    Loopback,
-    /// Nothing: `--allow-unattested-signer` was spelt out.
-    AllowUnattested,
-}
+mod device_news;
 
-impl SignerTrust {
-    /// What the flag or setting `allow_unattested_signer` stands for.
-    pub fn allowing_unattested(allow: bool) -> Self {
-        if allow { Self::AllowUnattested } else { Self::Loopback }
-    }
-}
+pub use device_news::DeviceNews;
 
 /// What a signer shows of where it runs.
 #[derive(Clone, Debug)]
@@ -34,8 +25,15 @@ pub enum Attestation {
 }
 
 /// Asks a signer: the development signer and the TEE worker answer alike.
+///
+/// One that a policy is to judge hears nothing but a nonce before it was accepted, on each connection anew; and what it
+/// signs counts only once its log tells of it.
 #[derive(Clone, Debug)]
-pub struct SignerClient(Server);
+pub struct SignerClient {
+    server: Server,
+    /// What the signer said last of how often the account's devices have changed.
+    device_revision: Arc<Mutex<Option<u64>>>,
+}
 
 impl SignerClient {
     /// A client of the signer at `url`.
@@ -44,21 +42,38 @@ impl SignerClient {
     ///
     /// When `trust` does not cover a signer there.
     pub fn new(http: &Http, url: ServerUrl, trust: SignerTrust) -> Result<Self, ClientError> {
-        if trust == SignerTrust::Loopback && !url.is_loopback() {
-            return Err(ClientError::UnattestedSigner { url: url.to_string() });
-        }
-        Ok(Self(Server::new(http, url)))
+        let server = match trust {
+            SignerTrust::Loopback if !url.is_loopback() => {
+                return Err(ClientError::UnattestedSigner { url: url.to_string() });
+            }
+            SignerTrust::Policy(policy) if !url.is_plain() => {
+                Server::attested(http, AttestedWay::new(http, url, policy))
+            }
+            SignerTrust::Policy(policy) if !policy.allow_dev() => {
+                let detail = "without TLS nothing can show where it runs, and the policy allows no development signer";
+                return Err(invalid(&url, "channel", detail));
+            }
+            _ => Server::new(http, url),
+        };
+        Ok(Self { server, device_revision: Arc::default() })
     }
 
     /// Where the signer is.
     pub fn url(&self) -> &ServerUrl {
-        &self.0.url
+        &self.server.url
+    }
+
+    /// The policy by which it is judged, where there is one for it.
+    pub fn policy(&self) -> Option<&AttestationPolicy> {
+        self.server.way().map(|way| way.policy())
     }
 
     /// The account's wallet.
     pub async fn derive_address(&self, session: &Session, account: OmniAccount) -> Result<EvmAddress, ClientError> {
         let request = DeriveAddress { omni_account: account };
-        let Address { address } = self.0.create(paths::DERIVE_ADDRESS, session.credential(), &request).await?;
+        let answer = self.server.answer_to(paths::DERIVE_ADDRESS, session.credential(), &request).await?;
+        self.note_revision(&answer);
+        let Address { address } = self.server.parse(&answer.body)?;
         Ok(address)
     }
 
@@ -69,13 +84,41 @@ impl SignerClient {
         account: OmniAccount,
         message: &[u8],
     ) -> Result<Signature, ClientError> {
+        let known = match self.server.way() {
+            Some(way) => Some((way, Box::pin(way.known()).await?)),
+            None => None,
+        };
         let request = SignMessage { omni_account: account, message: Message(message.to_vec()) };
-        self.0.create(paths::SIGN_MESSAGE, session.credential(), &request).await
+        let answer = self.server.answer_to(paths::SIGN_MESSAGE, session.credential(), &request).await?;
+        self.note_revision(&answer);
+        let signature: Signature = self.server.parse(&answer.body)?;
+        if let Some((way, known)) = known {
+            let signer = EvmSignature::parse(&signature.signature).and_then(|signature| signature.recover(message));
+            let address = signer.map_err(|_| self.server.unexpected("it is not a signature of the message"))?;
+            let signing = Signing { account, address, message, session: session.session_id };
+            Box::pin(way.verify_logged(&answer, &signing, &known)).await?;
+        }
+        Ok(signature)
+    }
+
+    /// What the signer shows now, judged by the policy; nothing, where no policy is to judge it.
+    ///
+    /// Also what is refused is shown. What is accepted is remembered, as before any other request.
+    pub async fn examine(&self) -> Result<Option<Examined>, ClientError> {
+        match self.server.way() {
+            Some(way) => Box::pin(way.examine()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What is remembered of the signer, where a policy has accepted it.
+    pub fn remembered(&self) -> Result<Option<KeptSigner>, ClientError> {
+        self.server.way().map_or(Ok(None), |way| way.kept())
     }
 
     /// What the signer shows of where it runs; `nonce` makes the evidence fresh.
     pub async fn attestation(&self, nonce: &[u8; 32]) -> Result<Attestation, ClientError> {
-        match self.0.show_with_query(paths::ATTESTATION, &[("nonce", &hex::encode(nonce))]).await {
+        match self.server.show_with_query(paths::ATTESTATION, &[("nonce", &hex::encode(nonce))]).await {
             Ok(evidence) => Ok(Attestation::Unverified(evidence)),
             Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::NotAttested => {
                 Ok(Attestation::Development)
@@ -86,7 +129,13 @@ impl SignerClient {
 
     /// Whether the signer is up.
     pub async fn health(&self) -> Result<Health, ClientError> {
-        self.0.show(paths::HEALTHZ, Credential::NONE).await
+        self.server.show(paths::HEALTHZ, Credential::NONE).await
+    }
+
+    fn note_revision(&self, answer: &Answer) {
+        if let Some(revision) = answer.header(headers::DEVICE_REVISION).and_then(|revision| revision.parse().ok()) {
+            *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(revision);
+        }
     }
 }
 

@@ -22,6 +22,14 @@ pub struct DaemonArgs {
     #[arg(long)]
     pub allow_unattested_signer: bool,
 
+    /// What is taken for a genuine signer: a policy, instead of the one beside the settings.
+    #[arg(long, env = "AGENTKEYS_ATTESTATION_POLICY", value_name = "FILE")]
+    pub attestation_policy: Option<PathBuf>,
+
+    /// The key that must have signed the policy: the hex of its point, or a file with its PEM.
+    #[arg(long, env = "AGENTKEYS_RELEASE_KEY", value_name = "KEY")]
+    pub release_key: Option<String>,
+
     /// The profile to serve.
     #[arg(long, env = "AGENTKEYS_PROFILE", default_value_t, value_name = "NAME")]
     pub profile: ProfileName,
@@ -58,17 +66,20 @@ impl DaemonArgs {
 
     /// What the daemon works with: these flags over the profile's settings.
     pub fn configure(self, places: &Places) -> Result<DaemonConfig, RunError> {
-        let Settings { broker_url, signer_url, allow_unattested_signer, .. } =
-            Config::load(&places.config_file())?.profile(&self.profile);
-        let allow_unattested_signer = allow_unattested_signer || self.allow_unattested_signer;
-        let servers = [self.broker_url.unwrap_or(broker_url), self.signer_url.unwrap_or(signer_url)];
+        let saved = Config::load(&places.config_file())?.profile(&self.profile);
+        let settings = Settings {
+            broker_url: self.broker_url.unwrap_or(saved.broker_url),
+            signer_url: self.signer_url.unwrap_or(saved.signer_url),
+            allow_unattested_signer: saved.allow_unattested_signer || self.allow_unattested_signer,
+            attestation_policy: self.attestation_policy.or(saved.attestation_policy),
+            release_key: self.release_key.or(saved.release_key),
+            ..saved
+        };
+        let signer_trust = SignerTrust::of(&settings, places, &self.profile)?;
+        let servers = [settings.broker_url, settings.signer_url];
         let rules = rules_of(places.clone(), self.profile.clone(), self.listen);
         let config = DaemonConfig::in_places(places, self.profile, servers, rules);
-        Ok(DaemonConfig {
-            signer_trust: SignerTrust::allowing_unattested(allow_unattested_signer),
-            socket: self.socket.unwrap_or(config.socket),
-            ..config
-        })
+        Ok(DaemonConfig { signer_trust, socket: self.socket.unwrap_or(config.socket), ..config })
     }
 }
 

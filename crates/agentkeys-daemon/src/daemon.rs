@@ -87,7 +87,7 @@ impl DaemonConfig {
         clock: Arc<dyn Clock>,
         http: &Http,
     ) -> Result<Arc<WalletSource>, ClientError> {
-        let signer = SignerClient::new(http, self.signer_url.clone(), self.signer_trust)?;
+        let signer = SignerClient::new(http, self.signer_url.clone(), self.signer_trust.clone())?;
         let flow = Flow::new(http, self.broker_url.clone(), signer);
         Ok(Arc::new(WalletSource::new(flow, session, renewal, clock)))
     }

@@ -15,7 +15,7 @@ use std::{
     fs,
     io::{Write, stderr},
     path::Path,
-    process::{Command, ExitCode, id},
+    process::{Command, id},
 };
 
 use anyhow::{Context, Result, bail};
@@ -39,16 +39,13 @@ pub fn is_first_process() -> bool {
 /// Makes the machine ready, runs the worker to its end and switches the machine off.
 ///
 /// It gives something back only where the machine does not go off; the kernel then ends it.
-pub fn run() -> ExitCode {
+pub fn run() -> Result<()> {
     match prepare().and_then(|()| run_worker()) {
         Ok(status) => say(&format!("the worker has ended: {}", in_words(status))),
         Err(error) => say(&format!("error: {error:#}")),
     }
     mounts::release();
-    if let Err(error) = reboot(RebootCommand::PowerOff) {
-        say(&format!("error: the machine does not go off: {error}"));
-    }
-    ExitCode::FAILURE
+    reboot(RebootCommand::PowerOff).context("the machine does not go off")
 }
 
 fn prepare() -> Result<()> {

@@ -47,6 +47,8 @@ pub struct Audited {
     pub edge: Edge,
     /// The files that are not whole yet as of the last signed checkpoint outside the journal.
     pub settled: Vec<LogFile>,
+    /// How many entries it has.
+    pub settled_size: u64,
     /// The files that became whole by the journal, and that may not be there.
     pub unsettled: Vec<LogFile>,
     /// How many bytes of the journal are whole groups.
@@ -124,6 +126,7 @@ impl<V: FnMut(u64, &[u8]) -> Result<(), String>> Audit<'_, V> {
     fn journal(mut self, checkpoint: Checkpoint, note: String, settled: Vec<LogFile>) -> Result<Audited, AuditError> {
         let bytes = self.log.read(JOURNAL_FILE)?.unwrap_or_default();
         let (mut checkpoint, mut note, mut rest, mut torn) = (checkpoint, note, bytes.as_slice(), 0);
+        let settled_size = checkpoint.size;
         loop {
             let place = format!("{JOURNAL_FILE}, byte {}", bytes.len() - rest.len());
             match Next::of(rest) {
@@ -148,7 +151,8 @@ impl<V: FnMut(u64, &[u8]) -> Result<(), String>> Audit<'_, V> {
             }
         }
         let journal = (bytes.len() - torn) as u64;
-        Ok(Audited { checkpoint, note, edge: self.edge, settled, unsettled: self.whole, journal, torn: torn as u64 })
+        let (edge, unsettled, torn) = (self.edge, self.whole, torn as u64);
+        Ok(Audited { checkpoint, note, edge, settled, settled_size, unsettled, journal, torn })
     }
 
     fn open(&self, place: &str, note: &str) -> Result<Checkpoint, AuditError> {

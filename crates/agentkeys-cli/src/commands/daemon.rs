@@ -83,6 +83,8 @@ impl RunArgs {
             broker_url: Some(context.settings.broker_url.clone()),
             signer_url: Some(context.settings.signer_url.clone()),
             allow_unattested_signer: context.settings.allow_unattested_signer,
+            attestation_policy: context.settings.attestation_policy.clone(),
+            release_key: context.settings.release_key.clone(),
             profile: context.profile.clone(),
             // It is open already.
             store: None,

@@ -15,11 +15,12 @@ use agentkeys_crypto::{
 };
 use agentkeys_http::{Running, Server};
 use agentkeys_signer::{
-    BrokerUnreachable, KeysUnavailable, NotAttested, Signer, SignerConfig, SignerParts, SigningLog, Standing,
-    WalletKeys, router,
+    Attester, BrokerUnreachable, KeysUnavailable, NotAttested, Signer, SignerConfig, SignerParts, SigningLog,
+    SigningRecord, Standing, WalletKeys, router,
 };
 use agentkeys_types::{Clock, EvmAddress, IdentityType, OmniAccount, SessionId, Timestamp};
 use async_trait::async_trait;
+use axum::Router;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -36,7 +37,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) keys: Arc<TestKeys>,
     pub(crate) folder: TempDir,
-    client: Client,
+    pub(crate) client: Client,
     running: Running,
 }
 
@@ -58,7 +59,7 @@ impl Bench {
 
     async fn start_with(broker: FakeBroker, folder: TempDir) -> Self {
         let broker = Arc::new(broker);
-        let clock = Arc::new(TestClock(AtomicI64::new(START)));
+        let clock = Arc::new(TestClock::default());
         let keys = Arc::new(TestKeys::default());
         let record = Arc::new(SigningLog::open(&folder.path().join("signing.log")).unwrap());
         let parts = SignerParts {
@@ -68,12 +69,23 @@ impl Bench {
             standing: broker.clone(),
             clock: clock.clone(),
         };
-        let signer = Signer::open(SignerConfig::for_development(ISSUER.to_owned()), parts);
-        let mut server = Server::bind("signer", "127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let routes = router(signer, &mut server);
-        let running = server.serve(routes);
-        let client = Client::builder().no_proxy().build().unwrap();
-        Self { broker, clock, keys, folder, client, running }
+        let running = serve(SignerConfig::for_development(ISSUER.to_owned()), parts, |routes| routes).await;
+        Self { broker, clock, keys, folder, client: client(), running }
+    }
+
+    /// A signer that is made of other parts than a development signer.
+    pub(crate) async fn start_as(
+        config: SignerConfig,
+        record: Arc<dyn SigningRecord>,
+        attester: Arc<dyn Attester>,
+        clock: Arc<TestClock>,
+        layer: impl FnOnce(Router) -> Router,
+    ) -> Self {
+        let (broker, keys) = (Arc::new(FakeBroker::default()), Arc::new(TestKeys::default()));
+        let parts =
+            SignerParts { keys: keys.clone(), record, attester, standing: broker.clone(), clock: clock.clone() };
+        let running = serve(config, parts, layer).await;
+        Self { broker, clock, keys, folder: tempfile::tempdir().unwrap(), client: client(), running }
     }
 
     /// Stops the signer, and starts another on the same folder.
@@ -169,6 +181,17 @@ impl Bench {
     }
 }
 
+async fn serve(config: SignerConfig, parts: SignerParts, layer: impl FnOnce(Router) -> Router) -> Running {
+    let signer = Signer::open(config, parts);
+    let mut server = Server::bind("signer", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let routes = router(signer, &mut server);
+    server.serve(layer(routes))
+}
+
+fn client() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
 /// The body of a 200, or the code of a refusal in our shape.
 pub(crate) async fn outcome(request: RequestBuilder) -> Result<Value, ErrorCode> {
     let response = request.send().await.unwrap();
@@ -183,8 +206,9 @@ pub(crate) async fn problem(response: Response) -> Problem {
     let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     assert_eq!(header("content-type").as_deref(), Some("application/problem+json"));
     assert_eq!(header("www-authenticate").is_some(), status == 401);
-    assert_eq!(header("retry-after").is_some(), status == 503);
+    let retry_after = header("retry-after").is_some();
     let problem: Problem = response.json().await.unwrap();
+    assert_eq!(retry_after, status == 503 || problem.error == ErrorCode::DeviceWaiting);
     assert_eq!((problem.status, problem.error.status()), (status, status));
     problem
 }
@@ -282,6 +306,12 @@ impl Standing for FakeBroker {
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
 pub(crate) struct TestClock(AtomicI64);
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self(AtomicI64::new(START))
+    }
+}
 
 impl TestClock {
     pub(crate) fn advance(&self, seconds: i64) {

@@ -81,6 +81,19 @@ impl Job {
         if saved.signer_url != context.settings.signer_url {
             add("--signer-url", context.settings.signer_url.to_string());
         }
+        // Wherever the service is started from.
+        if saved.attestation_policy != context.settings.attestation_policy
+            && let Some(policy) = &context.settings.attestation_policy
+        {
+            add("--attestation-policy", std::path::absolute(policy)?.display().to_string());
+        }
+        if saved.release_key != context.settings.release_key
+            && let Some(key) = &context.settings.release_key
+        {
+            let path = std::path::Path::new(key);
+            let is_file = path.exists();
+            add("--release-key", if is_file { std::path::absolute(path)?.display().to_string() } else { key.clone() });
+        }
         if let Some(key) = context.storage.key() {
             add("--store", context.storage.choice().to_string());
             add("--store-key", key.to_string());

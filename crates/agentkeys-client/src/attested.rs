@@ -1,0 +1,388 @@
+//! The way to a signer that must show where it runs before anything else is sent there.
+
+mod certificate;
+mod connection;
+mod judge;
+mod kept;
+mod log;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+
+use agentkeys_api::{
+    ErrorCode, Problem,
+    attestation::{ActivatedCredential, AttestationEvidence, Backend, Bound},
+    paths,
+};
+use agentkeys_attestation::{Check, Outcome};
+use agentkeys_tlog::{TileId, Tiles};
+use agentkeys_types::Timestamp;
+use reqwest::{
+    Method, Request,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use serde::de::DeserializeOwned;
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
+
+use self::{
+    connection::{Connection, Missed},
+    judge::Question,
+    log::{Fault, Growth, LoggedSigning, Seen},
+};
+pub use self::{
+    kept::{KeptAttestations, KeptDevices, KeptSigner},
+    trust::{AttestationPolicy, SignerTrust, signature_of},
+};
+pub(crate) use self::{log::Signing, trust::invalid};
+use crate::{
+    ClientError, Http, ServerUrl,
+    http::{Answer, IDLE_TIMEOUT},
+};
+
+/// How often a log is looked at anew because others have seen more of it meanwhile.
+const MOST_TURNS: usize = 8;
+
+/// What a signer's evidence came to, check by check.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// Whether it is accepted: nothing but a nonce goes there otherwise.
+    pub is_accepted: bool,
+    /// What vouches for it.
+    pub backend: Backend,
+    /// The release that its measurements are of.
+    pub release: Option<String>,
+    /// Everything that was looked at.
+    pub checks: Vec<Check>,
+    /// What the evidence binds, as the signer says it: believed only where it is accepted.
+    pub bound: Bound,
+    /// The name of its attestation key, hex.
+    pub ak_name: Option<String>,
+    /// The version of the policy.
+    pub policy_version: u64,
+    /// When it was looked at.
+    pub examined_at: Timestamp,
+}
+
+impl Examined {
+    /// The first check because of which it is not accepted.
+    pub fn failed(&self) -> Option<&Check> {
+        let has = |outcome| self.checks.iter().find(|check| check.outcome == outcome);
+        has(Outcome::Failed).or_else(|| has(Outcome::Pending))
+    }
+}
+
+/// The way to one signer: one connection at a time, on which it shows where it runs before it hears anything.
+#[derive(Debug)]
+pub(crate) struct AttestedWay {
+    url: ServerUrl,
+    http: Http,
+    policy: Arc<AttestationPolicy>,
+    /// For how long a connection that has carried a token stays for the next request.
+    idle: Duration,
+    live: Mutex<Option<Live>>,
+}
+
+/// A connection to a signer that was accepted.
+#[derive(Debug)]
+struct Live {
+    connection: Connection,
+    accepted_at: Timestamp,
+    /// What the connection was last used for: the number of its request.
+    uses: u64,
+}
+
+impl AttestedWay {
+    pub(crate) fn new(http: &Http, url: ServerUrl, policy: Arc<AttestationPolicy>) -> Self {
+        Self { url, http: http.clone(), policy, idle: IDLE_TIMEOUT, live: Mutex::default() }
+    }
+
+    pub(crate) fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    pub(crate) fn policy(&self) -> &AttestationPolicy {
+        &self.policy
+    }
+
+    /// Sends a request to the signer once it is accepted, and not otherwise.
+    pub(crate) async fn send(self: &Arc<Self>, request: Request) -> Result<Answer, ClientError> {
+        let (answer, uses) = self.limited(self.send_now(&request)).await?;
+        self.let_go_later(uses);
+        Ok(answer)
+    }
+
+    async fn send_now(&self, request: &Request) -> Result<(Answer, u64), ClientError> {
+        let mut place = self.live.lock().await;
+        // Whatever fails, or is given up, on the way takes the connection with it.
+        let mut live = self.accepted(place.take()).await?;
+        let answer = match live.connection.exchange(request).await {
+            // The signer had closed it meanwhile.
+            Err(Missed::NotSent) => {
+                live = self.connect().await?;
+                live.connection.exchange(request).await
+            }
+            answer => answer,
+        };
+        let answer = answer.map_err(|missed| self.missed(missed))?;
+        live.uses += 1;
+        let uses = live.uses;
+        *place = Some(live);
+        Ok((answer, uses))
+    }
+
+    /// Ends the connection that has carried request number `uses`, unless it has carried another one since.
+    fn let_go_later(self: &Arc<Self>, uses: u64) {
+        let (way, idle) = (Arc::downgrade(self), self.idle);
+        tokio::spawn(async move {
+            sleep(idle).await;
+            let Some(way) = way.upgrade() else { return };
+            let mut place = way.live.lock().await;
+            if place.as_ref().is_some_and(|live| live.uses == uses) {
+                *place = None;
+            }
+        });
+    }
+
+    /// What the signer shows now, on a connection of its own, whether it is accepted or not.
+    pub(crate) async fn examine(&self) -> Result<Examined, ClientError> {
+        let examining = async {
+            let mut connection = Connection::open(&self.url, &self.http).await?;
+            let examined = self.question(&mut connection).await?;
+            if examined.is_accepted {
+                self.accept(&mut connection, &examined).await?;
+            }
+            Ok(examined)
+        };
+        self.limited(examining).await
+    }
+
+    /// What is remembered of the signer, after it was accepted.
+    pub(crate) async fn known(&self) -> Result<KeptSigner, ClientError> {
+        let accepted = async {
+            let mut place = self.live.lock().await;
+            let live = self.accepted(place.take()).await?;
+            *place = Some(live);
+            Ok(())
+        };
+        self.limited(accepted).await?;
+        Ok(self.kept()?.unwrap_or_default())
+    }
+
+    /// What is remembered of the signer.
+    pub(crate) fn kept(&self) -> Result<Option<KeptSigner>, ClientError> {
+        self.policy.kept().read(&self.url).map_err(|error| self.forgotten(&error))
+    }
+
+    /// Changes what is remembered of the signer.
+    pub(crate) fn remember<T>(&self, change: impl FnOnce(&mut KeptSigner) -> T) -> Result<T, ClientError> {
+        self.policy.kept().change(&self.url, change).map_err(|error| self.forgotten(&error))
+    }
+
+    /// Verifies that the log tells of a signature, and goes on from what was `known` of it before it was asked for.
+    pub(crate) async fn verify_logged(
+        &self,
+        answer: &Answer,
+        signing: &Signing<'_>,
+        known: &KeptSigner,
+    ) -> Result<(), ClientError> {
+        let kept = known.log_vkey.as_deref().zip(known.checkpoint.as_deref());
+        let (vkey, known) = kept.ok_or_else(|| self.log_fault("it was not seen before"))?;
+        let fault = |fault| self.log_fault(fault);
+        let logged = LoggedSigning::read(answer, vkey, signing).map_err(fault)?;
+        let known = Seen::open(known, vkey).map_err(fault)?;
+        if logged.seen.size() <= known.size() {
+            return Err(self.log_fault("the signature is in no entry that was not there before"));
+        }
+        let verified = async {
+            let mut place = self.live.lock().await;
+            let mut live = self.accepted(place.take()).await?;
+            let tiles = self.tiles(&mut live.connection, logged.tiles()).await?;
+            logged.verify(&tiles).map_err(fault)?;
+            self.follow(&mut live.connection, known, &logged.seen, vkey, |_| Ok(())).await?;
+            *place = Some(live);
+            Ok(())
+        };
+        self.limited(verified).await
+    }
+
+    /// A connection to a signer that was accepted not too long ago: `live`, if it is still good for that.
+    async fn accepted(&self, live: Option<Live>) -> Result<Live, ClientError> {
+        let Some(mut live) = live.filter(|live| live.connection.is_open()) else { return self.connect().await };
+        let now = self.http.now();
+        // A clock that was set back makes evidence no fresher.
+        if now >= live.accepted_at && now.since(live.accepted_at) < self.policy.reattest() {
+            return Ok(live);
+        }
+        match self.attest(&mut live.connection).await {
+            Ok(()) => Ok(Live { accepted_at: now, ..live }),
+            Err(ClientError::Unreachable { .. }) => self.connect().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn connect(&self) -> Result<Live, ClientError> {
+        let accepted_at = self.http.now();
+        let mut connection = Connection::open(&self.url, &self.http).await?;
+        self.attest(&mut connection).await?;
+        Ok(Live { connection, accepted_at, uses: 0 })
+    }
+
+    async fn attest(&self, connection: &mut Connection) -> Result<(), ClientError> {
+        let examined = self.question(connection).await?;
+        if !examined.is_accepted {
+            return Err(match examined.failed() {
+                Some(check) => invalid(&self.url, check.name.as_str(), check.detail.clone()),
+                None => invalid(&self.url, "form", "nothing in its evidence could be looked at"),
+            });
+        }
+        self.accept(connection, &examined).await
+    }
+
+    /// Asks for evidence and judges it. Nothing but the nonce, and the challenge to the attestation key, is sent.
+    async fn question(&self, connection: &mut Connection) -> Result<Examined, ClientError> {
+        let kept = self.kept()?.unwrap_or_default();
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|_| ClientError::NoRandomness)?;
+        let mut url = self.url.join(paths::ATTESTATION);
+        url.query_pairs_mut().append_pair("nonce", &hex::encode(nonce));
+        let evidence: AttestationEvidence = self.ask(connection, &Request::new(Method::GET, url)).await?;
+        let now = self.http.now();
+        let channel = connection.channel;
+        let question = Question { nonce: &nonce, channel: &channel, kept: &kept, now };
+        let (mut judgement, activation) = self.policy.judge().judge(&evidence, &question);
+        if let Some(activation) = activation {
+            let mut request = Request::new(Method::POST, self.url.join(paths::ATTESTATION_ACTIVATE));
+            let body = serde_json::to_vec(&activation.request).map_err(|_| self.malformed())?;
+            *request.body_mut() = Some(body.into());
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let reply: ActivatedCredential = self.ask(connection, &request).await?;
+            judgement = (activation.settle)(&reply);
+        }
+        Ok(Examined {
+            is_accepted: judgement.is_accepted(),
+            backend: judgement.backend,
+            release: judgement.release,
+            checks: judgement.checks,
+            bound: evidence.bound,
+            ak_name: judgement.ak_name,
+            policy_version: self.policy.version(),
+            examined_at: now,
+        })
+    }
+
+    /// Sends a request to whoever is there, accepted or not.
+    async fn ask<A: DeserializeOwned>(&self, connection: &mut Connection, request: &Request) -> Result<A, ClientError> {
+        let answer = connection.exchange(request).await.map_err(|missed| self.missed(missed))?;
+        if answer.status.is_success() {
+            return serde_json::from_slice(&answer.body).map_err(|_| self.malformed());
+        }
+        match serde_json::from_slice::<Problem>(&answer.body) {
+            Ok(problem) if problem.status == answer.status.as_u16() && matches!(problem.status, 429 | 500..) => {
+                Err(ClientError::Problem { problem, retry_after: answer.retry_after() })
+            }
+            Ok(problem) if problem.error == ErrorCode::NotAttested => {
+                Err(invalid(&self.url, "form", "it has no evidence of where it runs, as a development signer"))
+            }
+            _ if matches!(answer.status.as_u16(), 502..=504) => {
+                Err(self.unreachable(io::Error::other(format!("HTTP status {}", answer.status))))
+            }
+            _ => Err(invalid(&self.url, "form", "it gives no evidence when it is asked for it")),
+        }
+    }
+
+    /// Remembers an accepted signer, once its log was found to go on from where it was last seen.
+    async fn accept(&self, connection: &mut Connection, examined: &Examined) -> Result<(), ClientError> {
+        let kept = self.kept()?.unwrap_or_default();
+        kept.clone().accept(examined).map_err(|(check, fault)| invalid(&self.url, check, fault))?;
+        let vkey = &examined.bound.log_vkey;
+        let new = Seen::open(&examined.bound.log_checkpoint, vkey).map_err(|fault| self.log_fault(fault))?;
+        let known = match kept.checkpoint {
+            Some(known) => Seen::open(&known, vkey).map_err(|fault| self.log_fault(fault))?,
+            None => new.clone(),
+        };
+        if new.size() < known.size() {
+            return Err(self.log_fault("it was cut off: it has fewer entries than were seen before"));
+        }
+        self.follow(connection, known, &new, vkey, |kept| kept.accept(examined)).await
+    }
+
+    /// Remembers `new`, once it was found to go on from what was `known`, and whatever else `change` says.
+    async fn follow(
+        &self,
+        connection: &mut Connection,
+        mut known: Seen,
+        new: &Seen,
+        vkey: &str,
+        change: impl Fn(&mut KeptSigner) -> Result<(), (&'static str, Fault)>,
+    ) -> Result<(), ClientError> {
+        for _ in 0..MOST_TURNS {
+            let growth = Growth::between(&known, new);
+            let tiles = self.tiles(connection, growth.tiles()).await?;
+            growth.verify(&tiles).map_err(|fault| self.log_fault(fault))?;
+            let remembered = self.remember(|kept| {
+                if let Some(seen) = kept.checkpoint.as_ref().filter(|seen| **seen != known.note && **seen != new.note) {
+                    return Ok(Some(seen.clone()));
+                }
+                change(kept)?;
+                if new.size() >= known.size() {
+                    kept.checkpoint = Some(new.note.clone());
+                }
+                Ok(None)
+            })?;
+            match remembered.map_err(|(check, fault)| invalid(&self.url, check, fault))? {
+                None => return Ok(()),
+                // Another process has seen something else meanwhile.
+                Some(seen) => known = Seen::open(&seen, vkey).map_err(|fault| self.log_fault(fault))?,
+            }
+        }
+        Err(self.log_fault("it is looked at by too many at once"))
+    }
+
+    async fn tiles(&self, connection: &mut Connection, wanted: BTreeSet<TileId>) -> Result<Tiles, ClientError> {
+        let mut tiles = Tiles::default();
+        for id in wanted {
+            let request = Request::new(Method::GET, self.url.join(&format!("/log/{id}")));
+            let answer = connection.exchange(&request).await.map_err(|missed| self.missed(missed))?;
+            if !answer.status.is_success() || !tiles.insert(id, &answer.body) {
+                return Err(self.log_fault(format!("it does not give `{id}`")));
+            }
+        }
+        Ok(tiles)
+    }
+
+    async fn limited<T>(&self, work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        let done = timeout(self.http.timeout(), work).await;
+        done.unwrap_or_else(|_| Err(self.unreachable(io::ErrorKind::TimedOut.into())))
+    }
+
+    fn missed(&self, missed: Missed) -> ClientError {
+        match missed {
+            Missed::NotSent => self.unreachable(io::ErrorKind::ConnectionAborted.into()),
+            Missed::Failed(error) => error,
+        }
+    }
+
+    fn unreachable(&self, error: io::Error) -> ClientError {
+        ClientError::Unreachable { url: self.url.to_string(), source: Arc::new(error) }
+    }
+
+    fn malformed(&self) -> ClientError {
+        invalid(&self.url, "form", "its answer is not of the form that evidence has")
+    }
+
+    fn log_fault(&self, fault: impl Into<Fault>) -> ClientError {
+        invalid(&self.url, "log", format!("its signing log: {}", fault.into()))
+    }
+
+    /// What was remembered cannot be read, so nothing is known of the signer, and nobody is trusted anew instead.
+    fn forgotten(&self, error: &io::Error) -> ClientError {
+        let path = self.policy.kept().path().display();
+        let next = "where you are sure of the signer, remove the file, and it is trusted as at first";
+        invalid(&self.url, "memory", format!("`{path}`, what is remembered of it, cannot be used ({error}): {next}"))
+    }
+}

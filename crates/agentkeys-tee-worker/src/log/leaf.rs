@@ -1,0 +1,74 @@
+use agentkeys_api::{CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome};
+use agentkeys_signer::{DeviceChange, Entry, Event, LogUnavailable, Outcome};
+use agentkeys_types::{OmniAccount, Timestamp};
+
+/// The leaf of `entry` at `seq`.
+pub(super) fn of_entry(seq: u64, entry: Entry) -> Result<Vec<u8>, LogUnavailable> {
+    let Entry { time, account, session, event } = entry;
+    let entry = match event {
+        Event::Signing { address, message, outcome } => {
+            let outcome = match outcome {
+                Outcome::Allowed => SigningOutcome::Allowed,
+                Outcome::Refused => SigningOutcome::Refused,
+            };
+            LogEntry::Signing(SigningEntry { seq, time, account, address, message, session, outcome })
+        }
+        Event::Device(change) => LogEntry::Device(DeviceEntry { seq, time, account, session, device: step_of(change) }),
+        // A kind that this log does not know is not recorded, and so not done.
+        _ => return Err(LogUnavailable),
+    };
+    Ok(entry.to_leaf())
+}
+
+/// The leaf at `seq` that says what the counter will be.
+pub(super) fn of_counter(seq: u64, time: Timestamp, counter: u64) -> Vec<u8> {
+    LogEntry::Counter(CounterEntry { seq, time, counter }).to_leaf()
+}
+
+/// What a log turned out to hold, apart from signings.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Every change of a device, the oldest first.
+    pub(super) devices: Vec<(OmniAccount, Timestamp, DeviceChange)>,
+    /// The last value of the counter.
+    pub(super) counter: Option<u64>,
+}
+
+impl Found {
+    /// Takes note of a leaf. That it is the log's own is shown by the signed root of all of them.
+    pub(super) fn note(&mut self, leaf: &[u8]) -> Result<(), String> {
+        // No string in a leaf has a quote in it, so these are fields.
+        let has = |field: &[u8]| leaf.windows(field.len()).any(|bytes| bytes == field);
+        if !has(br#""device":{"#) && !has(br#""counter":"#) {
+            return Ok(());
+        }
+        match LogEntry::read(leaf).ok_or("it is no entry")? {
+            LogEntry::Device(entry) => self.devices.push((entry.account, entry.time, change_of(entry.device))),
+            LogEntry::Counter(entry) => self.counter = Some(entry.counter),
+            LogEntry::Signing(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn step_of(change: DeviceChange) -> DeviceStep {
+    match change {
+        DeviceChange::FirstUse(key) => DeviceStep::FirstUse { key },
+        DeviceChange::Asked { key, until } => DeviceStep::Asked { key, until },
+        DeviceChange::Approved { key, by } => DeviceStep::Approved { key, by },
+        DeviceChange::Recovered(key) => DeviceStep::Recovered { key },
+        DeviceChange::Removed { key, by } => DeviceStep::Removed { key, by },
+        DeviceChange::RecoveryWait { seconds, by } => DeviceStep::RecoveryWait { seconds, by },
+    }
+}
+
+fn change_of(step: DeviceStep) -> DeviceChange {
+    match step {
+        DeviceStep::FirstUse { key } => DeviceChange::FirstUse(key),
+        DeviceStep::Asked { key, until } => DeviceChange::Asked { key, until },
+        DeviceStep::Approved { key, by } => DeviceChange::Approved { key, by },
+        DeviceStep::Recovered { key } => DeviceChange::Recovered(key),
+        DeviceStep::Removed { key, by } => DeviceChange::Removed { key, by },
+        DeviceStep::RecoveryWait { seconds, by } => DeviceChange::RecoveryWait { seconds, by },
+    }
+}

@@ -1,0 +1,290 @@
+use std::{collections::HashSet, io, path::Path, sync::Arc};
+
+use agentkeys_commit::Groups;
+use agentkeys_signer::Entry;
+use agentkeys_tlog::{Audited, Checkpoint, Edge, LogFile, SignerKey, VerifierKey, frame};
+use agentkeys_types::Clock;
+use tokio::sync::mpsc;
+
+use super::{
+    LogError,
+    counter::{Count, Counter, CounterError, Distance},
+    disk::Disk,
+    group::{Done, Group},
+    leaf::Found,
+    published::Published,
+};
+
+/// The most entries that one write and one sync carry.
+const LARGEST_GROUP: usize = 1024;
+/// After how many entries the counter goes up.
+const ENTRIES_PER_COUNT: u64 = 256;
+/// From how many bytes on the journal is long.
+const LONG_JOURNAL: u64 = 4 * 1024 * 1024;
+
+/// What the writer is asked to do.
+pub(super) enum Job {
+    /// Record an entry.
+    Append { entry: Entry, done: Done },
+    /// See that nothing is left undone while nothing happens.
+    Rest,
+}
+
+/// Why a group is not on disk.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error(transparent)]
+    Counter(#[from] CounterError),
+    #[error("the log could not be written: {0}")]
+    File(#[from] io::Error),
+    #[error("the group is too large")]
+    TooLarge,
+}
+
+/// The one place that writes the log.
+pub(super) struct Writer<D> {
+    disk: D,
+    key: SignerKey,
+    clock: Arc<dyn Clock>,
+    count: Count,
+    /// All that is on the medium.
+    edge: Edge,
+    /// Its signed checkpoint.
+    note: Arc<str>,
+    /// How many bytes of the journal are on the medium.
+    journal: u64,
+    /// Whether nothing stands behind them.
+    clean: bool,
+    /// How many entries the last checkpoint outside the journal has, and the files that were not whole then.
+    settled: (u64, Vec<String>),
+    /// Files that were to be there with a newer checkpoint.
+    drafts: Vec<String>,
+    /// Files that are whole, and not written yet.
+    unwritten: Vec<LogFile>,
+    /// How many entries stand behind the last one of the counter.
+    uncounted: u64,
+    published: Arc<Published>,
+}
+
+impl<D: Disk> Writer<D> {
+    /// Begins a log on an empty disk.
+    pub(super) fn begin(
+        disk: D,
+        folder: &Path,
+        key: SignerKey,
+        counter: Arc<dyn Counter>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, LogError> {
+        let count = Count::at_the_beginning(counter)?;
+        let (edge, note) = (Edge::default(), "".into());
+        let published = Arc::new(Published::new(folder.to_owned(), edge.tree().clone(), ""));
+        let mut writer = Self {
+            disk,
+            key,
+            clock,
+            count,
+            edge,
+            note,
+            journal: 0,
+            clean: true,
+            settled: (0, Vec::new()),
+            drafts: Vec::new(),
+            unwritten: Vec::new(),
+            uncounted: 0,
+            published,
+        };
+        writer.boot()?;
+        Ok(writer)
+    }
+
+    /// Goes on where `audited` ends, and cuts off a torn group.
+    pub(super) fn go_on(
+        disk: D,
+        folder: &Path,
+        key: SignerKey,
+        counter: Arc<dyn Counter>,
+        clock: Arc<dyn Clock>,
+        audited: Audited,
+        found: &Found,
+    ) -> Result<Self, LogError> {
+        let count = Count::new(counter, found.counter);
+        if let Distance::CutOff { counter, logged } = count.distance()? {
+            return Err(LogError::CutOff { counter, logged });
+        }
+        let Audited { note, edge, settled, unsettled, journal, torn, settled_size, .. } = audited;
+        let published = Arc::new(Published::new(folder.to_owned(), edge.tree().clone(), &note));
+        let settled: Vec<String> = settled.into_iter().map(|file| file.path).collect();
+        let mut disk = disk;
+        for file in unsettled.iter().chain(&edge.files()) {
+            disk.remove_beginnings(&file.path, &settled)?;
+        }
+        let mut writer = Self {
+            disk,
+            key,
+            clock,
+            count,
+            edge,
+            note: note.into(),
+            journal,
+            clean: torn == 0,
+            settled: (settled_size, settled),
+            drafts: Vec::new(),
+            unwritten: unsettled,
+            uncounted: 0,
+            published,
+        };
+        writer.boot()?;
+        Ok(writer)
+    }
+
+    pub(super) fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published)
+    }
+
+    pub(super) fn verifier(&self) -> &VerifierKey {
+        self.key.verifier()
+    }
+
+    /// Writes entries until nobody can send any more.
+    pub(super) fn run(&mut self, jobs: mpsc::Receiver<Job>) {
+        let mut groups = Groups::new(jobs, LARGEST_GROUP);
+        let mut jobs = Vec::new();
+        while groups.next(&mut jobs) {
+            let rests = jobs.iter().any(|job| matches!(job, Job::Rest));
+            let mut group = Group::new(self.edge.clone());
+            group.extend(&mut jobs);
+            let is_due = group.has_device()
+                || self.uncounted + (group.size() - self.edge.tree().size()) >= ENTRIES_PER_COUNT
+                || rests && self.uncounted > 0;
+            let written = self.write(group, is_due);
+            let settled =
+                written.and_then(|()| if rests || self.journal >= LONG_JOURNAL { Ok(self.settle()?) } else { Ok(()) });
+            if let Err(error) = settled {
+                tracing::error!(%error, "the log is not in order");
+            }
+        }
+        if let Err(error) = self.settle() {
+            tracing::error!(%error, "the log's files stay behind its journal, which has everything");
+        }
+    }
+
+    /// Has the counter go up, as at every start.
+    fn boot(&mut self) -> Result<(), LogError> {
+        let failed = |error| match error {
+            WriteError::Counter(error) => LogError::Counter(error),
+            WriteError::File(error) => LogError::File(error),
+            WriteError::TooLarge => LogError::File(io::ErrorKind::FileTooLarge.into()),
+        };
+        self.write(Group::new(self.edge.clone()), true).map_err(failed)?;
+        Ok(self.settle()?)
+    }
+
+    /// Writes a group, all of it or nothing, and answers everybody; with the counter behind it where that is due.
+    fn write(&mut self, mut group: Group, is_due: bool) -> Result<(), WriteError> {
+        let written = self.prepare().and_then(|()| self.append(&mut group, is_due));
+        if let Err(error) = written {
+            group.refuse();
+            return Err(error);
+        }
+        let note = Arc::clone(&self.note);
+        group.answer_signings(&note);
+        // A device that was let go must not come back by a log that was cut off.
+        match self.count.catch_up() {
+            Ok(()) => group.answer(&note),
+            Err(error) => {
+                group.refuse();
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes good what did not work before. Until it is, nothing more is written.
+    fn prepare(&mut self) -> Result<(), WriteError> {
+        if !self.clean {
+            self.disk.truncate(self.journal)?;
+            self.clean = true;
+        }
+        self.write_files()?;
+        self.count.catch_up()?;
+        if self.journal >= LONG_JOURNAL {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, group: &mut Group, is_due: bool) -> Result<(), WriteError> {
+        if let (true, Some(counter)) = (is_due, self.count.next()) {
+            group.count(self.clock.now(), counter).map_err(|_| WriteError::TooLarge)?;
+        }
+        if group.entries.is_empty() && self.edge.tree().size() > 0 {
+            return Ok(());
+        }
+        let counter = group.counter.or(self.count.logged);
+        let (size, root) = (group.size(), group.edge.tree().root());
+        let note = Checkpoint::new(self.key.verifier().name(), size, root, counter).sign(&self.key);
+        let note = note.map_err(|_| WriteError::TooLarge)?;
+        let framed = frame(&group.entries, &note).ok_or(WriteError::TooLarge)?;
+        self.clean = false;
+        if let Err(error) = self.disk.append(&framed) {
+            // Tried again before the next group, should it not work now.
+            self.clean = self.disk.truncate(self.journal).is_ok();
+            return Err(error.into());
+        }
+        self.clean = true;
+        self.journal += framed.len() as u64;
+        self.uncounted += size - self.edge.tree().size();
+        if let Some(counter) = group.counter {
+            self.count.log(counter);
+            self.uncounted = 0;
+        }
+        self.edge = std::mem::take(&mut group.edge);
+        self.note = note.into();
+        self.unwritten.append(&mut group.whole);
+        if let Err(error) = self.write_files() {
+            // The journal has what they would.
+            tracing::error!(%error, "the log's files could not be written");
+        }
+        self.published.replace(self.edge.tree().clone(), Arc::clone(&self.note));
+        Ok(())
+    }
+
+    fn write_files(&mut self) -> io::Result<()> {
+        while let Some(file) = self.unwritten.last() {
+            self.disk.write(file)?;
+            self.unwritten.pop();
+        }
+        Ok(())
+    }
+
+    /// Has the files hold all that the journal does, and the journal nothing.
+    fn settle(&mut self) -> io::Result<()> {
+        let size = self.edge.tree().size();
+        if !self.clean {
+            self.disk.truncate(self.journal)?;
+            self.clean = true;
+        }
+        if size > self.settled.0 || size == 0 {
+            self.write_files()?;
+            let files = self.edge.files();
+            // What the old checkpoint stands on stays untouched until the new one is there.
+            for file in files.iter().filter(|file| !self.settled.1.contains(&file.path)) {
+                self.drafts.push(file.path.clone());
+                self.disk.write(file)?;
+            }
+            self.disk.sync()?;
+            self.disk.replace_checkpoint(&self.note)?;
+            let paths: Vec<String> = files.into_iter().map(|file| file.path).collect();
+            let kept: HashSet<&String> = paths.iter().collect();
+            let old = self.settled.1.iter().chain(&self.drafts).filter(|path| !kept.contains(path));
+            old.for_each(|path| self.disk.remove(path));
+            self.drafts.clear();
+            self.settled = (size, paths);
+        }
+        if self.journal > 0 {
+            self.disk.truncate(0)?;
+            self.journal = 0;
+        }
+        Ok(())
+    }
+}
