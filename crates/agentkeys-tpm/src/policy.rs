@@ -152,8 +152,7 @@ mod tests {
     fn a_policy_upon_another_is_that_of_a_tpm() {
         let approved = policy_authorize(&key(), &policy_ref(3));
 
-        let policy =
-            policy_nv(approved, &NvCounter::MIN_RELEASE.name(), &1_u64.to_be_bytes(), 0, Comparison::Equal);
+        let policy = policy_nv(approved, &NvCounter::MIN_RELEASE.name(), &1_u64.to_be_bytes(), 0, Comparison::Equal);
 
         assert_eq!(policy, digest("a54d302769f1c124d6ae6a9d4107213598b444375c9d2df4359724f7b866acf3"));
     }

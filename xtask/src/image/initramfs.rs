@@ -16,7 +16,7 @@ const FOLDERS: [&str; 13] = [
     "sys",
     "var",
     "var/lib",
-    "var/lib/agentkeys",
+    "var/lib/agentkeys-worker",
 ];
 
 /// Names are looked up in `/etc/hosts`, and nowhere else.

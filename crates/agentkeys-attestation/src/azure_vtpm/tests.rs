@@ -1,6 +1,5 @@
 //! What a vTPM of Azure quoted, and what its hardware reported.
 
-
 use agentkeys_api::attestation::{Backend, Endorsements, RawEvidence};
 use agentkeys_tpm::Signature;
 use proptest::prelude::*;

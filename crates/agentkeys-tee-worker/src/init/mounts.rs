@@ -16,7 +16,7 @@ use super::{disks::FileSystem, say};
 /// What the worker keeps: the sealed master secret and its log. An operator makes it once: `mkfs.ext4 -L
 /// agentkeys-state`.
 const STATE: FileSystem = FileSystem::Ext4("agentkeys-state");
-const STATE_FOLDER: &str = "/var/lib/agentkeys";
+const STATE_FOLDER: &str = "/var/lib/agentkeys-worker";
 /// The disk that the image lies on, beside which releases are approved.
 const IMAGE: FileSystem = FileSystem::Fat("AGENTKEYS");
 const IMAGE_FOLDER: &str = "/efi";
@@ -42,13 +42,11 @@ pub(super) fn of_disks() -> Result<()> {
     let state = STATE.find()?.context("no disk has an ext4 file system with the label agentkeys-state")?;
     mount_at(&state.to_string_lossy(), STATE_FOLDER, "ext4", INERT, Some(c"errors=remount-ro"))?;
     fs::set_permissions(STATE_FOLDER, Permissions::from_mode(0o700)).context("cannot close the state to others")?;
-    match IMAGE.find()? {
-        Some(image) => mount_at(&image.to_string_lossy(), IMAGE_FOLDER, "vfat", INERT | MountFlags::RDONLY, None),
-        None => {
-            say("no disk has a FAT file system with the label AGENTKEYS");
-            Ok(())
-        }
+    if let Some(image) = IMAGE.find()? {
+        return mount_at(&image.to_string_lossy(), IMAGE_FOLDER, "vfat", INERT | MountFlags::RDONLY, None);
     }
+    say("no disk has a FAT file system with the label AGENTKEYS");
+    Ok(())
 }
 
 /// Lets nobody write to what came with the image.
