@@ -63,7 +63,7 @@ fn prepare() -> Result<()> {
 
 /// Starts the worker and waits for it, and for whatever else becomes a child of the first process.
 fn run_worker() -> Result<WaitStatus> {
-    let child = Command::new(WORKER).env_clear().spawn().context("cannot start the worker")?;
+    let child = Command::new(WORKER).env_clear().env("NO_COLOR", "1").spawn().context("cannot start the worker")?;
     let worker = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("the worker has no process id")?;
     loop {
         let Some((ended, status)) = wait(WaitOptions::empty()).context("cannot wait for the worker")? else {
