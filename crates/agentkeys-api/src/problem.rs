@@ -49,6 +49,8 @@ error_codes! {
     AgentUnknown = 400 "agent_unknown",
     /// More than one way of authenticating at once.
     AmbiguousAuth = 400 "ambiguous_auth",
+    /// The signer is not one that the person's attestation policy accepts.
+    AttestationInvalid = 403 "attestation_invalid",
     /// The operator does not let tokens be minted for this audience.
     AudienceNotAllowed = 400 "audience_not_allowed",
     /// The record that must come first could not be written.

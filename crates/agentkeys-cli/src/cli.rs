@@ -123,6 +123,9 @@ pub(crate) enum Command {
     /// The identities that open the account
     #[command(subcommand)]
     Identities(commands::identities::IdentitiesCommand),
+    /// What the signer shows of where it runs, and the policy by which it is judged
+    #[command(subcommand)]
+    Attestation(commands::attestation::AttestationCommand),
     /// The agents that act for the account, each with what it may have
     #[command(subcommand)]
     Agent(commands::agent::AgentCommand),

@@ -1,6 +1,7 @@
 //! One file for each command, named after it.
 
 pub(crate) mod agent;
+pub(crate) mod attestation;
 pub(crate) mod aws;
 mod code;
 pub(crate) mod completion;
@@ -22,6 +23,7 @@ pub(crate) mod setup;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
+use self::attestation::AttestationCommand;
 use crate::{
     cli::{Cli, Command},
     context::Context,
@@ -43,6 +45,11 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
             return Ok(0);
         }
         Command::Man(args) => return plain(args.run(output)),
+        // For an operator, who may have neither settings nor a session here.
+        Command::Attestation(AttestationCommand::Keygen(args)) => return plain(args.run(output)),
+        Command::Attestation(AttestationCommand::Policy(command)) => {
+            return plain(command.run(cli.global.release_key.as_deref(), output));
+        }
         // It has no use for the session, so nothing opens the store for it.
         Command::Mcp(args) => return plain(args.run(&cli.global).await),
         #[cfg(feature = "dev")]
@@ -59,6 +66,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Logout(args) => args.run(&context, output).await.map(|()| 0),
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
+        Command::Attestation(AttestationCommand::Show(args)) => Box::pin(args.run(&context, output)).await,
         Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
         Command::Setup(command) => command.run(&context, output).await.map(|()| 0),
         Command::Aws(command) => command.run(&context, output).await.map(|()| 0),
@@ -68,7 +76,9 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Doctor(args) => Ok(Box::pin(args.run(&context, output)).await),
         #[cfg(feature = "dev")]
         Command::Serve(_) => Ok(0),
-        Command::Completion(_) | Command::Man(_) | Command::Mcp(_) | Command::Docs(_) => Ok(0),
+        Command::Attestation(_) | Command::Completion(_) | Command::Man(_) | Command::Mcp(_) | Command::Docs(_) => {
+            Ok(0)
+        }
     };
     outcome.map_err(|error| Failure::of(&error, Some(&context)))
 }

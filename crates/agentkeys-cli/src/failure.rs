@@ -190,8 +190,21 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         ClientError::Storage(_) if is_dev => "start `agentkeys dev`, which needs no keychain".to_owned(),
         ClientError::Storage(error) => storage_hint(error, command),
         ClientError::UnattestedSigner { .. } => {
-            "where you trust the network and the machine, spell out `--allow-unattested-signer`".to_owned()
+            let place = context.map(|context| context.places.attestation_policy().display().to_string());
+            format!(
+                "put its operator's attestation policy at `{}`, or name it: `--attestation-policy FILE`; where you trust \
+                 the network and the machine, spell out `--allow-unattested-signer`",
+                place.as_deref().unwrap_or("~/.config/agentkeys/attestation-policy.toml")
+            )
         }
+        ClientError::AttestationInvalid { check, .. } if check == "memory" => return None,
+        ClientError::AttestationInvalid { .. } => format!(
+            "`{command} attestation show --explain` shows each check; ask the signer's operator, and believe no other one"
+        ),
+        ClientError::PolicyUnusable { path, .. } => format!(
+            "`{command} attestation policy check {}` says what is wrong with it; its operator has it with its signature",
+            path.display()
+        ),
         ClientError::NoCode => "do it again: that sends a new code".to_owned(),
         ClientError::NotApproved => "do it again, and open the page in time".to_owned(),
         ClientError::Loopback(_) => format!("`{command} init --device` needs no browser on this machine"),

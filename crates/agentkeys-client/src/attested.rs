@@ -36,7 +36,7 @@ use self::{
 };
 pub use self::{
     kept::{KeptAttestations, KeptDevices, KeptSigner},
-    trust::{AttestationPolicy, SignerTrust, signature_of},
+    trust::{AttestationPolicy, SignerTrust, read_policy, read_release_key, signature_of},
 };
 pub(crate) use self::{log::Signing, trust::invalid};
 use crate::{

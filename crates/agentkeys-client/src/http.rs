@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{ErrorCode, OauthError, OauthProblem, Problem};
+use agentkeys_api::{ErrorCode, OauthError, OauthProblem, Problem, headers};
 use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{Clock, SystemClock, Timestamp, TokenDigest};
 use reqwest::{
@@ -229,13 +229,19 @@ pub(crate) struct Server {
     pub(crate) url: ServerUrl,
     /// The nonce that the server gave last, for the next proof (RFC 9449 section 8).
     nonce: Arc<Mutex<Option<String>>>,
+    /// What the server said last of the changes among the account's devices.
+    device_revision: Arc<Mutex<Option<u64>>>,
     /// The only way to a server that must show first where it runs.
     attested: Option<Arc<AttestedWay>>,
 }
 
 impl Server {
     pub(crate) fn new(http: &Http, url: ServerUrl) -> Self {
-        Self { http: http.clone(), url, nonce: Arc::default(), attested: None }
+        Self { http: http.clone(), url, nonce: Arc::default(), device_revision: Arc::default(), attested: None }
+    }
+
+    pub(crate) fn device_revision(&self) -> Option<u64> {
+        *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The server at the end of `way`.
@@ -402,6 +408,10 @@ impl Server {
         let answer = self.fetch(request).await?;
         if let Some(nonce) = answer.header(DPOP_NONCE) {
             *self.nonce() = Some(nonce.to_owned());
+        }
+        let revision = answer.header(headers::DEVICE_REVISION).and_then(|revision| revision.parse().ok());
+        if revision.is_some() {
+            *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner) = revision;
         }
         let (status, retry_after, body) = (answer.status, answer.retry_after(), &answer.body);
         if status.is_success() {

@@ -1,6 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
-
-use agentkeys_api::{Address, DeriveAddress, ErrorCode, Health, Message, SignMessage, Signature, headers, paths};
+use agentkeys_api::{Address, DeriveAddress, ErrorCode, Health, Message, SignMessage, Signature, paths};
 use agentkeys_crypto::EvmSignature;
 use agentkeys_types::{EvmAddress, OmniAccount};
 use serde_json::Value;
@@ -8,7 +6,7 @@ use serde_json::Value;
 use crate::{
     AttestationPolicy, ClientError, Examined, Http, KeptSigner, ServerUrl, Session, SignerTrust,
     attested::{AttestedWay, Signing, invalid},
-    http::{Answer, Credential, Server},
+    http::{Credential, Server},
 };
 
 mod device_news;
@@ -29,11 +27,7 @@ pub enum Attestation {
 /// One that a policy is to judge hears nothing but a nonce before it was accepted, on each connection anew; and what it
 /// signs counts only once its log tells of it.
 #[derive(Clone, Debug)]
-pub struct SignerClient {
-    server: Server,
-    /// What the signer said last of how often the account's devices have changed.
-    device_revision: Arc<Mutex<Option<u64>>>,
-}
+pub struct SignerClient(pub(crate) Server);
 
 impl SignerClient {
     /// A client of the signer at `url`.
@@ -55,25 +49,23 @@ impl SignerClient {
             }
             _ => Server::new(http, url),
         };
-        Ok(Self { server, device_revision: Arc::default() })
+        Ok(Self(server))
     }
 
     /// Where the signer is.
     pub fn url(&self) -> &ServerUrl {
-        &self.server.url
+        &self.0.url
     }
 
     /// The policy by which it is judged, where there is one for it.
     pub fn policy(&self) -> Option<&AttestationPolicy> {
-        self.server.way().map(|way| way.policy())
+        self.0.way().map(|way| way.policy())
     }
 
     /// The account's wallet.
     pub async fn derive_address(&self, session: &Session, account: OmniAccount) -> Result<EvmAddress, ClientError> {
         let request = DeriveAddress { omni_account: account };
-        let answer = self.server.answer_to(paths::DERIVE_ADDRESS, session.credential(), &request).await?;
-        self.note_revision(&answer);
-        let Address { address } = self.server.parse(&answer.body)?;
+        let Address { address } = self.0.create(paths::DERIVE_ADDRESS, session.credential(), &request).await?;
         Ok(address)
     }
 
@@ -84,17 +76,16 @@ impl SignerClient {
         account: OmniAccount,
         message: &[u8],
     ) -> Result<Signature, ClientError> {
-        let known = match self.server.way() {
+        let known = match self.0.way() {
             Some(way) => Some((way, Box::pin(way.known()).await?)),
             None => None,
         };
         let request = SignMessage { omni_account: account, message: Message(message.to_vec()) };
-        let answer = self.server.answer_to(paths::SIGN_MESSAGE, session.credential(), &request).await?;
-        self.note_revision(&answer);
-        let signature: Signature = self.server.parse(&answer.body)?;
+        let answer = self.0.answer_to(paths::SIGN_MESSAGE, session.credential(), &request).await?;
+        let signature: Signature = self.0.parse(&answer.body)?;
         if let Some((way, known)) = known {
             let signer = EvmSignature::parse(&signature.signature).and_then(|signature| signature.recover(message));
-            let address = signer.map_err(|_| self.server.unexpected("it is not a signature of the message"))?;
+            let address = signer.map_err(|_| self.0.unexpected("it is not a signature of the message"))?;
             let signing = Signing { account, address, message, session: session.session_id };
             Box::pin(way.verify_logged(&answer, &signing, &known)).await?;
         }
@@ -105,7 +96,7 @@ impl SignerClient {
     ///
     /// Also what is refused is shown. What is accepted is remembered, as before any other request.
     pub async fn examine(&self) -> Result<Option<Examined>, ClientError> {
-        match self.server.way() {
+        match self.0.way() {
             Some(way) => Box::pin(way.examine()).await.map(Some),
             None => Ok(None),
         }
@@ -113,12 +104,12 @@ impl SignerClient {
 
     /// What is remembered of the signer, where a policy has accepted it.
     pub fn remembered(&self) -> Result<Option<KeptSigner>, ClientError> {
-        self.server.way().map_or(Ok(None), |way| way.kept())
+        self.0.way().map_or(Ok(None), |way| way.kept())
     }
 
     /// What the signer shows of where it runs; `nonce` makes the evidence fresh.
     pub async fn attestation(&self, nonce: &[u8; 32]) -> Result<Attestation, ClientError> {
-        match self.server.show_with_query(paths::ATTESTATION, &[("nonce", &hex::encode(nonce))]).await {
+        match self.0.show_with_query(paths::ATTESTATION, &[("nonce", &hex::encode(nonce))]).await {
             Ok(evidence) => Ok(Attestation::Unverified(evidence)),
             Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::NotAttested => {
                 Ok(Attestation::Development)
@@ -129,13 +120,7 @@ impl SignerClient {
 
     /// Whether the signer is up.
     pub async fn health(&self) -> Result<Health, ClientError> {
-        self.server.show(paths::HEALTHZ, Credential::NONE).await
-    }
-
-    fn note_revision(&self, answer: &Answer) {
-        if let Some(revision) = answer.header(headers::DEVICE_REVISION).and_then(|revision| revision.parse().ok()) {
-            *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(revision);
-        }
+        self.0.show(paths::HEALTHZ, Credential::NONE).await
     }
 }
 

@@ -9,6 +9,9 @@ pub fn of(error: &ClientError) -> Problem {
         ClientError::NotSignedIn | ClientError::OtherBroker { .. } | ClientError::SessionExpired => {
             (ErrorCode::TokenExpired, Some(SIGN_IN))
         }
+        ClientError::AttestationInvalid { .. } => {
+            (ErrorCode::AttestationInvalid, Some("a person looks at `agentkeys attestation show --explain`"))
+        }
         ClientError::Sts(refusal) if !refusal.retryable() => {
             (ErrorCode::RoleRefused, Some("compare the role's trust policy with what `agentkeys whoami` shows"))
         }

@@ -1,7 +1,7 @@
 mod parts;
 mod restoring;
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use agentkeys_crypto::MasterSecret;
 use agentkeys_http::{Running, Server, TlsIdentity};
@@ -9,6 +9,7 @@ use agentkeys_signer::{BrokerStanding, Signer, SignerConfig, SignerParts};
 use agentkeys_types::{Clock, SystemClock};
 use anyhow::{Context, bail, ensure};
 use reqwest::Url;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use self::parts::Parts;
@@ -55,18 +56,16 @@ fn confine(config: &Config, config_file: &Path) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
-    let mut server = listen(&config, config.listen).await?;
-    let address = server.address();
-    let stop = told_to_stop();
-    tokio::pin!(stop);
+    let mut stop = StopSignals::new().context("signals cannot be waited for")?;
+    let mut server = listen(&config).await?;
 
     let (config, parts) = (Arc::new(config), Arc::new(parts));
     let restored = if restoring::is_needed(&config, &parts)? {
         let restored = tokio::select! {
             restored = restoring::wait(&config, &parts, server) => restored?,
-            stopped = &mut stop => return Ok(stopped?),
+            () = stop.come() => return Ok(()),
         };
-        server = listen(&config, address).await?;
+        server = listen(&config).await?;
         Some(restored)
     } else {
         None
@@ -78,7 +77,7 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
     let opened = opening.await.context("opening did not end")??;
     let worker = Worker::start(&config, &parts, opened, server)?;
 
-    stop.await.context("cannot wait for signals")?;
+    stop.come().await;
     tracing::info!("stopping");
     worker.stop().await;
     Ok(())
@@ -87,8 +86,8 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
 /// A listener that speaks TLS with a key of its own, which is gone with the process.
 ///
 /// Who connects before it serves waits, and is not refused.
-async fn listen(config: &Config, address: SocketAddr) -> anyhow::Result<Server> {
-    let mut server = Server::bind("tee-worker", address).await?;
+async fn listen(config: &Config) -> anyhow::Result<Server> {
+    let mut server = Server::bind("tee-worker", config.listen).await?;
     let mut names = vec!["agentkeys-tee-worker".to_owned()];
     if let Some(url) = &config.public_url {
         server.allow_url(url.as_str().trim_end_matches('/'));
@@ -203,11 +202,21 @@ impl Worker {
     }
 }
 
-/// Completes at Ctrl-C and at SIGTERM.
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// What tells the worker to stop, from the moment on at which it is made: Ctrl-C and SIGTERM.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

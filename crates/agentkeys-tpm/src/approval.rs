@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::{
     rand::SystemRandom,
-    signature::{EcdsaKeyPair, KeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED, EcdsaKeyPair, KeyPair, ParsedPublicKey},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -67,9 +67,11 @@ pub enum ApprovalError {
 pub struct ReleaseKey(EccPoint);
 
 impl ReleaseKey {
-    /// The key with this uncompressed point (SEC1, 65 bytes).
+    /// The key with this uncompressed point (SEC1, 65 bytes), which is on the curve.
     pub fn from_sec1(sec1: &[u8]) -> Result<Self, Malformed> {
-        EccPoint::from_sec1(sec1).map(Self)
+        let point = EccPoint::from_sec1(sec1)?;
+        let on_curve = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, sec1);
+        on_curve.map(|_| Self(point)).map_err(|_| Malformed("a release key is not on its curve"))
     }
 
     /// Its uncompressed point (SEC1).
@@ -362,6 +364,14 @@ mod tests {
         let mut more = whole;
         more["comment"] = json!("?");
         assert!(serde_json::from_value::<Approval>(more).is_err());
+    }
+
+    #[test]
+    fn a_release_key_that_is_not_on_its_curve_is_refused() {
+        let mut sec1 = key(&pair()).to_sec1();
+        sec1[64] ^= 1;
+
+        assert!(ReleaseKey::from_sec1(&sec1).is_err());
     }
 
     #[test]

@@ -43,7 +43,10 @@ impl Tpm {
     ///
     /// Behind a socket, this end is the only client: whatever one that was killed has left loaded is thrown out.
     pub fn open(place: &str) -> Result<Self, TpmError> {
-        let link = Link::open(place)?;
+        Self::over(Link::open(place)?)
+    }
+
+    fn over(link: Link) -> Result<Self, TpmError> {
         let shared = link.is_shared();
         let mut tpm = Self { link, broken: false };
         if !shared {
@@ -130,3 +133,6 @@ impl fmt::Debug for Tpm {
         formatter.debug_struct("Tpm").field("broken", &self.broken).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod hostile;

@@ -104,6 +104,10 @@ mod tests {
     //! Against what `tpm2_policypcr`, `tpm2_policyauthorize`, `tpm2_policynv` and `tpm2_nvreadpublic` of tpm2-tools
     //! 5.4 have said about a TPM whose registers are zero.
 
+    use std::collections::BTreeSet;
+
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+
     use super::*;
     use crate::structures::{Attributes, EccPoint, KeyParameters, PcrValues, Pcrs, Public, Scheme};
 
@@ -176,8 +180,9 @@ mod tests {
 
     #[test]
     fn the_policy_of_a_seal_differs_by_key_epoch_and_counter() {
-        let [one, other] = [&POINT.to_owned(), &POINT.replace("0490", "0491")]
-            .map(|point| ReleaseKey::from_sec1(&hex::decode(point).unwrap()).unwrap());
+        let another = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let one = ReleaseKey::from_sec1(&hex::decode(POINT).unwrap()).unwrap();
+        let other = ReleaseKey::from_sec1(another.public_key().as_ref()).unwrap();
         let policies = [
             seal_policy(&one, 0, NvCounter::MIN_RELEASE, 1),
             seal_policy(&other, 0, NvCounter::MIN_RELEASE, 1),
@@ -186,7 +191,7 @@ mod tests {
             seal_policy(&one, 0, NvCounter::MIN_RELEASE, 2),
         ];
 
-        let different: std::collections::BTreeSet<_> = policies.into_iter().collect();
+        let different: BTreeSet<_> = policies.into_iter().collect();
 
         assert_eq!(different.len(), policies.len());
     }

@@ -68,6 +68,13 @@ impl ReleaseKeyPair {
         EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map(Self).map_err(|_| PolicyError::Key)
     }
 
+    /// A new key, as PKCS#8 in PEM.
+    pub fn generate_pem() -> Result<String, PolicyError> {
+        let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+        let der = der.map_err(|_| PolicyError::Key)?;
+        Ok(pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_ref())))
+    }
+
     /// The public half.
     pub fn public(&self) -> Result<ReleaseKey, PolicyError> {
         ReleaseKey::from_sec1(self.0.public_key().as_ref())

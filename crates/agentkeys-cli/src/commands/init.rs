@@ -206,7 +206,7 @@ async fn proved_wallet(context: &Context, session: &Session) -> Result<Option<Ev
 async fn prove_wallet(context: &Context, session: &Session, output: &Output) -> Result<EvmAddress, CliError> {
     let flow = context.flow()?;
     let wallet = flow.connect_wallet(session, &mut ()).await?;
-    let signer = SignerKind::of(context).await;
+    let (signer, _) = SignerKind::of(context).await;
     output.done(format_args!("Wallet {wallet} (eip155:1; signer: {})", signer.in_words()));
     let proof = flow.prove_wallet(session, wallet, &mut ()).await;
     proof.map_err(|error| match error {

@@ -6,7 +6,7 @@ use agentkeys_types::{AgentName, EvmAddress, OmniAccount, SessionId, Timestamp};
 use clap::Args;
 use serde::Serialize;
 
-use super::{agent, daemon};
+use super::{agent, attestation, daemon};
 use crate::{context::Context, duration, error::CliError, output::Output};
 
 /// The flags of `agentkeys whoami`.
@@ -56,6 +56,20 @@ struct Held {
 struct Signer {
     url: String,
     kind: SignerKind,
+    /// What was found, where a policy judges it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<String>,
+}
+
+impl Signer {
+    async fn of(context: &Context) -> Self {
+        let (kind, attestation) = SignerKind::of(context).await;
+        Self { url: context.settings.signer_url.to_string(), kind, attestation }
+    }
+
+    fn in_words(&self) -> String {
+        format!("{} ({})", self.url, self.attestation.as_deref().unwrap_or(self.kind.in_words()))
+    }
 }
 
 /// What the signer shows of itself.
@@ -64,6 +78,10 @@ struct Signer {
 pub(super) enum SignerKind {
     /// It says itself that it is for development.
     Development,
+    /// It has shown where it runs, and the policy accepts that.
+    Attested,
+    /// The policy does not accept what it shows.
+    Refused,
     /// It shows evidence, which nothing here has checked.
     Unverified,
     /// It did not answer, or may not be asked.
@@ -71,22 +89,45 @@ pub(super) enum SignerKind {
 }
 
 impl SignerKind {
-    pub(super) async fn of(context: &Context) -> Self {
+    /// What the signer is, and in words what was found where a policy judges it.
+    pub(super) async fn of(context: &Context) -> (Self, Option<String>) {
         let mut nonce = [0; 32];
-        let Ok(signer) = context.signer() else { return Self::Unknown };
+        let signer = match context.signer() {
+            Ok(signer) => signer,
+            Err(error) => return Self::of_error(&error),
+        };
+        match signer.examine().await {
+            Ok(Some(examined)) => match examined.failed() {
+                None => return (Self::Attested, Some(attestation::release_in_words(&examined))),
+                Some(check) => return (Self::Refused, Some(format!("REFUSED: {} ({})", check.detail, check.name))),
+            },
+            Ok(None) => {}
+            Err(error) => return Self::of_error(&error),
+        }
         if getrandom::fill(&mut nonce).is_err() {
-            return Self::Unknown;
+            return (Self::Unknown, None);
         }
         match signer.attestation(&nonce).await {
-            Ok(Attestation::Development) => Self::Development,
-            Ok(Attestation::Unverified(_)) => Self::Unverified,
-            Err(_) => Self::Unknown,
+            Ok(Attestation::Development) => (Self::Development, None),
+            Ok(Attestation::Unverified(_)) => (Self::Unverified, None),
+            Err(_) => (Self::Unknown, None),
+        }
+    }
+
+    fn of_error(error: &ClientError) -> (Self, Option<String>) {
+        match error {
+            ClientError::AttestationInvalid { check, detail, .. } => {
+                (Self::Refused, Some(format!("REFUSED: {detail} ({check})")))
+            }
+            _ => (Self::Unknown, None),
         }
     }
 
     pub(super) fn in_words(self) -> &'static str {
         match self {
             Self::Development => "DEV, keep no funds on it",
+            Self::Attested => "attested",
+            Self::Refused => "REFUSED",
             Self::Unverified => "shows evidence, which was not verified",
             Self::Unknown => "did not answer",
         }
@@ -132,8 +173,7 @@ impl WhoamiArgs {
             output.line(format_args!("session     held by the daemon of the profile {}", status.profile));
         });
         if !output.is_json() {
-            let signer = SignerKind::of(context).await;
-            output.line(format_args!("signer      {} ({})", context.settings.signer_url, signer.in_words()));
+            output.line(format_args!("signer      {}", Signer::of(context).await.in_words()));
         }
         Ok(())
     }
@@ -151,11 +191,11 @@ impl Whoami {
     async fn ask(context: &Context, session: &Session) -> Result<Self, ClientError> {
         let broker = context.broker();
         let daemon = context.daemon();
-        let (view, identities, links, kind, status) = tokio::join!(
+        let (view, identities, links, signer, status) = tokio::join!(
             broker.session(session),
             broker.identities(session),
             broker.wallets(session),
-            SignerKind::of(context),
+            Signer::of(context),
             daemon.status()
         );
         let (view, identities, links) = (view?, identities?, links?);
@@ -170,7 +210,7 @@ impl Whoami {
             wallets: links.links.into_iter().map(wallet).collect(),
             session: Held { session_id: view.session_id, expires_at: view.expires_at },
             broker_url: context.settings.broker_url.to_string(),
-            signer: Signer { url: context.settings.signer_url.to_string(), kind },
+            signer,
             daemon: status.ok().map(|status| status.state),
             agents: agent::read(context).map(|pages| pages.agents.into_keys().collect()).unwrap_or_default(),
         })
@@ -191,7 +231,7 @@ impl Whoami {
         let left = duration::display(self.session.expires_at.since(context.clock.now()));
         output.line(format_args!("session     until {} ({left} left)", self.session.expires_at));
         output.line(format_args!("broker      {}", self.broker_url));
-        output.line(format_args!("signer      {} ({})", self.signer.url, self.signer.kind.in_words()));
+        output.line(format_args!("signer      {}", self.signer.in_words()));
         if let Some(state) = self.daemon {
             output.line(format_args!("daemon      {}", daemon::in_words(state)));
         }

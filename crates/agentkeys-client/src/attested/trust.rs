@@ -63,18 +63,7 @@ pub struct AttestationPolicy {
 impl AttestationPolicy {
     /// Reads the policy in the file. Where there is a release key, it must have signed it: `FILE.sig`.
     pub fn load(path: &Path, key: Option<&ReleaseKey>, kept: KeptAttestations) -> Result<Self, ClientError> {
-        let unusable = |reason: String| ClientError::PolicyUnusable { path: path.to_owned(), reason };
-        let bytes = fs::read(path).map_err(|error| unusable(error.to_string()))?;
-        let policy = match key {
-            Some(key) => {
-                let signature = signature_of(path);
-                let signature = fs::read_to_string(&signature)
-                    .map_err(|error| unusable(format!("its signature `{}`: {error}", signature.display())))?;
-                Policy::verify_signed(&bytes, &signature, key)
-            }
-            None => Policy::parse(std::str::from_utf8(&bytes).map_err(|_| unusable("it is not UTF-8".to_owned()))?),
-        };
-        let policy = policy.map_err(|error| unusable(error.to_string()))?;
+        let policy = read_policy(path, key)?;
         Ok(Self {
             version: policy.version,
             reattest: policy.reattest,
@@ -141,8 +130,24 @@ pub fn signature_of(policy: &Path) -> PathBuf {
     path.into()
 }
 
+/// Reads the policy in the file. Where there is a release key, it must have signed it: `FILE.sig`.
+pub fn read_policy(path: &Path, key: Option<&ReleaseKey>) -> Result<Policy, ClientError> {
+    let unusable = |reason: String| ClientError::PolicyUnusable { path: path.to_owned(), reason };
+    let bytes = fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let policy = match key {
+        Some(key) => {
+            let signature = signature_of(path);
+            let signature = fs::read_to_string(&signature)
+                .map_err(|error| unusable(format!("its signature `{}`: {error}", signature.display())))?;
+            Policy::verify_signed(&bytes, &signature, key)
+        }
+        None => Policy::parse(std::str::from_utf8(&bytes).map_err(|_| unusable("it is not UTF-8".to_owned()))?),
+    };
+    policy.map_err(|error| unusable(error.to_string()))
+}
+
 /// The release key in the setting: the hex of its point, or a file with its PEM.
-fn read_release_key(setting: &str) -> Result<ReleaseKey, ClientError> {
+pub fn read_release_key(setting: &str) -> Result<ReleaseKey, ClientError> {
     if let Ok(key) = ReleaseKey::parse(setting) {
         return Ok(key);
     }

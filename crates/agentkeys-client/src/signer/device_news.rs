@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, sync::PoisonError};
+use std::collections::BTreeSet;
 
 use agentkeys_api::{DeviceView, Devices, ErrorCode, paths};
 
@@ -20,15 +20,13 @@ impl SignerClient {
     /// Asks the signer only when an answer of it has said that something did. Where nothing is remembered yet, and
     /// where no policy judges the signer, there is no news.
     pub async fn device_news(&self, session: &Session) -> Result<Option<DeviceNews>, ClientError> {
-        let Some(way) = self.server.way() else { return Ok(None) };
-        let revision = *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(revision) = revision else { return Ok(None) };
+        let (Some(way), Some(revision)) = (self.0.way(), self.0.device_revision()) else { return Ok(None) };
         let account = session.omni_account;
         let known = way.kept()?.and_then(|kept| kept.devices).filter(|known| known.account == account);
         if known.as_ref().is_some_and(|known| known.revision == revision) {
             return Ok(None);
         }
-        let devices: Devices = match self.server.show(paths::DEVICES, session.credential()).await {
+        let devices: Devices = match self.0.show(paths::DEVICES, session.credential()).await {
             Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::NotFound => return Ok(None),
             answer => answer?,
         };

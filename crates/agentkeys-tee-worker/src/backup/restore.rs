@@ -58,7 +58,8 @@ impl Restoration {
     pub async fn secret(&self) -> Zeroizing<[u8; 32]> {
         let mut changed = self.secret.subscribe();
         loop {
-            if let Some(secret) = changed.borrow_and_update().clone() {
+            let secret = changed.borrow_and_update().clone();
+            if let Some(secret) = secret {
                 self.secret.send_replace(None);
                 return secret;
             }

@@ -90,6 +90,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_renameat2,
     libc::SYS_statx,
     libc::SYS_sync_file_range,
+    libc::SYS_syncfs,
     libc::SYS_unlinkat,
     libc::SYS_write,
     libc::SYS_writev,

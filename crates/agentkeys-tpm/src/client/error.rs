@@ -54,12 +54,12 @@ pub enum TpmError {
     /// The secret was sealed by another TPM, or by this one before it was cleared.
     #[error("the secret was sealed by another TPM, or before this one was cleared")]
     SealedElsewhere,
-    /// An answer was changed on its way.
-    #[error("the TPM's answer to {0} was changed on its way")]
-    Tampered(Command),
     /// The secret is empty or longer than a TPM seals.
     #[error("a TPM seals 1 to 128 bytes")]
     Secret,
+    /// An answer was changed on its way.
+    #[error("the TPM's answer to {0} was changed on its way")]
+    Tampered(Command),
     /// The TPM cannot be reached any more.
     #[error("the TPM did not answer {command}")]
     Transport {
@@ -135,5 +135,27 @@ impl TpmError {
     /// Whether the TPM refused `command` for a cause of this kind.
     pub(super) fn is(&self, wanted: Command, kind: u32) -> bool {
         matches!(self, Self::Refused { command, cause } if *command == wanted && cause.kind() == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_of_its_kind_whatever_it_is_about() {
+        for (code, kind) in [(0x18B, Cause::HANDLE), (0x1DF, Cause::INTEGRITY), (0x1C4, Cause::VALUE), (0x126, 0x126)] {
+            assert_eq!(Cause(code).kind(), kind, "{code:#x}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_it_means_and_its_code() {
+        let refused = TpmError::Refused { command: Command::ActivateCredential, cause: Cause(0x921) };
+
+        assert_eq!(
+            refused.to_string(),
+            "the TPM refused TPM2_ActivateCredential: it is locked after failed attempts (code 0x921)"
+        );
     }
 }

@@ -14,7 +14,7 @@ const HEADER: usize = 10;
 /// How long a TPM may think: some take a minute for a key of RSA.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-trait Stream: Read + Write + Send {}
+pub(super) trait Stream: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Stream for T {}
 
@@ -37,6 +37,12 @@ impl Link {
         opened.map_err(|source| super::TpmError::Open { place: place.to_owned(), source })
     }
 
+    /// Over this, to be the only client of.
+    #[cfg(test)]
+    pub(super) fn over(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), shared: false }
+    }
+
     /// Whether somebody in between keeps what this client loads apart from what others do.
     pub(super) fn is_shared(&self) -> bool {
         self.shared
@@ -51,7 +57,10 @@ impl Link {
         let mut have = 0;
         loop {
             let room = answer.get_mut(have..).filter(|room| !room.is_empty());
-            let count = self.stream.read(room.ok_or_else(too_long)?)?;
+            let count = match self.stream.read(room.ok_or_else(too_long)?) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                count => count?,
+            };
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

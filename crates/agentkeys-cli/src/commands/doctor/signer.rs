@@ -1,24 +1,45 @@
-use agentkeys_client::{Attestation, ClientError};
+use agentkeys_client::{Attestation, ClientError, Examined, SignerClient};
 
 use super::finding::Finding;
-use crate::context::Context;
+use crate::{commands::attestation, context::Context};
 
 const NAME: &str = "signer";
 
 /// Whether the signer answers, and what it shows of where it runs.
 pub(super) async fn check(context: &Context) -> Finding {
-    match ask(context).await {
-        Ok((attestation, is_loopback)) => judge(&attestation, is_loopback),
+    let signer = match context.signer() {
+        Ok(signer) => signer,
+        Err(error) => return Finding::of_error(NAME, error, context),
+    };
+    match signer.examine().await {
+        Ok(Some(examined)) => judged(&examined, &signer, context),
+        Ok(None) => match ask(&signer).await {
+            Ok(attestation) => judge(&attestation, signer.url().is_loopback()),
+            Err(error) => Finding::of_error(NAME, error, context),
+        },
         Err(error) => Finding::of_error(NAME, error, context),
     }
 }
 
-async fn ask(context: &Context) -> Result<(Attestation, bool), ClientError> {
-    let signer = context.signer()?;
+async fn ask(signer: &SignerClient) -> Result<Attestation, ClientError> {
     let mut nonce = [0; 32];
     // Evidence that might be an old one is still evidence: nothing is made of it here.
     let _ = getrandom::fill(&mut nonce);
-    Ok((signer.attestation(&nonce).await?, signer.url().is_loopback()))
+    signer.attestation(&nonce).await
+}
+
+fn judged(examined: &Examined, signer: &SignerClient, context: &Context) -> Finding {
+    if let Some(check) = examined.failed() {
+        let (url, name) = (signer.url().to_string(), check.name.as_str().to_owned());
+        let error = ClientError::AttestationInvalid { url, check: name, detail: check.detail.clone() };
+        return Finding::of_error(NAME, error, context);
+    }
+    let message = attestation::release_in_words(examined);
+    if signer.policy().is_some_and(|policy| !policy.is_signed()) {
+        let hint = "set `release_key`, so that nobody else can change what is accepted";
+        return Finding::warning(NAME, format!("{message}; no release key vouches for the policy"), hint);
+    }
+    Finding::ok(NAME, message)
 }
 
 fn judge(attestation: &Attestation, is_loopback: bool) -> Finding {
@@ -32,8 +53,10 @@ fn judge(attestation: &Attestation, is_loopback: bool) -> Finding {
             "a development signer on another machine, and nothing attests what runs there",
             trusted,
         ),
-        (Attestation::Unverified(_), _) => {
-            Finding::warning(NAME, "shows evidence of where it runs, which nothing here has verified", trusted)
-        }
+        (Attestation::Unverified(_), _) => Finding::warning(
+            NAME,
+            "shows evidence of where it runs, which nothing here has verified",
+            "have a policy judge it: `--attestation-policy FILE`, or the setting `attestation_policy`",
+        ),
     }
 }

@@ -1,0 +1,106 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use agentkeys_attestation::{Policy, ReleaseKeyPair};
+use agentkeys_client::{read_policy, read_release_key, signature_of};
+use agentkeys_crypto::private_file;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::{error::CliError, output::Output};
+
+/// What an operator can do with a policy.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Read a policy as a client would, and say what it accepts; with `--release-key`, its signature too
+    Check(CheckArgs),
+    /// Check a policy and sign it: the signature lies beside it, in FILE.sig
+    Sign(SignArgs),
+}
+
+/// The flags of `agentkeys attestation policy check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The policy
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// The flags of `agentkeys attestation policy sign`.
+#[derive(Debug, Args)]
+pub(crate) struct SignArgs {
+    /// The policy
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// The file of the release key, from `agentkeys attestation keygen`
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+}
+
+impl PolicyCommand {
+    pub(crate) fn run(&self, release_key: Option<&str>, output: &Output) -> Result<(), CliError> {
+        match self {
+            Self::Check(args) => args.run(release_key, output),
+            Self::Sign(args) => args.run(output),
+        }
+    }
+}
+
+impl CheckArgs {
+    fn run(&self, release_key: Option<&str>, output: &Output) -> Result<(), CliError> {
+        let key = release_key.map(read_release_key).transpose()?;
+        let policy = read_policy(&self.file, key.as_ref())?;
+        let signed = if key.is_some() { "signed by the release key" } else { "its signature was not looked at" };
+        let document = json!({
+            "version": policy.version,
+            "min_release": policy.min_release.to_string(),
+            "allow_dev": policy.allow_dev,
+            "allow_any_message": policy.allow_any_message,
+            "reattest_seconds": policy.reattest.as_secs(),
+            "accept": policy.accept.iter().map(entry).collect::<Vec<_>>(),
+            "is_signed": key.is_some(),
+        });
+        output.result(&document, |output| print(&policy, signed, output));
+        Ok(())
+    }
+}
+
+impl SignArgs {
+    fn run(&self, output: &Output) -> Result<(), CliError> {
+        let refused = |path: &Path, reason: String| CliError::TextFile { path: path.to_owned(), reason };
+        let pem = private_file::read(&self.key).map_err(|error| refused(&self.key, error.to_string()))?;
+        let pem = std::str::from_utf8(&pem).map_err(|_| refused(&self.key, "it is not PEM".to_owned()))?;
+        let key = ReleaseKeyPair::from_pem(pem).map_err(|error| refused(&self.key, error.to_string()))?;
+        // What no client would take is not signed either.
+        read_policy(&self.file, None)?;
+        let bytes = fs::read(&self.file).map_err(|error| refused(&self.file, error.to_string()))?;
+        let signature = key.sign(&bytes).map_err(|error| refused(&self.key, error.to_string()))?;
+        let path = signature_of(&self.file);
+        fs::write(&path, format!("{signature}\n")).map_err(|error| refused(&path, error.to_string()))?;
+        output.result(&json!({"signature": path}), |output| {
+            output.done(format_args!("Signed: `{}`", path.display()));
+        });
+        Ok(())
+    }
+}
+
+fn print(policy: &Policy, signed: &str, output: &Output) {
+    output.done(format_args!("A policy that can be used: version {}, {signed}", policy.version));
+    for entry in &policy.accept {
+        output.line(format_args!("accepts      {}, release {}", super::in_words(entry.backend()), entry.release()));
+    }
+    output.line(format_args!("from release {} on", policy.min_release));
+    if policy.allow_dev {
+        output.line("accepts      a development signer on the same machine, which proves nothing");
+    }
+    if policy.allow_any_message {
+        output.line("accepts      a worker that signs any message");
+    }
+}
+
+fn entry(entry: &agentkeys_attestation::Accept) -> serde_json::Value {
+    json!({"backend": entry.backend(), "release": entry.release().to_string()})
+}

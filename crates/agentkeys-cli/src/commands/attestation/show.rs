@@ -1,0 +1,168 @@
+use agentkeys_api::attestation::{Backend, SigningPurpose};
+use agentkeys_attestation::{Check, Outcome};
+use agentkeys_client::{AttestationPolicy, Examined, Exit};
+use clap::Args;
+use serde::Serialize;
+
+use crate::{context::Context, error::CliError, output::Output};
+
+/// The flags of `agentkeys attestation show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Show every check, not only what came of them
+    #[arg(long)]
+    explain: bool,
+}
+
+/// What a signer shows, as a program reads it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    signer_url: String,
+    accepted: bool,
+    backend: Backend,
+    release: Option<&'a str>,
+    checks: Vec<ShownCheck<'a>>,
+    identity_pub: &'a str,
+    ak_name: Option<&'a str>,
+    log_vkey: &'a str,
+    log_checkpoint: &'a str,
+    boot_counter: u64,
+    purpose: SigningPurpose,
+    policy_version: u64,
+    policy_is_signed: bool,
+}
+
+#[derive(Serialize)]
+struct ShownCheck<'a> {
+    check: &'static str,
+    outcome: &'static str,
+    detail: &'a str,
+}
+
+impl ShowArgs {
+    /// Exits as one who was denied where the signer is refused.
+    pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<u8, CliError> {
+        let signer = context.signer()?;
+        let (Some(policy), Some(examined)) = (signer.policy(), signer.examine().await?) else {
+            let place = context.places.attestation_policy();
+            return Err(CliError::Usage(format!(
+                "no attestation policy judges the signer `{}`: `--attestation-policy FILE` names one, or put it at `{}`; \
+                 only a signer with https can be judged",
+                signer.url(),
+                place.display()
+            )));
+        };
+        let shown = Shown::of(signer.url().to_string(), policy, &examined);
+        output.result(&shown, |output| self.print(&shown, &examined, policy, output));
+        Ok(if examined.is_accepted { Exit::Ok.code() } else { Exit::Denied.code() })
+    }
+
+    fn print(&self, shown: &Shown<'_>, examined: &Examined, policy: &AttestationPolicy, output: &Output) {
+        match examined.failed() {
+            None => output.done(format_args!("{} is accepted", shown.signer_url)),
+            Some(check) => {
+                output.failed(format_args!("{} is refused: {} ({})", shown.signer_url, check.detail, check.name));
+            }
+        }
+        if self.explain {
+            for check in &examined.checks {
+                output.line(format_args!("{} {:<18} {}", mark(check.outcome), check.name.as_str(), check.detail));
+            }
+        }
+        output.line(format_args!("backend   {}", in_words(examined.backend)));
+        output.line(format_args!("release   {}", examined.release.as_deref().unwrap_or("none that the policy lists")));
+        output.line(format_args!("identity  {}", shown.identity_pub));
+        let entries = shown.log_checkpoint.lines().nth(1).unwrap_or("?");
+        let origin = shown.log_checkpoint.lines().next().unwrap_or("?");
+        output.line(format_args!("log       {origin}, {entries} entries"));
+        output.line(format_args!("boot      number {}", shown.boot_counter));
+        output.line(format_args!(
+            "signs     {}",
+            match shown.purpose {
+                SigningPurpose::WalletProof => "proofs of a wallet, and nothing else",
+                SigningPurpose::AnyMessage => "any message",
+            }
+        ));
+        let signed = if policy.is_signed() { "signed by the release key" } else { "without a signature" };
+        output.line(format_args!("policy    version {}, {signed}: {}", policy.version(), policy.path().display()));
+    }
+}
+
+impl<'a> Shown<'a> {
+    fn of(signer_url: String, policy: &AttestationPolicy, examined: &'a Examined) -> Self {
+        let bound = &examined.bound;
+        Self {
+            signer_url,
+            accepted: examined.is_accepted,
+            backend: examined.backend,
+            release: examined.release.as_deref(),
+            checks: examined.checks.iter().map(ShownCheck::of).collect(),
+            identity_pub: &bound.identity_pub,
+            ak_name: examined.ak_name.as_deref(),
+            log_vkey: &bound.log_vkey,
+            log_checkpoint: &bound.log_checkpoint,
+            boot_counter: bound.boot_counter,
+            purpose: bound.purpose,
+            policy_version: examined.policy_version,
+            policy_is_signed: policy.is_signed(),
+        }
+    }
+}
+
+impl<'a> ShownCheck<'a> {
+    fn of(check: &'a Check) -> Self {
+        let outcome = match check.outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "failed",
+            Outcome::Pending => "pending",
+            Outcome::NotApplicable => "not_applicable",
+        };
+        Self { check: check.name.as_str(), outcome, detail: &check.detail }
+    }
+}
+
+fn mark(outcome: Outcome) -> char {
+    match outcome {
+        Outcome::Passed => '✓',
+        Outcome::Failed | Outcome::Pending => '✗',
+        Outcome::NotApplicable => '-',
+    }
+}
+
+/// What vouches for a signer, for a person.
+pub(crate) fn in_words(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Tpm2 => "tpm2",
+        Backend::AzureVtpm => "azure-vtpm",
+        Backend::SevSnp => "sev-snp",
+        Backend::Tdx => "tdx",
+        Backend::Nitro => "nitro",
+        _ => "unknown",
+    }
+}
+
+/// An accepted signer, for a person.
+pub(crate) fn release_in_words(examined: &Examined) -> String {
+    let release = examined.release.as_deref().unwrap_or("unknown");
+    format!("attested: {}, release {release}, checked now", in_words(examined.backend))
+}
+
+#[cfg(test)]
+mod tests {
+    use agentkeys_attestation::CheckName;
+
+    use super::*;
+
+    #[test]
+    fn each_check_has_its_mark_and_its_word() {
+        let check = |outcome| Check { name: CheckName::Nonce, outcome, detail: "…".to_owned() };
+        for (outcome, character, word) in [
+            (Outcome::Passed, '✓', "passed"),
+            (Outcome::Failed, '✗', "failed"),
+            (Outcome::Pending, '✗', "pending"),
+            (Outcome::NotApplicable, '-', "not_applicable"),
+        ] {
+            assert_eq!((mark(outcome), ShownCheck::of(&check(outcome)).outcome), (character, word));
+        }
+    }
+}
