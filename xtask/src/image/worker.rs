@@ -9,6 +9,9 @@ use crate::{console::step, invocation, workspace::Workspace};
 
 const PACKAGE: &str = "agentkeys-tee-worker";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// A static program finds no symbol of the C library at run time: without this it would open a file for random numbers,
+/// and may open none.
+const RANDOM: &str = "--cfg=getrandom_backend=\"linux_getrandom\"";
 /// What separates words where they may contain spaces.
 const SEPARATOR: &str = "\x1f";
 
@@ -16,7 +19,7 @@ const SEPARATOR: &str = "\x1f";
 pub(super) fn build(workspace: &Workspace, cargo_home: &Path, target: &Path) -> Result<PathBuf> {
     let hidden = [(target, "/target"), (cargo_home, "/cargo"), (workspace.root(), "/agentkeys")];
     let prefixes = hidden.map(|(path, name)| format!("{}={name}", path.display()));
-    let mut rust = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    let mut rust = vec!["-Ctarget-feature=+crt-static".to_owned(), RANDOM.to_owned()];
     rust.extend(prefixes.iter().rev().map(|prefix| format!("--remap-path-prefix={prefix}")));
     let c: Vec<_> = prefixes.iter().rev().map(|prefix| format!("-ffile-prefix-map={prefix}")).collect();
     let arguments = ["build", "--locked", "--profile", "image", "--target", TARGET];
