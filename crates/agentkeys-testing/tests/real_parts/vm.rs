@@ -25,7 +25,8 @@ async fn an_image_is_accepted_by_its_prediction_and_alone_unseals_its_secret() {
     second.line_with("the worker signs").await;
     let again = client.examine(&image, &machine).await;
     second.kill().await;
-    let mut third = machine.start(&image.with_one_byte_changed());
+    let changed = image.with_one_byte_changed();
+    let mut third = machine.start(&changed);
     let refused = third.line_with("the worker has ended").await;
     let off = third.ended().await;
 
@@ -44,9 +45,10 @@ async fn an_image_is_accepted_by_its_prediction_and_alone_unseals_its_secret() {
 #[ignore = "needs QEMU: cargo xtask test"]
 async fn an_image_with_one_byte_changed_is_refused_by_a_client() {
     let (image, mut machine, client) = (Image::built(), Machine::new(), Client::default());
+    let changed = image.with_one_byte_changed();
 
-    let mut changed = machine.start(&image.with_one_byte_changed());
-    changed.line_with("the worker signs").await;
+    let mut running = machine.start(&changed);
+    running.line_with("the worker signs").await;
     let examined = client.examine(&image, &machine).await;
 
     assert!(!examined.is_accepted);
