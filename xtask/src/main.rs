@@ -7,6 +7,7 @@ mod check;
 mod console;
 mod docs;
 mod e2e;
+mod image;
 mod invocation;
 mod memory_scan;
 mod parts;
@@ -41,6 +42,8 @@ enum Xtask {
     Docs(docs::Docs),
     /// The real binaries, end to end
     E2e(e2e::E2e),
+    /// The worker as one measured file: kernel, initramfs and static binary, with what a TPM will show of it
+    Image(image::Image),
     /// What is left of tokens in the memory and the cores of the real binaries, and in their registers
     MemoryScan(memory_scan::MemoryScan),
     /// 64 requests at once, 1,000 times, at three brokers, for each thing that may be had once or a few times
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Xtask::Check => check::run(&workspace),
         Xtask::Docs(docs) => docs.run(&workspace),
         Xtask::E2e(e2e) => e2e.run(&workspace),
+        Xtask::Image(image) => image.run(&workspace),
         Xtask::MemoryScan(scan) => scan.run(&workspace),
         Xtask::Races(races) => races.run(&workspace),
         Xtask::Revocation(revocation) => revocation.run(&workspace),

@@ -3,7 +3,7 @@
 //! [`Parts`] gets those that this machine can have, starts them, and tells the tests where they are.
 //! They end with it, or with this process, however that ends: see [`Lifeline`].
 
-mod apt;
+pub(crate) mod apt;
 mod aws_sdk_rust;
 pub(crate) mod axe;
 mod ceph;
@@ -20,6 +20,7 @@ mod python;
 pub(crate) mod swtpm;
 mod systemd;
 pub(crate) mod vectors;
+mod vm;
 
 use std::{
     fmt,
@@ -81,7 +82,7 @@ impl Parts {
     /// Gets every part that this machine can have.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
         let mut parts = Self::none(workspace)?;
-        let all: [Box<dyn Part>; 12] = [
+        let all: [Box<dyn Part>; 13] = [
             Box::new(python::Python),
             Box::new(node_clients::NodeClients),
             Box::new(aws_sdk_rust::AwsSdkRust),
@@ -94,6 +95,7 @@ impl Parts {
             Box::new(gdb::Gdb),
             Box::new(swtpm::Swtpm),
             Box::new(systemd::Systemd),
+            Box::new(vm::Vm),
         ];
         for part in all {
             match step(part.name(), || part.install(workspace)) {

@@ -12,6 +12,7 @@ mod config;
 mod configfs_tsm;
 mod evidence;
 mod first_boot;
+pub mod init;
 pub mod log;
 mod nitro;
 pub mod sandbox;

@@ -7,7 +7,7 @@ mod share;
 use std::{net::SocketAddr, path::PathBuf};
 
 use agentkeys_memory::WipingAllocator;
-use agentkeys_tee_worker::Config;
+use agentkeys_tee_worker::{Config, init};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -59,6 +59,9 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
+    if init::is_first_process() {
+        return init::run();
+    }
     agentkeys_memory::close_process().context("the system does not let the process protect itself")?;
     let arguments = Arguments::parse();
     if let Some(Command::Share(share)) = arguments.command {

@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How long a process may take to write a line that a test waits for.
+/// How long a process may take to write a line that a test waits for, unless the test says otherwise.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One of our binaries, running. Killed when dropped.
@@ -24,6 +24,7 @@ pub struct Process {
     child: Child,
     output: Output,
     readers: Vec<JoinHandle<()>>,
+    patience: Duration,
 }
 
 /// What a process has written so far, and whether more may come.
@@ -71,7 +72,13 @@ impl Process {
         if let Some(stderr) = child.stderr.take() {
             readers.push(tokio::spawn(output.clone().keep(stderr)));
         }
-        Self { child, output, readers }
+        Self { child, output, readers, patience: PATIENCE }
+    }
+
+    /// The same, which may take this long for each thing that a test waits for.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The first line that contains `part`, as soon as it is there.
@@ -98,8 +105,9 @@ impl Process {
                 }
             }
         };
-        let found = tokio::time::timeout(PATIENCE, search).await;
-        found.unwrap_or_else(|_| panic!("no `{part}` in {PATIENCE:?}\n{}", self.output.text()))
+        let patience = self.patience;
+        let found = tokio::time::timeout(patience, search).await;
+        found.unwrap_or_else(|_| panic!("no `{part}` in {patience:?}\n{}", self.output.text()))
     }
 
     /// The address in the first line that contains `part`: `… address=127.0.0.1:8470`.
@@ -133,8 +141,9 @@ impl Process {
     ///
     /// When it takes too long.
     pub async fn ended(&mut self) -> ExitStatus {
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        let ended = ended.unwrap_or_else(|_| panic!("it runs on after {PATIENCE:?}\n{}", self.output.text()));
+        let patience = self.patience;
+        let ended = tokio::time::timeout(patience, self.child.wait()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("it runs on after {patience:?}\n{}", self.output.text()));
         for reader in &mut self.readers {
             let _ = reader.await;
         }

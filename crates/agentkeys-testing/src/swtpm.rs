@@ -15,6 +15,8 @@ use tempfile::TempDir;
 pub struct Swtpm {
     state: TempDir,
     maker: Option<Arc<Maker>>,
+    /// Whether it is in a machine, which alone can send it commands.
+    built_in: bool,
     running: Child,
 }
 
@@ -25,7 +27,7 @@ impl Swtpm {
     ///
     /// When `AGENTKEYS_SWTPM` does not say where `swtpm` is.
     pub fn start() -> Self {
-        Self::made_by(None)
+        Self::made_by(None, false)
     }
 
     /// Starts a new one whose endorsement key is certified by a maker of its own.
@@ -34,7 +36,16 @@ impl Swtpm {
     ///
     /// As [`Swtpm::start`].
     pub fn certified() -> Self {
-        Self::made_by(Some(Arc::new(Maker::new())))
+        Self::made_by(Some(Arc::new(Maker::new())), false)
+    }
+
+    /// Starts a certified one that is built into a machine of QEMU's: it has its control channel, and no other.
+    ///
+    /// # Panics
+    ///
+    /// As [`Swtpm::start`].
+    pub fn built_in() -> Self {
+        Self::made_by(Some(Arc::new(Maker::new())), true)
     }
 
     /// Starts another new one, certified by the same maker if this one is certified.
@@ -44,7 +55,7 @@ impl Swtpm {
     /// As [`Swtpm::start`].
     #[must_use]
     pub fn other(&self) -> Self {
-        Self::made_by(self.maker.clone())
+        Self::made_by(self.maker.clone(), self.built_in)
     }
 
     /// Where it listens: `unix:` and a path.
@@ -69,7 +80,7 @@ impl Swtpm {
     /// When it does not start again.
     pub fn power_cycle(&mut self) {
         stop(&mut self.running);
-        self.running = power_up(self.state.path());
+        self.running = power_up(self.state.path(), self.built_in);
     }
 
     /// The certificate (DER) that its endorsement key's is issued by.
@@ -90,13 +101,13 @@ impl Swtpm {
         self.maker.as_ref().expect("a certified TPM").certificate("swtpm-localca-rootca-cert.pem")
     }
 
-    fn made_by(maker: Option<Arc<Maker>>) -> Self {
+    fn made_by(maker: Option<Arc<Maker>>, built_in: bool) -> Self {
         let state = tempfile::tempdir().expect("a folder for the TPM's state");
         if let Some(maker) = &maker {
             maker.make(state.path());
         }
-        let running = power_up(state.path());
-        Self { state, maker, running }
+        let running = power_up(state.path(), built_in);
+        Self { state, maker, built_in, running }
     }
 }
 
@@ -160,16 +171,19 @@ impl Maker {
     }
 }
 
-fn power_up(state: &Path) -> Child {
+fn power_up(state: &Path, built_in: bool) -> Child {
     let (socket, control) = (socket(state), control_socket(state));
     let pid = state.join("pid");
     for old in [&socket, &control, &pid] {
         let _ = fs::remove_file(old);
     }
     let mut command = command("swtpm");
-    command.args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"]);
+    command.args(["socket", "--tpm2"]);
     command.arg("--tpmstate").arg(format!("dir={}", state.display()));
-    command.arg("--server").arg(format!("type=unixio,path={}", socket.display()));
+    if !built_in {
+        command.args(["--flags", "not-need-init,startup-clear"]);
+        command.arg("--server").arg(format!("type=unixio,path={}", socket.display()));
+    }
     command.arg("--ctrl").arg(format!("type=unixio,path={}", control.display()));
     command.arg("--pid").arg(format!("file={}", pid.display()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

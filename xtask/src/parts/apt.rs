@@ -1,16 +1,53 @@
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::process::geteuid;
 
-use crate::invocation::{is_installed, run_quietly};
+use crate::invocation::{is_installed, output_of, run_quietly};
 
 /// Installs Debian packages, where this process may.
-pub(super) fn install(packages: &[&str]) -> Result<()> {
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     ensure!(is_installed("apt-get"), "not installed, and there is no apt-get to install it with");
     ensure!(geteuid().is_root(), "not installed, and only root may: apt-get install {}", packages.join(" "));
     // `update` waits for nobody's lock, and mirrors have bad moments: once more, then.
     update_and_install(packages).or_else(|_| update_and_install(packages))
+}
+
+/// What `apt-cache` says that a package depends on.
+pub(crate) fn dependencies_of(package: &str) -> Result<String> {
+    let mut ask = Command::new("apt-cache");
+    ask.args(["depends", package]);
+    output_of(&mut ask).or_else(|_| {
+        run_quietly(apt_get().args(["update"]))?;
+        output_of(&mut ask)
+    })
+}
+
+/// Gets a Debian package as a file, without installing it; quick where its newest version is in `folder` already.
+pub(crate) fn download(package: &str, folder: &Path) -> Result<PathBuf> {
+    ensure!(is_installed("apt-get"), "there is no apt-get to download {package} with");
+    download_listed(package, folder).or_else(|_| {
+        run_quietly(apt_get().args(["update"]))?;
+        download_listed(package, folder)
+    })
+}
+
+fn download_listed(package: &str, folder: &Path) -> Result<PathBuf> {
+    // Elsewhere: of a file that is here already it prints nothing.
+    let printed = output_of(apt_get().args(["download", "--print-uris", package]).current_dir("/"))?;
+    // 'http://…' FILE SIZE CHECKSUM
+    let name = printed.split_whitespace().nth(1).with_context(|| format!("apt-get knows no {package}"))?;
+    let file = folder.join(name);
+    if !file.exists() {
+        // As root: the folder need not be open to the user that apt would be otherwise.
+        let mut download = apt_get();
+        download.args(["-o", "APT::Sandbox::User=root", "download", package]).current_dir(folder);
+        run_quietly(&mut download)?;
+    }
+    Ok(file)
 }
 
 fn update_and_install(packages: &[&str]) -> Result<()> {

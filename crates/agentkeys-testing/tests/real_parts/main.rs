@@ -1,5 +1,5 @@
 //! Held against what others made: the AWS CLI and SDKs, boto3, Ceph, Chromium, gdb, maildev,
-//! MCP's client, oidc-provider, swtpm, and independent implementations.
+//! MCP's client, oidc-provider, QEMU, swtpm, and independent implementations.
 //!
 //! A test that needs a real part is ignored; `cargo xtask test` gets the parts, starts them, says where they
 //! are, and runs these tests too. The binaries must have been built: `cargo build --workspace --bins`.
@@ -27,6 +27,8 @@ mod systemd;
 #[cfg(target_os = "linux")]
 mod tpm;
 mod vectors;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod vm;
 mod with_worker;
 #[cfg(target_os = "linux")]
 mod worker;

@@ -1,0 +1,109 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use agentkeys_tpm::{Approval, PcrValues};
+use anyhow::{Context, Result, anyhow, ensure};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{esp, measurement::Measurement, pe::Pe, read};
+
+/// The folder of an image, with what belongs to it.
+pub(crate) struct Outputs {
+    folder: PathBuf,
+}
+
+impl Outputs {
+    /// The folder, made where it is missing.
+    pub(super) fn at(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Writes the image, the disk that boots it, and what will be measured.
+    pub(super) fn write(&self, uki: &Pe, measurement: &Measurement, kernel: &str) -> Result<()> {
+        write(&self.image(), uki.bytes())?;
+        esp::write(&self.disk(), &self.image())?;
+        let pcrs = json!({
+            "release": env!("CARGO_PKG_VERSION"),
+            "bank": "sha256",
+            "pcrs": as_json(&measurement.at_start),
+            "capped": as_json(&measurement.capped),
+            "kernel": kernel,
+            "image_sha256": hex::encode(Sha256::digest(uki.bytes())),
+        });
+        write(&self.pcrs(), format!("{pcrs:#}\n").as_bytes())?;
+        write(&self.policy_file(), accept(&measurement.capped).as_bytes())
+    }
+
+    /// Approves of the image with the release key, and puts that beside it, and onto the disk, where the worker reads it.
+    ///
+    /// No two signatures of such a key are the same: from here on the disk is not the same bytes each time.
+    pub(super) fn approve(&self, measurement: &Measurement, release_key: &Path, epoch: u32) -> Result<()> {
+        let key = pem::parse(read(release_key)?).with_context(|| format!("{} is not PEM", release_key.display()))?;
+        let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, key.contents());
+        let key = key.map_err(|_| anyhow!("{} is no private key on NIST P-256", release_key.display()))?;
+        let approval = Approval::sign(measurement.at_start.clone(), env!("CARGO_PKG_VERSION"), epoch, &key)?;
+        write(&self.approval(), serde_json::to_string_pretty(&approval)?.as_bytes())?;
+        esp::add_approval(&self.disk(), &self.approval())
+    }
+
+    /// Fails unless the other folder holds the same bytes.
+    pub(super) fn ensure_same_as(&self, other: &Self) -> Result<()> {
+        for path in [Self::image, Self::disk, Self::pcrs, Self::policy_file] {
+            let [one, another] = [path(self), path(other)];
+            ensure!(read(&one)? == read(&another)?, "{} and {} differ", one.display(), another.display());
+        }
+        Ok(())
+    }
+
+    /// What a client's policy has to say to accept the image.
+    pub(super) fn policy(&self) -> Result<String> {
+        let policy = String::from_utf8(read(&self.policy_file())?).context("a policy is text")?;
+        Ok(format!("   {}\n\n{policy}", self.folder.display()))
+    }
+
+    fn image(&self) -> PathBuf {
+        self.folder.join("worker.efi")
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.folder.join("worker.img")
+    }
+
+    fn approval(&self) -> PathBuf {
+        self.folder.join("approval.json")
+    }
+
+    fn pcrs(&self) -> PathBuf {
+        self.folder.join("pcrs.json")
+    }
+
+    fn policy_file(&self) -> PathBuf {
+        self.folder.join("policy-accept.toml")
+    }
+}
+
+fn as_json(pcrs: &PcrValues) -> Value {
+    pcrs.iter().map(|(register, value)| (register.to_string(), Value::from(hex::encode(value)))).collect()
+}
+
+/// The entry of a client's policy that accepts these registers.
+fn accept(pcrs: &PcrValues) -> String {
+    let pcrs: Vec<_> =
+        pcrs.iter().map(|(register, value)| format!("{register} = [\"{}\"]", hex::encode(value))).collect();
+    format!(
+        "[[accept]]\nbackend = \"tpm2\"\nrelease = \"{}\"\nbank = \"sha256\"\n\n[accept.pcr]\n{}\n\n\
+         # The machines that may run it: by who certified their endorsement keys.\n\
+         # [accept.anchor]\n# ek_ca_sha256 = [\"…\"]\n",
+        env!("CARGO_PKG_VERSION"),
+        pcrs.join("\n")
+    )
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
