@@ -179,6 +179,11 @@ impl System {
         format!("http://{}", self.signer)
     }
 
+    /// Whether the signer is the TEE worker.
+    pub fn has_worker(&self) -> bool {
+        self.worker.is_some()
+    }
+
     /// The TEE worker.
     ///
     /// # Panics
@@ -266,7 +271,7 @@ impl System {
     }
 
     /// What a client on this machine asks of the signer before a token goes there.
-    fn trust(&self) -> SignerTrust {
+    pub fn signer_trust(&self) -> SignerTrust {
         let Some(worker) = &self.worker else { return SignerTrust::default() };
         let kept = KeptAttestations::of(&Places::new(self.folder.path(), None, None, None), &ProfileName::default());
         let policy =
@@ -278,7 +283,7 @@ impl System {
     pub fn flow(&self) -> Flow {
         let http = Http::default();
         let url = |url: String| -> ServerUrl { url.parse().expect("an address makes a URL") };
-        let signer = SignerClient::new(&http, url(self.signer_url()), self.trust());
+        let signer = SignerClient::new(&http, url(self.signer_url()), self.signer_trust());
         Flow {
             broker: BrokerClient::new(&http, url(self.broker_url())),
             signer: signer.expect("a signer that is trusted"),

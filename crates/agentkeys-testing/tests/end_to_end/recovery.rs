@@ -88,7 +88,8 @@ impl Story {
         for (line, beginning) in lines.iter().zip(beginnings) {
             assert!(line.starts_with(beginning), "{line}");
         }
-        assert!(lines[1].ends_with("(eip155:1; signer: DEV, keep no funds on it)"), "{}", lines[1]);
+        let signer = if self.system.has_worker() { "attested" } else { "DEV, keep no funds on it" };
+        assert!(lines[1].ends_with(&format!("(eip155:1; signer: {signer})")), "{}", lines[1]);
         self.working(laptop).await
     }
 

@@ -56,6 +56,7 @@ async fn a_running_daemon_hands_out_nothing_more_once_its_session_is_revoked() {
     let places = Places::new(folder.path(), None, None, None);
     let servers = [system.broker_url().parse().unwrap(), system.signer_url().parse().unwrap()];
     let config = DaemonConfig::in_places(&places, ProfileName::default(), servers, Rules::of_aws(aws).fixed());
+    let config = DaemonConfig { signer_trust: system.signer_trust(), ..config };
     let daemon =
         Daemon::start(config, walked.session.clone(), None, Arc::new(SystemClock), &Http::default()).await.unwrap();
     let agent = DaemonClient::new(daemon.socket().to_owned(), ProfileName::default());

@@ -67,7 +67,7 @@ mod development {
     async fn the_development_signer_conforms() {
         let system = System::start().await;
 
-        let conformance = conformance(&system).await;
+        let conformance = Box::pin(conformance(&system)).await;
 
         assert_eq!(conformance.purpose, None);
         assert_conforms(&conformance);
@@ -91,7 +91,7 @@ mod worker {
     async fn the_worker_conforms() {
         let system = System::start_with_worker().await;
 
-        let conformance = conformance(&system).await;
+        let conformance = Box::pin(conformance(&system)).await;
 
         assert_eq!(conformance.purpose, Some(SigningPurpose::WalletProof));
         assert_conforms(&conformance);

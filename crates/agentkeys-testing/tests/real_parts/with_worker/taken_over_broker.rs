@@ -13,7 +13,7 @@ use agentkeys_types::{Clock, IdentityType, KeyThumbprint, SystemClock};
 use super::refusal;
 
 /// So long ago that it is no recovery.
-const AN_HOUR_AGO: Duration = Duration::from_secs(3600);
+const AN_HOUR_AGO: Duration = Duration::from_hours(1);
 const A_WEEK: u64 = 7 * 24 * 3600;
 
 /// The broker's own session keys, in the wrong hands.
