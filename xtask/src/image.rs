@@ -33,6 +33,8 @@ const PACKAGES: [(&str, &str); 4] = [
     ("dosfstools", "/usr/sbin/mkfs.vfat"),
     ("ca-certificates", AUTHORITIES),
 ];
+/// Where cargo builds the worker, below `target/image`.
+pub(crate) const FIRST: &str = "build";
 /// What firmware starts: it measures and starts the kernel that is in the same file.
 const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -117,7 +119,7 @@ impl Image {
             None => Kernel::newest(workspace),
         })?;
         let out = Outputs::at(&absolute(&self.out)?)?;
-        let measurement = self.build_once(workspace, &kernel, "build", &out)?;
+        let measurement = self.build_once(workspace, &kernel, FIRST, &out)?;
         if self.twice {
             let again = Outputs::at(&workspace.target("image/again")?)?;
             self.build_once(workspace, &kernel, "build-again", &again)?;
@@ -129,11 +131,16 @@ impl Image {
         Ok(out)
     }
 
+    /// Builds the static worker alone; gives its file.
+    pub(crate) fn build_worker(&self, workspace: &Workspace, target: &str) -> Result<PathBuf> {
+        match &self.worker {
+            Some(binary) => Ok(absolute(binary)?),
+            None => worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target)),
+        }
+    }
+
     fn build_once(&self, workspace: &Workspace, kernel: &Kernel, target: &str, out: &Outputs) -> Result<Measurement> {
-        let worker = match &self.worker {
-            Some(binary) => absolute(binary)?,
-            None => worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target))?,
-        };
+        let worker = self.build_worker(workspace, target)?;
         step("image", || {
             worker::check(&worker, &self.config)?;
             let initramfs = Initramfs {

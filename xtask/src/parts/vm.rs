@@ -7,7 +7,10 @@ use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 
 use super::{Part, Started, apt, ports};
-use crate::{image::Image, workspace::Workspace};
+use crate::{
+    image::{FIRST, Image},
+    workspace::Workspace,
+};
 
 /// What runs a virtual machine with firmware that measures, and makes its disk; each with a file of it.
 const PACKAGES: [(&str, &str); 4] = [
@@ -44,7 +47,11 @@ impl Part for Vm {
     }
 }
 
-/// Builds the image as `cargo xtask image` does, with the settings of the test.
+/// What the worker says of itself when it is asked how it is used, and at no other time.
+const HARMLESS: &[u8] = b"The signer in a trusted execution environment.";
+
+/// Builds the image as `cargo xtask image` does, with the settings of the test; and once more with one byte of the
+/// worker changed, which the release key approves of too, as no release key should.
 fn build_image(workspace: &Workspace) -> Result<()> {
     let folder = workspace.target("parts/vm")?;
     let (release_key, public) = release_key(&folder)?;
@@ -55,13 +62,30 @@ fn build_image(workspace: &Workspace) -> Result<()> {
     let [port] = ports::free()?;
     let config = config.replace("RELEASE_KEY", &public).replace("PORT", &port.to_string());
     fs::write(&written, config).context("cannot write the worker's settings")?;
-    let image = Image {
+    let mut image = Image {
         machine: Some(workspace.path("testdata/vm/machine.toml")),
-        out: folder,
         release_key: Some(release_key),
         ..Image::with_config(written)
     };
-    image.build(workspace).map(drop)
+    let worker = image.build_worker(workspace, FIRST)?;
+    let changed = folder.join("changed-worker");
+    change_one_byte(&worker, &changed)?;
+    for (worker, out) in [(worker, folder.clone()), (changed, folder.join("changed"))] {
+        image.worker = Some(worker);
+        image.out = out;
+        image.build(workspace)?;
+    }
+    Ok(())
+}
+
+/// Copies a program, but for one byte that it never looks at.
+fn change_one_byte(program: &Path, copy: &Path) -> Result<()> {
+    fs::copy(program, copy).with_context(|| format!("cannot copy {}", program.display()))?;
+    let mut bytes = fs::read(copy)?;
+    let found = bytes.windows(HARMLESS.len()).position(|window| window == HARMLESS);
+    let byte = found.and_then(|place| bytes.get_mut(place)).context("the worker does not say what it is")?;
+    *byte ^= 1;
+    fs::write(copy, bytes).with_context(|| format!("cannot write {}", copy.display()))
 }
 
 /// A release key for tests, made once; gives its file, and its public part as the worker's settings have it.

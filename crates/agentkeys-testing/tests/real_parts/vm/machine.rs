@@ -33,6 +33,12 @@ impl Image {
         Self { disk: folder.join("worker.img"), folder, _changed: None }
     }
 
+    /// The one with one byte of the worker changed, of which the release key approves.
+    pub(super) fn changed_and_approved() -> Self {
+        let folder = PathBuf::from(at("AGENTKEYS_TEST_VM"));
+        Self { disk: folder.join("changed/worker.img"), folder, _changed: None }
+    }
+
     /// The same, but for one byte of the worker, which it never looks at.
     pub(super) fn with_one_byte_changed(&self) -> Self {
         let mut bytes = fs::read(&self.disk).unwrap();
