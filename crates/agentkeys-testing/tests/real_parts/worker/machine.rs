@@ -72,7 +72,8 @@ impl Machine {
         writeln!(text, "listen = \"127.0.0.1:0\"\nbroker_url = \"http://127.0.0.1:1\"").unwrap();
         writeln!(text, "state = \"{}\"\ntpm = \"{}\"", self.state().display(), self.tpm.path()).unwrap();
         let approval = at("approval.json");
-        writeln!(text, "approvals = [\"{}\"]\nrelease_key = \"{}\"", approval.display(), self.release_key.hex()).unwrap();
+        writeln!(text, "approvals = [\"{}\"]\nrelease_key = \"{}\"", approval.display(), self.release_key.hex())
+            .unwrap();
         writeln!(text, "log_origin = \"signer.example/log\"\nchain_ids = [1]\nrequire_sandbox = true\n{more}").unwrap();
         fs::write(at("worker.toml"), text).unwrap();
         let mut command = Process::command(Process::binary("agentkeys-tee-worker"));
