@@ -123,6 +123,7 @@ impl Manners {
     pub(crate) async fn answer(&self, request: Request<Incoming>, mut router: Router, peer: IpAddr) -> Response {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
+        let expects = parts.headers.contains_key(header::EXPECT);
         let (body, reading) = Reading::of(body);
         let mut request = Request::from_parts(parts, body);
         let id = self.ids.of(request.headers());
@@ -145,6 +146,10 @@ impl Manners {
         if !reading.is_over() {
             // What is left of the body ends the connection: a client that was not told would lose its next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            // Whoever waits for a sign to go on has sent nothing, and is not to begin now.
+            if !expects {
+                reading.finish().await;
+            }
         }
         let elapsed = started.elapsed();
         self.meters.record(response.status(), elapsed);
