@@ -9,6 +9,7 @@ use crate::bench::Home;
 const POLICY: &str = r#"
 version = 7
 min_release = "0.1.0"
+revoked = []
 [[accept]]
 backend = "tpm2"
 release = "0.1.0"
