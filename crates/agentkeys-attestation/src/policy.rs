@@ -14,8 +14,8 @@ pub use release_key::{ReleaseKey, ReleaseKeyPair};
 
 /// What a person's machine takes for a genuine worker: read from a file that the release key signed.
 ///
-/// A policy that exists is complete: nothing unknown was skipped, no list is empty, and no entry leaves open what
-/// would let another program pass.
+/// A policy that exists is complete: nothing unknown was skipped, no list but `revoked` is empty, and no entry leaves
+/// open what would let another program pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Its number, which never goes down for a signer that was accepted under a higher one.
@@ -33,6 +33,10 @@ pub struct Policy {
     /// The public key that only the right master secret gives, where it is given: SEC1, compressed.
     pub identity_pub: Option<[u8; 33]>,
     /// The SHA-256 of certificates that no chain may contain.
+    ///
+    /// Nobody is asked for lists of revoked certificates. So where the maker's own do not come with the evidence
+    /// (`tpm2`, `sev-snp`, `azure-vtpm` with `sev_snp`), the file must spell this list out, `revoked = []` where that is
+    /// the decision.
     pub revoked: BTreeSet<[u8; 32]>,
     /// What is accepted: one of these is enough.
     pub accept: Vec<Accept>,

@@ -14,8 +14,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) revoked: &'a BTreeSet<[u8; 32]>,
     pub(crate) pinned_ak: Option<&'a [u8]>,
-    /// Whether the attestation key that is remembered was activated under this very policy.
-    pub(crate) is_activated: bool,
+    /// The SHA-256 of the endorsement key with which that one was activated, under this very policy.
+    pub(crate) activated_ek: Option<[u8; 32]>,
     /// What must be bound, in the form that TPMs quote; nothing when it cannot be known.
     pub(crate) sha256: Option<[u8; 32]>,
     /// In the form that fills a report.
@@ -68,17 +68,19 @@ pub(crate) struct Report {
     /// The release of the entry that fits best.
     pub(crate) release: Option<Release>,
     pub(crate) ak_name: Option<Vec<u8>>,
+    /// The SHA-256 of the endorsement key that vouches for it.
+    pub(crate) ek_sha256: Option<[u8; 32]>,
     pub(crate) activation: Option<ActivationRequest>,
 }
 
 impl Report {
     /// For evidence that cannot even be read.
     pub(crate) fn unreadable(name: CheckName, reason: impl Into<String>) -> Self {
-        Self { checks: vec![Check::failed(name, reason)], release: None, ak_name: None, activation: None }
+        Self::new(vec![Check::failed(name, reason)])
     }
 
     pub(crate) fn new(checks: Vec<Check>) -> Self {
-        Self { checks, release: None, ak_name: None, activation: None }
+        Self { checks, release: None, ak_name: None, ek_sha256: None, activation: None }
     }
 
     /// Whichever of the two has fewer failures, the first where they are equal.

@@ -114,7 +114,7 @@ impl Worker {
     pub(crate) fn policy_text(&self) -> String {
         let pcr = |number: u8| format!("{number} = [\"{}\"]", hex::encode(self.pcrs[&number]));
         format!(
-            "version = 7\nmin_release = \"0.4.0\"\n[log]\norigin = \"{ORIGIN}\"\n\
+            "version = 7\nmin_release = \"0.4.0\"\nrevoked = []\n[log]\norigin = \"{ORIGIN}\"\n\
              [[accept]]\nbackend = \"tpm2\"\nrelease = \"0.4.0\"\nbank = \"sha256\"\n\
              pcr = {{ {}, {}, {}, {} }}\nanchor = {{ ek_ca_sha256 = [\"{}\"] }}\n",
             pcr(4),
@@ -215,7 +215,7 @@ pub(crate) fn judge(policy: &Policy, evidence: &AttestationEvidence, pinned: &Pi
 /// What genuine evidence is judged by: it binds something else than our workers do.
 pub(crate) fn context(now: Timestamp) -> Context<'static> {
     static NOTHING: BTreeSet<[u8; 32]> = BTreeSet::new();
-    Context { now, revoked: &NOTHING, pinned_ak: None, is_activated: false, sha256: None, sha512: None, nonce: &NONCE }
+    Context { now, revoked: &NOTHING, pinned_ak: None, activated_ek: None, sha256: None, sha512: None, nonce: &NONCE }
 }
 
 pub(crate) fn failed_checks(checks: &[Check]) -> Vec<CheckName> {

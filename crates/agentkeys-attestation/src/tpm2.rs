@@ -42,6 +42,7 @@ pub(crate) fn verify<'a>(
         Report {
             release: Some(entry.release),
             ak_name: Some(key.name().as_bytes().to_vec()),
+            ek_sha256: endorsed.ek_sha256,
             activation: endorsed.activation,
             ..Report::new(checks)
         }
@@ -114,6 +115,8 @@ fn known(key: &AttestationKey, context: &Context<'_>) -> Check {
 
 struct Endorsed {
     checks: Vec<Check>,
+    /// The endorsement key, where it is one that vouches.
+    ek_sha256: Option<[u8; 32]>,
     activation: Option<ActivationRequest>,
 }
 
@@ -129,18 +132,18 @@ fn endorsement(
             Check::not_applicable(CheckName::Revocation, "there is no chain to look at"),
             Check::not_applicable(CheckName::Activation, "the policy names the attestation key"),
         ];
-        return Endorsed { checks, activation: None };
+        return Endorsed { checks, ek_sha256: None, activation: None };
     }
     let ek = match certificates(evidence) {
         Ok((ek, above)) => {
             let mut checks = endorsement_chain(&ek, &above, anchor, context);
             let (check, activation) = activation(&ek, key, context);
             checks.push(check);
-            return Endorsed { checks, activation };
+            return Endorsed { checks, ek_sha256: ek.key_sha256(), activation };
         }
         Err(reason) => Check::failed(CheckName::EndorsementChain, reason),
     };
-    Endorsed { checks: vec![ek], activation: None }
+    Endorsed { checks: vec![ek], ek_sha256: None, activation: None }
 }
 
 fn certificates(evidence: &AttestationEvidence) -> Result<(Certificate, Vec<Certificate>), String> {
@@ -172,8 +175,10 @@ fn endorsement_chain(ek: &Certificate, above: &[Certificate], anchor: &TpmAnchor
 
 fn activation(ek: &Certificate, key: &AttestationKey, context: &Context<'_>) -> (Check, Option<ActivationRequest>) {
     let name = CheckName::Activation;
-    if context.is_activated && context.pinned_ak == Some(key.name().as_bytes().as_slice()) {
-        return (Check::passed(name, "the attestation key was activated before, under this policy"), None);
+    let is_remembered = context.pinned_ak == Some(key.name().as_bytes().as_slice());
+    if is_remembered && context.activated_ek.is_some() && context.activated_ek == ek.key_sha256() {
+        let detail = "the attestation key was activated before, with this endorsement key and under this policy";
+        return (Check::passed(name, detail), None);
     }
     match ActivationRequest::new(ek, *key.name()) {
         Ok(request) => (Check::pending(name, "the TPM must show that it holds the attestation key"), Some(request)),

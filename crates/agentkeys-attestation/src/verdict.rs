@@ -162,6 +162,7 @@ pub struct Verdict {
     pub(crate) checks: Vec<Check>,
     pub(crate) release: Option<Release>,
     pub(crate) ak_name: Option<Vec<u8>>,
+    pub(crate) ek_sha256: Option<[u8; 32]>,
     pub(crate) activation: Option<ActivationRequest>,
 }
 
@@ -196,6 +197,12 @@ impl Verdict {
     /// The name of the attestation key, to be pinned once the verdict is [accepted](Self::accepted).
     pub fn ak_name(&self) -> Option<&[u8]> {
         self.ak_name.as_deref()
+    }
+
+    /// The SHA-256 of the endorsement key that vouches for the attestation key, to be remembered with it; nothing where
+    /// the policy names the attestation key itself.
+    pub fn ek_sha256(&self) -> Option<[u8; 32]> {
+        self.ek_sha256
     }
 
     /// What the worker must still prove, where that is all that is missing.

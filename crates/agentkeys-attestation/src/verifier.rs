@@ -37,8 +37,10 @@ pub struct Channel {
 /// What is remembered of a signer that was accepted before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pinned {
-    /// The name of its attestation key, which was activated.
+    /// The name of its attestation key.
     pub ak_name: Option<Vec<u8>>,
+    /// The SHA-256 of the endorsement key (`SubjectPublicKeyInfo`) with which it was activated.
+    pub ek_sha256: Option<[u8; 32]>,
     /// The public key that only its master secret gives.
     pub identity_pub: Option<[u8; 33]>,
     /// The version of the policy under which it was accepted.
@@ -68,11 +70,12 @@ impl Verifier {
         let evidence = unverified_evidence;
         let identity = wire::hex::<33>("identity_pub", &evidence.bound.identity_pub);
         let report_data = identity.as_ref().ok().map(|identity| report_data(evidence, expected, identity));
+        let is_under_this_policy = expected.pinned.policy_version == Some(self.policy.version);
         let context = Context {
             now,
             revoked: &self.policy.revoked,
             pinned_ak: expected.pinned.ak_name.as_deref(),
-            is_activated: expected.pinned.policy_version == Some(self.policy.version),
+            activated_ek: expected.pinned.ek_sha256.filter(|_| is_under_this_policy),
             sha256: report_data.map(|data| data.sha256()),
             sha512: report_data.map(|data| data.sha512()),
             nonce: &expected.nonce,
@@ -98,6 +101,7 @@ impl Verifier {
             checks,
             release: report.release,
             ak_name: report.ak_name,
+            ek_sha256: report.ek_sha256,
             activation: report.activation,
         }
     }

@@ -204,6 +204,11 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
             )
         }
         ClientError::AttestationInvalid { check, .. } if check == "memory" => return None,
+        ClientError::AttestationInvalid { check, .. } if check == "channel" => {
+            "point `--signer-url` at the signer of that policy; for a development signer of your own, say `allow_dev = true` \
+             there, or name another policy: `--attestation-policy FILE`"
+                .to_owned()
+        }
         ClientError::AttestationInvalid { .. } => format!(
             "`{command} attestation show --explain` shows each check; ask the signer's operator, and believe no other one"
         ),
@@ -227,7 +232,9 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
 fn problem_hint(error: ErrorCode, wait: Option<Duration>, command: &str) -> Option<String> {
     let text = match (error, wait) {
         (ErrorCode::SignerDisabled, _) => {
-            "the development signer needs DEV_KEY_SERVICE_MASTER_SECRET (64 hex digits)".to_owned()
+            "a development signer needs DEV_KEY_SERVICE_MASTER_SECRET (64 hex digits); a TEE worker may be busy: try again, \
+             and where it stays so, its operator finds the reason in its log"
+                .to_owned()
         }
         (ErrorCode::DpopInvalid, _) => {
             format!("see that this machine's clock is right: `{command} doctor` compares it with the broker's")
@@ -259,6 +266,7 @@ fn problem_hint(error: ErrorCode, wait: Option<Duration>, command: &str) -> Opti
         }
         (ErrorCode::LastIdentity, _) => format!("link another one first: `{command} identities add`"),
         (ErrorCode::LinkExpired, _) => "do it again, and open the page in time".to_owned(),
+        (ErrorCode::RateLimited, None) => "that was too often: try again in a minute".to_owned(),
         (ErrorCode::MailUnavailable, None) => "the broker cannot send mail now: try again later".to_owned(),
         (_, Some(wait)) => format!("try again in {}", crate::duration::display(wait)),
         _ => return None,
@@ -274,7 +282,8 @@ fn device_hint(error: ErrorCode, wait: Option<Duration>, command: &str) -> Strin
         (ErrorCode::DeviceKeyRequired, _) => format!("sign in anew, without `--no-bind`: `{command} init --force`"),
         (ErrorCode::DeviceLimitReached, _) => {
             format!(
-                "at a pinned device, `{command} devices list` shows them, and `{command} devices remove KEY` makes room"
+                "at a pinned device, `{command} devices list` shows them, and `{command} devices remove KEY` makes room; \
+                 then sign in here anew: `{command} init --force`"
             )
         }
         (ErrorCode::DeviceUnknown, _) => format!("`{command} devices list` shows them"),
@@ -342,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_an_identity_from_being_linked_or_removed_comes_with_a_way_out() {
+    fn what_a_server_refuses_comes_with_a_way_out() {
         for (error, exit, hint) in [
             (ErrorCode::ReauthRequired, 3, "agentkeys init --force"),
             (ErrorCode::LinkExpired, 7, "do it again, and open the page in time"),
@@ -351,6 +360,19 @@ mod tests {
             (ErrorCode::LastDevice, 1, "let another one in first: `agentkeys devices approve KEY`"),
             (ErrorCode::DeviceUnknown, 5, "`agentkeys devices list` shows them"),
             (ErrorCode::DeviceKeyRequired, 4, "sign in anew, without `--no-bind`: `agentkeys init --force`"),
+            (
+                ErrorCode::DeviceLimitReached,
+                4,
+                "at a pinned device, `agentkeys devices list` shows them, and `agentkeys devices remove KEY` makes room; then \
+                 sign in here anew: `agentkeys init --force`",
+            ),
+            (ErrorCode::RateLimited, 6, "that was too often: try again in a minute"),
+            (
+                ErrorCode::SignerDisabled,
+                6,
+                "a development signer needs DEV_KEY_SERVICE_MASTER_SECRET (64 hex digits); a TEE worker may be busy: try \
+                 again, and where it stays so, its operator finds the reason in its log",
+            ),
         ] {
             let failure = failure(error);
 
@@ -368,6 +390,17 @@ mod tests {
         let approve =
             "`agentkeys devices approve KEY` at another device, with the key that `agentkeys whoami` shows here";
         assert_eq!((failure.exit, failure.hint), (7, Some(format!("try again in 1d 1h; sooner: {approve}"))));
+    }
+
+    #[test]
+    fn whoever_asked_too_often_is_told_for_how_long_to_wait() {
+        let problem = Problem::new(ErrorCode::RateLimited, "No.");
+        let error = ClientError::Problem { problem, retry_after: Some(Duration::from_secs(40)) };
+
+        let failure = Failure::of(&error.into(), None);
+
+        assert_eq!((failure.exit, failure.hint.as_deref()), (6, Some("try again in 40s")));
+        assert!(failure.retryable);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use reqwest::{
 use serde::de::DeserializeOwned;
 use tokio::{
     sync::Mutex,
+    task::spawn_blocking,
     time::{sleep, timeout},
 };
 
@@ -35,12 +36,13 @@ use self::{
     connection::{Connection, Missed},
     judge::Question,
     log::{Fault, Growth, LoggedSigning, Seen},
+    trust::invalid,
 };
 pub use self::{
     kept::{KeptAttestations, KeptDevices, KeptSigner},
     trust::{AttestationPolicy, SignerTrust, read_policy, read_release_key, signature_of},
 };
-pub(crate) use self::{log::Signing, trust::invalid};
+pub(crate) use self::{log::Signing, trust::no_development_signer};
 use crate::{
     ClientError, Http, ServerUrl,
     http::{Answer, IDLE_TIMEOUT},
@@ -64,6 +66,8 @@ pub struct Examined {
     pub bound: Bound,
     /// The name of its attestation key, hex.
     pub ak_name: Option<String>,
+    /// The SHA-256 of the endorsement key that vouches for that one, hex.
+    pub ek_sha256: Option<String>,
     /// The version of the policy.
     pub policy_version: u64,
     /// When it was looked at.
@@ -189,9 +193,17 @@ impl AttestedWay {
         self.policy.kept().read(&self.url).map_err(|error| self.forgotten(&error))
     }
 
-    /// Changes what is remembered of the signer.
-    pub(crate) fn remember<T>(&self, change: impl FnOnce(&mut KeptSigner) -> T) -> Result<T, ClientError> {
-        self.policy.kept().change(&self.url, change).map_err(|error| self.forgotten(&error))
+    /// Changes what is remembered of the signer, on a thread that may wait for the disk and for other processes.
+    pub(crate) async fn remember<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut KeptSigner) -> T + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let (kept, url) = (self.policy.kept().clone(), self.url.clone());
+        let changing = async {
+            let changed = spawn_blocking(move || kept.change(&url, change)).await;
+            changed.map_err(io::Error::other).flatten().map_err(|error| self.forgotten(&error))
+        };
+        self.limited(changing).await
     }
 
     /// Verifies that the log tells of a signature, and goes on from what was `known` of it before it was asked for.
@@ -206,7 +218,7 @@ impl AttestedWay {
         let fault = |fault| self.log_fault(fault);
         let logged = LoggedSigning::read(answer, vkey, signing).map_err(fault)?;
         let known = Seen::open(known, vkey).map_err(fault)?;
-        if logged.seen.size() <= known.size() {
+        if logged.index < known.size() {
             return Err(self.log_fault("the signature is in no entry that was not there before"));
         }
         let verified = async {
@@ -214,7 +226,7 @@ impl AttestedWay {
             let mut live = self.accepted(place.take()).await?;
             let tiles = self.tiles(&mut live.connection, logged.tiles()).await?;
             logged.verify(&tiles).map_err(fault)?;
-            self.follow(&mut live.connection, known, &logged.seen, vkey, |_| Ok(())).await?;
+            self.follow(&mut live.connection, known, &logged.seen, vkey, None).await?;
             *place = Some(live);
             Ok(())
         };
@@ -281,6 +293,7 @@ impl AttestedWay {
             checks: judgement.checks,
             bound: evidence.bound,
             ak_name: judgement.ak_name,
+            ek_sha256: judgement.ek_sha256,
             policy_version: self.policy.version(),
             examined_at: now,
         })
@@ -319,33 +332,37 @@ impl AttestedWay {
         if new.size() < known.size() {
             return Err(self.log_fault("it was cut off: it has fewer entries than were seen before"));
         }
-        self.follow(connection, known, &new, vkey, |kept| kept.accept(examined)).await
+        self.follow(connection, known, &new, vkey, Some(examined)).await
     }
 
-    /// Remembers `new`, once it was found to go on from what was `known`, and whatever else `change` says.
+    /// Remembers `new`, once it was found to go on from what was `known`, and what was `examined` with it.
     async fn follow(
         &self,
         connection: &mut Connection,
         mut known: Seen,
         new: &Seen,
         vkey: &str,
-        change: impl Fn(&mut KeptSigner) -> Result<(), (&'static str, Fault)>,
+        examined: Option<&Examined>,
     ) -> Result<(), ClientError> {
         for _ in 0..MOST_TURNS {
             let growth = Growth::between(&known, new);
             let tiles = self.tiles(connection, growth.tiles()).await?;
             growth.verify(&tiles).map_err(|fault| self.log_fault(fault))?;
-            let remembered = self.remember(|kept| {
-                if let Some(seen) = kept.checkpoint.as_ref().filter(|seen| **seen != known.note && **seen != new.note) {
+            let (old, newer, examined) = (known.note.clone(), new.note.clone(), examined.cloned());
+            let is_newer = new.size() >= known.size();
+            let remembered = self.remember(move |kept| {
+                if let Some(seen) = kept.checkpoint.as_ref().filter(|seen| **seen != old && **seen != newer) {
                     return Ok(Some(seen.clone()));
                 }
-                change(kept)?;
-                if new.size() >= known.size() {
-                    kept.checkpoint = Some(new.note.clone());
+                if let Some(examined) = &examined {
+                    kept.accept(examined)?;
+                }
+                if is_newer {
+                    kept.checkpoint = Some(newer);
                 }
                 Ok(None)
-            })?;
-            match remembered.map_err(|(check, fault)| invalid(&self.url, check, fault))? {
+            });
+            match remembered.await?.map_err(|(check, fault)| invalid(&self.url, check, fault))? {
                 None => return Ok(()),
                 // Another process has seen something else meanwhile.
                 Some(seen) => known = Seen::open(&seen, vkey).map_err(|fault| self.log_fault(fault))?,
@@ -393,6 +410,14 @@ impl AttestedWay {
     /// What was remembered cannot be read, so nothing is known of the signer, and nobody is trusted anew instead.
     fn forgotten(&self, error: &io::Error) -> ClientError {
         let path = self.policy.kept().path().display();
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let next = "end the other program of yours that holds it, or try again";
+            return invalid(
+                &self.url,
+                "memory",
+                format!("`{path}`, what is remembered of it, is in use ({error}): {next}"),
+            );
+        }
         let next = "where you are sure of the signer, remove the file, and it is trusted as at first";
         invalid(&self.url, "memory", format!("`{path}`, what is remembered of it, cannot be used ({error}): {next}"))
     }

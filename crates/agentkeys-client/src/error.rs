@@ -206,6 +206,7 @@ impl ClientError {
                 Exit::TimedOut
             }
             Self::Problem { problem, .. } if problem.error == ErrorCode::ReauthRequired => Exit::SignInNeeded,
+            Self::Problem { problem, .. } if problem.error == ErrorCode::DeviceLimitReached => Exit::Denied,
             Self::Problem { problem, .. } => match problem.status {
                 401 | 403 | 410 => Exit::Denied,
                 404 => Exit::NotFound,
@@ -306,6 +307,7 @@ mod tests {
             (problem(ErrorCode::DeviceWaiting), Exit::TimedOut),
             (problem(ErrorCode::DeviceNotPinned), Exit::Denied),
             (problem(ErrorCode::DeviceKeyRequired), Exit::Denied),
+            (problem(ErrorCode::DeviceLimitReached), Exit::Denied),
             (problem(ErrorCode::MessageRefused), Exit::Denied),
             (problem(ErrorCode::DeviceUnknown), Exit::NotFound),
             (problem(ErrorCode::LastDevice), Exit::Other),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     AttestationPolicy, ClientError, Examined, Http, KeptSigner, ServerUrl, Session, SignerTrust,
-    attested::{AttestedWay, Signing, invalid},
+    attested::{AttestedWay, Signing, no_development_signer},
     conformance::Wire,
     http::{Credential, Server},
 };
@@ -47,8 +47,7 @@ impl SignerClient {
                 Server::attested(http, AttestedWay::new(http, url, policy))
             }
             SignerTrust::Policy(policy) if !policy.allow_dev() => {
-                let detail = "without TLS nothing can show where it runs, and the policy allows no development signer";
-                return Err(invalid(&url, "channel", detail));
+                return Err(no_development_signer(&url, &policy));
             }
             _ => Server::new(http, url),
         };

@@ -4,7 +4,7 @@ use std::{
 };
 
 use agentkeys_api::{
-    Audience, DaemonCredentials, DaemonToken, DeviceState, ErrorCode, MintOidcJwt, MintedOidcJwt, Problem,
+    Audience, DaemonCredentials, DaemonToken, DeviceState, ErrorCode, MintOidcJwt, MintedOidcJwt, PinnedBy, Problem,
 };
 use agentkeys_client::{ClientError, DeviceNews, Flow, Renewal, Role, Session, WalletProof};
 use agentkeys_types::{AgentName, AwsCredentials, Clock, EvmAddress, OmniAccount, Timestamp};
@@ -213,15 +213,24 @@ impl CredentialSource for WalletSource {
 }
 
 fn in_words(news: &DeviceNews) -> String {
+    let own = news.own.iter().map(|device| {
+        let how = match (device.state, device.pinned_by) {
+            (DeviceState::Waiting, _) => "waits to be added",
+            (DeviceState::Pinned, Some(PinnedBy::Approval)) => "was approved by another one",
+            (DeviceState::Pinned, _) => "was added by a sign-in, after another one",
+        };
+        format!("this device is not the account's first: it {how} ({}, {})", device.key, device.since)
+    });
     let added = news.added.iter().map(|device| {
         let state = match device.state {
+            DeviceState::Pinned if news.is_first_look => "has the account already",
             DeviceState::Pinned => "was added",
             DeviceState::Waiting => "waits to be added",
         };
-        format!("a device {state} ({}, {})", device.key, device.since)
+        format!("another device {state} ({}, {})", device.key, device.since)
     });
     let removed = news.removed.iter().map(|key| format!("a device was removed ({key})"));
-    let changes: Vec<String> = added.chain(removed).collect();
+    let changes: Vec<String> = own.chain(added).chain(removed).collect();
     format!("{}: if that was not you, `agentkeys devices list` shows them", changes.join("; "))
 }
 
@@ -237,4 +246,42 @@ fn of_sts(error: ClientError) -> ClientError {
         _ => return error,
     };
     ClientError::Problem { problem: Problem::new(ErrorCode::StsUnavailable, detail), retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use agentkeys_api::DeviceView;
+
+    use super::*;
+
+    #[test]
+    fn what_was_there_at_the_first_look_is_told_as_such() {
+        let device = |key: char, pinned_by| DeviceView {
+            key: key.to_string().repeat(43).parse().unwrap(),
+            state: DeviceState::Pinned,
+            since: "2026-12-22T10:00:00Z".parse().unwrap(),
+            pinned_by: Some(pinned_by),
+            pinned_at: None,
+            is_this: pinned_by == PinnedBy::Recovery,
+        };
+        let news = DeviceNews {
+            is_first_look: true,
+            added: vec![device('E', PinnedBy::FirstUse)],
+            removed: Vec::new(),
+            own: Some(device('A', PinnedBy::Recovery)),
+        };
+
+        let (first, later) = (in_words(&news), in_words(&DeviceNews { is_first_look: false, own: None, ..news }));
+
+        let (own, other) = ("A".repeat(43), "E".repeat(43));
+        assert_eq!(
+            first,
+            format!(
+                "this device is not the account's first: it was added by a sign-in, after another one \
+                 ({own}, 2026-12-22T10:00:00Z); another device has the account already ({other}, 2026-12-22T10:00:00Z): \
+                 if that was not you, `agentkeys devices list` shows them"
+            )
+        );
+        assert!(later.starts_with("another device was added ("), "{later}");
+    }
 }

@@ -20,6 +20,8 @@ pub struct ConfigfsTsm {
     root: PathBuf,
     backend: Backend,
     provider: &'static str,
+    /// Where Intel's collateral is, which the kernel does not have.
+    collateral: Option<PathBuf>,
 }
 
 /// What the kernel gave for one report.
@@ -32,25 +34,48 @@ struct Report {
 impl ConfigfsTsm {
     /// SEV-SNP, with its folder of reports.
     pub fn sev_snp(root: &Path) -> Self {
-        Self { root: root.to_owned(), backend: Backend::SevSnp, provider: "sev_guest" }
+        Self { root: root.to_owned(), backend: Backend::SevSnp, provider: "sev_guest", collateral: None }
     }
 
-    /// TDX, with its folder of reports.
-    pub fn tdx(root: &Path) -> Self {
-        Self { root: root.to_owned(), backend: Backend::Tdx, provider: "tdx_guest" }
+    /// TDX, with its folder of reports, and the file with Intel's collateral for the machine, as JSON.
+    ///
+    /// The file is read anew for each report: its operator renews it before it expires. No client accepts a quote
+    /// without it; it need not be trusted, since Intel has signed what is in it.
+    pub fn tdx(root: &Path, collateral: &Path) -> Self {
+        let collateral = Some(collateral.to_owned());
+        Self { root: root.to_owned(), backend: Backend::Tdx, provider: "tdx_guest", collateral }
     }
 
-    fn report(&self, report_data: &[u8; 64]) -> io::Result<Report> {
+    fn vouch_in_new_folder(&self, report_data: &[u8; 64]) -> io::Result<Vouched> {
         // A name of its own: whoever else asks has another folder.
         let folder = self.root.join(format!("agentkeys-{}", hex::encode(random::<8>())));
         fs::create_dir(&folder)?;
-        let read = self.read(&folder, report_data);
+        let vouched = self.vouch_in(&folder, report_data);
         // In configfs, the folder goes with its attributes.
         let removed = fs::remove_dir(&folder);
         if let Err(error) = removed {
             tracing::debug!(%error, "a report's folder stays");
         }
-        read
+        vouched
+    }
+
+    fn vouch_in(&self, folder: &Path, report_data: &[u8; 64]) -> io::Result<Vouched> {
+        let Report { report, auxiliary } = self.read(folder, report_data)?;
+        let chain = snp_certificates(&auxiliary).into_iter().map(|der| BASE64_STANDARD.encode(der)).collect();
+        Ok(Vouched {
+            report_data: hex::encode(report_data),
+            evidence: RawEvidence { report: Some(BASE64_STANDARD.encode(report)), ..RawEvidence::default() },
+            endorsements: Endorsements { chain, collateral: self.collateral(), ..Endorsements::default() },
+        })
+    }
+
+    fn collateral(&self) -> Option<String> {
+        let file = self.collateral.as_deref()?;
+        let read = fs::read_to_string(file);
+        read.inspect_err(|error| {
+            tracing::warn!(%error, file = %file.display(), "no collateral: clients will refuse the quote");
+        })
+        .ok()
     }
 
     fn read(&self, folder: &Path, report_data: &[u8; 64]) -> io::Result<Report> {
@@ -84,16 +109,9 @@ impl Platform for ConfigfsTsm {
     }
 
     fn vouch(&self, report_data: &ReportData<'_>) -> Result<Vouched, AttestError> {
-        let report_data = report_data.sha512();
-        let Report { report, auxiliary } = self.report(&report_data).map_err(|error| {
+        self.vouch_in_new_folder(&report_data.sha512()).map_err(|error| {
             tracing::error!(%error, "no report");
             AttestError::Unavailable
-        })?;
-        let chain = snp_certificates(&auxiliary).into_iter().map(|der| BASE64_STANDARD.encode(der)).collect();
-        Ok(Vouched {
-            report_data: hex::encode(report_data),
-            evidence: RawEvidence { report: Some(BASE64_STANDARD.encode(report)), ..RawEvidence::default() },
-            endorsements: Endorsements { chain, ..Endorsements::default() },
         })
     }
 }

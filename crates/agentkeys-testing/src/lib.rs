@@ -5,7 +5,7 @@
 //! A [`TestBrowser`] shows a [`Page`] after the other, for a [`CommandSignIn`] or a device.
 //! A [`Process`] is one of the real binaries, a [`System`] the servers among them; the command runs in a
 //! [`Home`]. A [`TestProvider`] is an OpenID Provider, which misbehaves as it is told. A [`Swtpm`] is a TPM, and a
-//! [`Worker`] the TEE worker on a [`WorkerMachine`] with one.
+//! [`Worker`] the TEE worker on a [`WorkerMachine`] with one. A [`SessionForger`] has stolen the broker's keys.
 
 #![allow(clippy::missing_panics_doc, reason = "whatever goes wrong on the bench fails the test, by a panic")]
 
@@ -19,6 +19,7 @@ mod home;
 mod person;
 mod process;
 mod provider;
+mod session_forger;
 mod swtpm;
 mod system;
 mod worker;
@@ -33,6 +34,7 @@ pub use home::Home;
 pub use person::Person;
 pub use process::{Process, ReservedPort};
 pub use provider::{Callback, Canned, Endpoint, KeyKind, Part, TestProvider};
+pub use session_forger::SessionForger;
 pub use swtpm::Swtpm;
 pub use system::System;
 pub use worker::{Worker, WorkerMachine};

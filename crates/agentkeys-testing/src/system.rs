@@ -1,4 +1,5 @@
 mod processes;
+mod spare_sessions;
 
 use std::{
     net::SocketAddr,

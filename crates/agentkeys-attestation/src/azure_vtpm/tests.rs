@@ -111,10 +111,11 @@ fn a_report_of_another_chip_a_quote_by_another_key_and_other_hardware_are_refuse
     let registers = registers.registers().unwrap();
     let pcr = |number: u8| format!("{number} = [\"{}\"]", hex::encode(registers[&number]));
     let policy = Policy::parse(&format!(
-        "version = 1\nmin_release = \"0.4.0\"\n[[accept]]\nbackend = \"azure-vtpm\"\nrelease = \"0.4.0\"\nbank = \"sha256\"\n\
-         pcr = {{ {}, {} }}\n[accept.sev_snp]\nmeasurement = [\"{}\"]\n\
+        "version = 1\nmin_release = \"0.4.0\"\nrevoked = []\n[[accept]]\nbackend = \"azure-vtpm\"\nrelease = \"0.4.0\"\nbank = \"sha256\"\n\
+         pcr = {{ {}, {}, {} }}\n[accept.sev_snp]\nmeasurement = [\"{}\"]\n\
          min_tcb = {{ bootloader = 0, tee = 0, snp = 0, microcode = 0 }}",
         pcr(4),
+        pcr(11),
         pcr(12),
         hex::encode(report.measurement())
     ))

@@ -43,6 +43,16 @@ impl Accept {
         }
     }
 
+    /// Whether nothing but the policy tells which certificates are revoked: Intel's collateral has lists, and AWS's
+    /// certificates live for hours.
+    pub(super) fn has_no_list_of_its_maker(&self) -> bool {
+        match self {
+            Self::Tpm2(_) | Self::SevSnp(_) => true,
+            Self::AzureVtpm(entry) => matches!(entry.hardware, AzureHardware::SevSnp(_)),
+            Self::Tdx(_) | Self::Nitro(_) => false,
+        }
+    }
+
     pub(crate) fn as_tpm2(&self) -> Option<&AcceptTpm2> {
         if let Self::Tpm2(entry) = self { Some(entry) } else { None }
     }
@@ -72,7 +82,8 @@ pub type PcrValues<const N: usize> = BTreeMap<u8, BTreeSet<[u8; N]>>;
 pub struct AcceptTpm2 {
     /// The release that has these measurements.
     pub release: Release,
-    /// The registers of the SHA-256 bank, 12 (the kernel's command line) always among them.
+    /// The registers of the SHA-256 bank: always 4 (what the firmware started), 11 (the image) and 12 (the kernel's
+    /// command line) among them.
     pub pcr: PcrValues<32>,
     /// Who vouches for the TPM: one of these is enough.
     pub anchor: TpmAnchor,
@@ -96,7 +107,8 @@ pub struct TpmAnchor {
 pub struct AcceptAzureVtpm {
     /// The release that has these measurements.
     pub release: Release,
-    /// The registers of the SHA-256 bank, 12 (the kernel's command line) always among them.
+    /// The registers of the SHA-256 bank: always 4 (what the firmware started), 11 (the image) and 12 (the kernel's
+    /// command line) among them.
     pub pcr: PcrValues<32>,
     /// The hardware that vouches for the vTPM.
     pub hardware: AzureHardware,

@@ -16,8 +16,12 @@ use crate::{certificate::Certificate, nitro};
 const DEFAULT_REATTEST_SECONDS: u64 = 600;
 const MAX_REATTEST_SECONDS: u64 = 86_400;
 
-/// The register that the boot stub extends with a command line or add-on that came from outside the measured image.
-const COMMAND_LINE: u8 = 12;
+/// The registers without which another program could pass, and why.
+const INDISPENSABLE: [(u8, &str); 3] = [
+    (4, "which the firmware alone extends: without it, another system could set all the others itself"),
+    (11, "which the boot stub extends with the parts of the image"),
+    (12, "or another kernel command line would pass"),
+];
 /// Registers of a TPM that software may set back.
 const RESETTABLE: [u8; 2] = [16, 23];
 
@@ -160,7 +164,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
         reattest: Duration::from_secs(reattest),
         log_origin: raw.log.map(|log| origin(log.origin)).transpose()?,
         identity_pub: raw.identity.map(|identity| identity_pub(&identity.key)).transpose()?,
-        revoked: raw.revoked.map(|list| Path("revoked".to_owned()).hexes(&list)).transpose()?.unwrap_or_default(),
+        revoked: revoked(raw.revoked.as_deref(), &accept)?,
         accept,
     })
 }
@@ -187,6 +191,10 @@ impl Path {
         if list.is_empty() {
             return Err(self.invalid("must not be empty"));
         }
+        self.hexes_or_none(list)
+    }
+
+    fn hexes_or_none<const N: usize>(&self, list: &[String]) -> Result<BTreeSet<[u8; N]>, PolicyError> {
         list.iter().map(|text| self.hex(text)).collect()
     }
 
@@ -212,13 +220,23 @@ impl Path {
         if let Some(number) = RESETTABLE.iter().find(|number| registers.contains_key(number)) {
             return Err(self.at(&number.to_string()).invalid("can be set back by software, and so tells nothing"));
         }
-        if !registers.contains_key(&COMMAND_LINE) {
-            return Err(self.invalid("must pin register 12, or another kernel command line would pass"));
+        match INDISPENSABLE.iter().find(|(number, _)| !registers.contains_key(number)) {
+            Some((number, why)) => Err(self.invalid(format!("must pin register {number}, {why}"))),
+            None => Ok(registers),
         }
-        if !registers.contains_key(&4) && !registers.contains_key(&11) {
-            return Err(self.invalid("must pin register 4 or 11, which measure the image"));
+    }
+}
+
+/// The one list that may be empty: that nothing is revoked is a decision, and it must be spelt out.
+fn revoked(list: Option<&[String]>, accept: &[Accept]) -> Result<BTreeSet<[u8; 32]>, PolicyError> {
+    let path = Path("revoked".to_owned());
+    match (list, accept.iter().find(|entry| entry.has_no_list_of_its_maker())) {
+        (Some(list), _) => path.hexes_or_none(list),
+        (None, None) => Ok(BTreeSet::new()),
+        (None, Some(_)) => {
+            Err(path
+                .invalid("is missing: list the revoked certificates, or decide that there are none: `revoked = []`"))
         }
-        Ok(registers)
     }
 }
 

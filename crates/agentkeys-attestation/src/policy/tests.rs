@@ -9,7 +9,7 @@ const TPM: &str = r#"
 backend = "tpm2"
 release = "0.4.0"
 bank = "sha256"
-pcr = { 4 = ["A4"], 7 = ["A7"], 12 = ["00"] }
+pcr = { 4 = ["A4"], 7 = ["A7"], 11 = ["A4"], 12 = ["00"] }
 anchor = { ek_pub_sha256 = ["EE"] }
 "#;
 const SNP: &str = r#"
@@ -38,10 +38,10 @@ const AZURE: &str = r#"
 backend = "azure-vtpm"
 release = "0.4.0"
 bank = "sha256"
-pcr = { 11 = ["A4"], 12 = ["00"] }
+pcr = { 4 = ["A4"], 11 = ["A4"], 12 = ["00"] }
 tdx = { mr_td = ["MM"] }
 "#;
-const HEAD: &str = "version = 3\nmin_release = \"0.4.0\"\n";
+const HEAD: &str = "version = 3\nmin_release = \"0.4.0\"\nrevoked = []\n";
 
 /// A whole policy, its digests written out.
 fn whole(text: &str) -> String {
@@ -71,18 +71,21 @@ fn what_is_unknown_empty_or_open_is_refused_by_name() {
     let cases = [
         (HEAD.to_owned(), "accept"),
         (format!("{HEAD}accept = []"), "accept"),
-        (format!("{HEAD}revoked = []\n{TPM}"), "revoked"),
-        (format!("{HEAD}revoked = [\"12\"]\n{TPM}"), "revoked"),
+        (format!("{}{TPM}", HEAD.replace("[]", "[\"12\"]")), "revoked"),
         (format!("{HEAD}[freshness]\nreattest_seconds = 0\n{TPM}"), "freshness.reattest_seconds"),
         (format!("{HEAD}[log]\norigin = \"two words\"\n{TPM}"), "log.origin"),
         (format!("{HEAD}[identity]\npub = \"02\"\n{TPM}"), "identity.pub"),
-        (format!("version = 3\nmin_release = \"0.4\"\n{TPM}"), "min_release"),
+        (format!("version = 3\nmin_release = \"0.4\"\nrevoked = []\n{TPM}"), "min_release"),
         (format!("{HEAD}{}", TPM.replace("tpm2", "tpm3")), "accept[0].backend"),
         (format!("{HEAD}{}", without(TPM, "backend")), "accept[0].backend"),
         (format!("{HEAD}{TPM}surprise = 1"), "accept[0]"),
         (format!("{HEAD}{}", TPM.replace("sha256\"\n", "sha1\"\n")), "accept[0].bank"),
         (format!("{HEAD}{}", TPM.replace(", 12 = [\"00\"]", "")), "accept[0].pcr"),
-        (format!("{HEAD}{}", TPM.replace("4 = [\"A4\"], ", "")), "accept[0].pcr"),
+        (format!("{HEAD}{}", TPM.replace(" 4 = [\"A4\"],", "")), "accept[0].pcr"),
+        (format!("{HEAD}{}", TPM.replace(" 11 = [\"A4\"],", "")), "accept[0].pcr"),
+        (format!("{HEAD}{}", AZURE.replace(" 4 = [\"A4\"],", "")), "accept[0].pcr"),
+        (format!("{HEAD}{}", AZURE.replace(" 11 = [\"A4\"],", "")), "accept[0].pcr"),
+        (format!("{HEAD}{}", AZURE.replace(", 12 = [\"00\"]", "")), "accept[0].pcr"),
         (format!("{HEAD}{}", TPM.replace("[\"A7\"]", "[]")), "accept[0].pcr.7"),
         (format!("{HEAD}{}", TPM.replace("\"A7\"", "\"A\"")), "accept[0].pcr.7"),
         (format!("{HEAD}{}", TPM.replace("7 =", "16 =")), "accept[0].pcr.16"),
@@ -117,6 +120,29 @@ fn what_is_unknown_empty_or_open_is_refused_by_name() {
 
         assert_eq!(named, field, "{text}");
     }
+}
+
+#[test]
+fn that_nothing_is_revoked_must_be_said_where_no_list_comes_with_the_evidence() {
+    const SNP_IN_AZURE: &str =
+        "sev_snp = { measurement = [\"MM\"], min_tcb = { bootloader = 0, tee = 0, snp = 0, microcode = 0 } }";
+    let azure_snp = AZURE.replace("tdx = { mr_td = [\"MM\"] }", SNP_IN_AZURE);
+    let silent = HEAD.replace("revoked = []\n", "");
+
+    for entry in [TPM, SNP, &azure_snp] {
+        let refused = parse(&format!("{silent}{TDX}{entry}")).unwrap_err();
+
+        assert!(refused.to_string().contains("`revoked` is missing"), "{refused}");
+        assert!(parse(&format!("{HEAD}{TDX}{entry}")).unwrap().revoked.is_empty(), "{entry}");
+    }
+    assert!(parse(&[&silent, TDX, NITRO, AZURE].concat()).is_ok());
+}
+
+#[test]
+fn a_policy_cannot_leave_out_the_register_that_only_the_firmware_extends() {
+    let refused = parse(&format!("{HEAD}{}", TPM.replace(" 4 = [\"A4\"],", ""))).unwrap_err();
+
+    assert!(refused.to_string().contains("must pin register 4, which the firmware alone extends"), "{refused}");
 }
 
 #[test]

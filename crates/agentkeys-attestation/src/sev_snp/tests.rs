@@ -110,7 +110,7 @@ fn a_certificate_is_refused_before_and_after_its_time_and_when_its_issuer_is_unk
 fn a_genuine_report_that_binds_something_else_is_refused_for_that_alone() {
     let tcb = entry().min_tcb;
     let policy = Policy::parse(&format!(
-        "version = 1\nmin_release = \"0.4.0\"\n[[accept]]\nbackend = \"sev-snp\"\nrelease = \"0.4.0\"\nmeasurement = [\"{}\"]\n\
+        "version = 1\nmin_release = \"0.4.0\"\nrevoked = []\n[[accept]]\nbackend = \"sev-snp\"\nrelease = \"0.4.0\"\nmeasurement = [\"{}\"]\n\
          min_tcb = {{ bootloader = {}, tee = {}, snp = {}, microcode = {} }}",
         hex::encode(milan().measurement()),
         tcb.bootloader,

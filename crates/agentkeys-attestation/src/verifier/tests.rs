@@ -13,6 +13,7 @@ use crate::{
 fn remembered(worker: &Worker) -> Pinned {
     Pinned {
         ak_name: worker.verdict(&Pinned::default()).ak_name().map(Vec::from),
+        ek_sha256: worker.verdict(&Pinned::default()).ek_sha256(),
         identity_pub: Some(worker.identity),
         policy_version: Some(7),
         checkpoint: Some(worker.checkpoint().1),
@@ -68,6 +69,36 @@ fn a_key_that_is_remembered_is_not_activated_again_under_the_same_policy() {
 
     let under_an_older_policy = Pinned { policy_version: Some(6), ..pinned };
     assert!(worker.verdict(&under_an_older_policy).activation().is_some());
+}
+
+#[test]
+fn a_key_that_was_activated_with_another_endorsement_key_is_activated_again() {
+    let mut worker = Worker::new();
+    let with_the_first = remembered(&worker);
+    worker.ek_cert = worker.vendor.endorse(|_| {});
+
+    let mut verdict = worker.verdict(&with_the_first);
+
+    assert_eq!(failures(&verdict), []);
+    assert!(!verdict.accepted());
+    activate(&mut verdict);
+    assert!(verdict.accepted());
+    let with_the_second = Pinned { ek_sha256: verdict.ek_sha256(), ..with_the_first };
+    assert!(worker.verdict(&with_the_second).accepted());
+}
+
+#[test]
+fn a_key_that_the_policy_named_is_not_activated_for_another_anchor() {
+    let worker = Worker::new();
+    let by_hash = format!("anchor = {{ ek_ca_sha256 = [\"{}\"] }}", worker.vendor.sha256());
+    let ak_name = hex::encode(worker.verdict(&Pinned::default()).ak_name().unwrap());
+    let naming = worker.policy_text().replace(&by_hash, &format!("anchor = {{ ak_name = [\"{ak_name}\"] }}"));
+    let named = judge(&Policy::parse(&naming).unwrap(), &worker.evidence(), &Pinned::default(), NOW);
+
+    let pinned = Pinned { ek_sha256: named.ek_sha256(), ..remembered(&worker) };
+
+    assert!(named.accepted());
+    assert!(worker.verdict(&pinned).activation().is_some(), "of the same version, with another anchor");
 }
 
 /// A way in which evidence is not as it must be, and the checks that fail for it.

@@ -1,7 +1,8 @@
+mod standing;
 mod storage;
 mod way;
 
-use agentkeys_api::{ErrorCode, LinkStatus};
+use agentkeys_api::Devices;
 use agentkeys_client::{
     Binding, BrokerClient, ClientError, EmailSignIn, OauthSignIn, Role, Session, StorageError, request_session_token,
     sign_in_by_browser, sign_in_by_device,
@@ -10,11 +11,10 @@ use agentkeys_types::{EmailAddress, EvmAddress, IdentityType, OmniAccount, Provi
 use clap::Args;
 use serde::Serialize;
 
-use self::way::Way;
+use self::{standing::Standing, way::Way};
 use super::{
     code::Prompt,
     screen::{Purpose, Screen},
-    whoami::SignerKind,
 };
 use crate::{context::Context, error::CliError, interruption, output::Output, surroundings::Surroundings};
 
@@ -57,6 +57,9 @@ struct Outcome {
     account: OmniAccount,
     wallet: EvmAddress,
     session_expires_at: Timestamp,
+    /// The account's devices, where the signer pins them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    devices: Option<Devices>,
 }
 
 impl InitArgs {
@@ -66,12 +69,14 @@ impl InitArgs {
             return Err(CliError::NoRole { config: context.places.config_file() });
         }
         context.store.check().await?;
-        let (session, is_new, wallet) = interruption::or(self.connect(context, output)).await?;
+        let (session, is_new, standing) = interruption::or(self.connect(context, output)).await?;
         if !context.is_in_memory() {
             context.tell_daemon().await;
         }
         let (account, session_expires_at) = (session.omni_account, session.expires_at);
-        let document = Outcome { signed_in: is_new, account, wallet, session_expires_at };
+        standing.show_devices(context, output);
+        let Standing { wallet, devices } = standing;
+        let document = Outcome { signed_in: is_new, account, wallet, session_expires_at, devices };
         output.result(&document, |output| {
             if is_new {
                 output.done(format_args!("Wallet proved; session until {}", date(session_expires_at)));
@@ -93,22 +98,14 @@ impl InitArgs {
         Ok(())
     }
 
-    /// The session that is kept or opened, whether it is opened, and the wallet that is proved for it.
-    async fn connect(&self, context: &Context, output: &Output) -> Result<(Session, bool, EvmAddress), CliError> {
+    /// The session that is kept or opened, whether it is opened, and how it stands with it at the signer.
+    async fn connect(&self, context: &Context, output: &Output) -> Result<(Session, bool, Standing), CliError> {
         let (session, is_new) = match self.standing_session(context).await? {
             Some(session) => (session, false),
             None => (self.sign_in(context, output).await?, true),
         };
-        let wallet = match proved_wallet(context, &session).await? {
-            Some(wallet) => {
-                if is_new {
-                    show_device(context, &session).await?;
-                }
-                wallet
-            }
-            None => prove_wallet(context, &session, output).await?,
-        };
-        Ok((session, is_new, wallet))
+        let standing = Standing::of(context, &session, output).await?;
+        Ok((session, is_new, standing))
     }
 
     /// The session that is kept, if it still stands and there is no reason for another.
@@ -200,40 +197,6 @@ async fn reached_broker(context: &Context, output: &Output) -> Result<BrokerClie
 /// Whether the account would be lost with this identity. Not worth a failure.
 async fn opens_in_one_way(context: &Context, session: &Session) -> bool {
     context.broker().identities(session).await.is_ok_and(|identities| identities.identities.len() == 1)
-}
-
-/// The account's wallet, if one has been proved already.
-async fn proved_wallet(context: &Context, session: &Session) -> Result<Option<EvmAddress>, CliError> {
-    let links = context.broker().wallets(session).await?.links;
-    Ok(links.iter().find(|link| link.status == LinkStatus::Proved).map(|link| link.address))
-}
-
-/// Has the signer see the device while its sign-in is fresh: later it would be nobody's.
-///
-/// Whether the signer is there at all does not matter yet.
-async fn show_device(context: &Context, session: &Session) -> Result<(), CliError> {
-    let Ok(signer) = context.signer() else { return Ok(()) };
-    let Err(error) = signer.derive_address(session, session.omni_account).await else { return Ok(()) };
-    match &error {
-        ClientError::Problem { problem, .. } if problem.error.as_str().starts_with("device_") => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-async fn prove_wallet(context: &Context, session: &Session, output: &Output) -> Result<EvmAddress, CliError> {
-    let flow = context.flow()?;
-    let wallet = flow.connect_wallet(session, &mut ()).await?;
-    let (signer, _) = SignerKind::of(context).await;
-    output.done(format_args!("Wallet {wallet} (eip155:1; signer: {})", signer.in_words()));
-    let proof = flow.prove_wallet(session, wallet, &mut ()).await;
-    proof.map_err(|error| match error {
-        // Not this session's fault: the wallet proved itself for another account before.
-        ClientError::Problem { problem, .. } if problem.error == ErrorCode::WalletTaken => {
-            CliError::SignedInAsOther("another account of the same wallet".to_owned())
-        }
-        error => error.into(),
-    })?;
-    Ok(wallet)
 }
 
 /// The day alone, as people say it.

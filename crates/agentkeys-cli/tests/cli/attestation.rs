@@ -9,6 +9,7 @@ use crate::bench::Home;
 const POLICY: &str = r#"
 version = 7
 min_release = "0.1.0"
+revoked = []
 [[accept]]
 backend = "tpm2"
 release = "0.1.0"
@@ -53,18 +54,23 @@ fn a_policy_that_the_release_key_has_signed_is_used_and_a_changed_one_is_not() {
 }
 
 #[test]
-fn a_policy_in_the_usual_place_counts_for_a_signer_with_tls_and_not_for_one_on_loopback() {
+fn a_policy_in_the_usual_place_counts_for_every_signer_but_that_of_the_development_command() {
     let home = Home::new();
     write_policy(&home, "config/agentkeys/attestation-policy.toml");
 
     let with_tls = home.agentkeys(&["attestation", "show", "--signer-url", "https://127.0.0.1:1"]);
     let plain = home.agentkeys(&["attestation", "show"]);
+    let of_the_command = home.agentkeys(&["--profile", "dev", "attestation", "show"]);
     let spelt_out =
         home.agentkeys(&["attestation", "show", "--attestation-policy", home.path("missing").to_str().unwrap()]);
 
     assert_eq!(with_tls.code(), Some(6), "{}", with_tls.stderr());
-    assert_eq!(plain.code(), Some(2), "{}", plain.stderr());
-    assert!(plain.stderr().contains("no attestation policy judges the signer"), "{}", plain.stderr());
+    assert_eq!(plain.code(), Some(4), "{}", plain.stderr());
+    assert!(plain.stderr().contains("hint: point `--signer-url` at the signer of that policy"), "{}", plain.stderr());
+    assert!(plain.stderr().contains("say `allow_dev = true`"), "{}", plain.stderr());
+    assert_eq!(of_the_command.code(), Some(2), "{}", of_the_command.stderr());
+    let unjudged = "no attestation policy judges the signer";
+    assert!(of_the_command.stderr().contains(unjudged), "{}", of_the_command.stderr());
     assert_eq!(spelt_out.code(), Some(2), "{}", spelt_out.stderr());
 }
 

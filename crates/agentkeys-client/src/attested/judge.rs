@@ -26,6 +26,7 @@ pub(crate) struct Judgement {
     pub(crate) backend: Backend,
     pub(crate) release: Option<String>,
     pub(crate) ak_name: Option<String>,
+    pub(crate) ek_sha256: Option<String>,
     pub(crate) checks: Vec<Check>,
 }
 

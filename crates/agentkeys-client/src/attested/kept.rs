@@ -1,8 +1,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use agentkeys_crypto::private_file;
@@ -11,6 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Examined;
 use crate::{Places, ProfileName, ServerUrl};
+
+/// For how long another process may hold the lock: it writes one small file meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
+const NEXT_TRY: Duration = Duration::from_millis(10);
 
 /// What a profile remembers of the signers that it has accepted: a file that only its owner may read.
 #[derive(Clone, Debug)]
@@ -33,9 +39,13 @@ pub struct KeptSigner {
     /// When it was last accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<Timestamp>,
-    /// The name of its attestation key, hex, once its TPM has proved that it holds it.
+    /// The name of its attestation key, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ak_name: Option<String>,
+    /// The SHA-256 of the endorsement key, hex, whose TPM has proved that it holds that one; nothing where the policy
+    /// named the attestation key itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ek_sha256: Option<String>,
     /// The public key that only its master secret gives, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_pub: Option<String>,
@@ -63,6 +73,7 @@ impl KeptSigner {
             .map_err(|()| ("log", "its signing log has another key than before".to_owned()))?;
         pin(&mut self.ak_name, examined.ak_name.as_ref())
             .map_err(|()| ("attestation_key", "its attestation key is not the one that was seen before".to_owned()))?;
+        self.ek_sha256.clone_from(&examined.ek_sha256);
         self.policy_version = examined.policy_version;
         self.backend = serde_json::to_value(examined.backend).ok().and_then(|name| name.as_str().map(str::to_owned));
         self.release.clone_from(&examined.release);
@@ -121,12 +132,15 @@ impl KeptAttestations {
         Ok(self.page()?.signers.remove(&url.to_string()))
     }
 
-    /// Changes it: what `change` made of it is on disk when this returns. Blocks while another process changes it.
+    /// Changes it: what `change` made of it is on disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read); [`io::ErrorKind::WouldBlock`] where another process holds its lock for too long.
     pub fn change<T>(&self, url: &ServerUrl, change: impl FnOnce(&mut KeptSigner) -> T) -> io::Result<T> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         private_file::create_folder(folder)?;
-        let lock = self.open_lock()?;
-        lock.lock()?;
+        let _lock = self.lock()?;
         let mut page = self.page()?;
         let signer = page.signers.entry(url.to_string()).or_default();
         let before = signer.clone();
@@ -147,12 +161,33 @@ impl KeptAttestations {
         }
     }
 
-    /// Made where it is missing. Whoever changes the file holds its lock.
+    /// Whoever changes the file holds this.
+    fn lock(&self) -> io::Result<File> {
+        let lock = self.open_lock()?;
+        let asked = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::WouldBlock) if asked.elapsed() < PATIENCE => sleep(NEXT_TRY),
+                Err(TryLockError::WouldBlock) => {
+                    let path = self.lock_path();
+                    let reason = format!("another process holds `{}`, for {PATIENCE:?} by now", path.display());
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, reason));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+
     fn open_lock(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(self.path.with_extension("lock"))
+        options.open(self.lock_path())
     }
 }

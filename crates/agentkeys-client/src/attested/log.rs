@@ -67,7 +67,7 @@ impl<'a> Growth<'a> {
 #[derive(Debug)]
 pub(super) struct LoggedSigning {
     pub(super) seen: Seen,
-    index: u64,
+    pub(super) index: u64,
     leaf: Vec<u8>,
 }
 

@@ -15,11 +15,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::fake::{ACCOUNT, ByReportData, FakeSigner, SESSION, SetClock, Trick, problem};
 use super::{AttestationPolicy, KeptAttestations, connection::Connection};
-use crate::{ClientError, DeviceNews, Http, Places, ProfileName, Session, SignerClient, SignerTrust};
+use crate::{ClientError, DeviceNews, Http, Places, ProfileName, Session, Settings, SignerClient, SignerTrust};
 
 const START: i64 = 1_800_000_000;
 const TOKEN: &str = "aks_very-secret";
@@ -137,6 +137,20 @@ async fn an_attestation_key_is_activated_before_anything_else_and_only_once() {
 
     let first = ["GET /attestation", "POST /attestation/activate", "POST /dev/derive-address"];
     assert_eq!(signer.paths(), [&first[..], &["GET /attestation", "POST /dev/derive-address"]].concat());
+}
+
+#[tokio::test]
+async fn an_attestation_key_is_activated_again_for_another_endorsement_key() {
+    let (signer, machine) = (FakeSigner::start().await, Machine { activates: true, ..Machine::new() });
+    derive(&machine.client(&signer), &signer).await.unwrap();
+    let client = machine.client(&signer);
+    machine.kept().change(client.url(), |kept| kept.ek_sha256 = Some("0f".to_owned())).unwrap();
+    signer.state().asked.clear();
+
+    derive(&client, &signer).await.unwrap();
+
+    assert_eq!(signer.paths(), ["GET /attestation", "POST /attestation/activate", "POST /dev/derive-address"]);
+    assert_eq!(machine.kept().read(client.url()).unwrap().unwrap().ek_sha256.as_deref(), Some("0e"));
 }
 
 /// A server that has the evidence of the genuine one sent to itself, over a connection of its own.
@@ -258,11 +272,45 @@ async fn without_tls_only_a_development_signer_that_the_policy_allows_is_used() 
     tokio::spawn(async move { axum::serve(listener, router).await });
 
     let refused = Machine::new().try_client(&url).map(drop);
+    assert!(refused.as_ref().unwrap_err().to_string().contains("`allow_dev`"), "{refused:?}");
     let allowed = Machine { allow_dev: true, ..Machine::new() }.try_client(&url).unwrap();
 
     assert_eq!(check_of(refused), "channel");
     allowed.derive_address(&session(&url), ACCOUNT.parse().unwrap()).await.unwrap();
     assert!(allowed.examine().await.unwrap().is_none());
+}
+
+#[test]
+fn a_policy_in_its_usual_place_counts_for_signers_without_tls_too_but_for_that_of_the_development_command() {
+    const POLICY: &str = r#"
+        version = 1
+        min_release = "0.1.0"
+        revoked = []
+        accept = [{ backend = "tpm2", release = "0.1.0", bank = "sha256", pcr = PCRS, anchor = { ek_ca_sha256 = [ZERO] } }]
+    "#;
+    let home = tempfile::tempdir().unwrap();
+    let places = Places::new(home.path(), None, None, None);
+    let client = |profile: &str| {
+        let settings = Settings::default();
+        let trust = SignerTrust::of(&settings, &places, &profile.parse().unwrap())?;
+        SignerClient::new(&Http::default(), settings.signer_url, trust).map(drop)
+    };
+    let zero = format!("\"{}\"", "0".repeat(64));
+    let policy = POLICY.replace("PCRS", "{ 4 = [ZERO], 11 = [ZERO], 12 = [ZERO] }").replace("ZERO", &zero);
+    let path = places.attestation_policy();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+
+    let without_policy = client("default");
+    fs::write(&path, &policy).unwrap();
+    let refused = client("default");
+    let of_the_command = client("dev");
+    fs::write(&path, format!("allow_dev = true\n{policy}")).unwrap();
+    let allowed = client("default");
+
+    without_policy.unwrap();
+    assert_eq!(check_of(refused), "channel");
+    of_the_command.unwrap();
+    allowed.unwrap();
 }
 
 #[tokio::test]
@@ -280,7 +328,8 @@ async fn a_signature_counts_when_the_log_tells_of_it() {
 
 #[tokio::test]
 async fn a_signature_that_the_log_does_not_tell_of_is_not_used() {
-    for trick in [Trick::NoReceipt, Trick::OtherLeaf, Trick::UnloggedLeaf, Trick::ForkedLog, Trick::OtherKey] {
+    use Trick::{ForkedLog, NoReceipt, OldEntry, OtherKey, OtherLeaf, UnloggedLeaf};
+    for trick in [NoReceipt, OldEntry, OtherLeaf, UnloggedLeaf, ForkedLog, OtherKey] {
         let (signer, machine) = (FakeSigner::start().await, Machine::new());
         let client = machine.client(&signer);
         sign(&client, &signer).await.unwrap();
@@ -352,6 +401,27 @@ async fn a_damaged_memory_trusts_nobody_anew() {
     assert_eq!(signer.paths(), Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn whoever_holds_the_memory_delays_a_request_for_a_short_time_and_nothing_else() {
+    let (signer, machine) = (FakeSigner::start().await, Machine::new());
+    derive(&machine.client(&signer), &signer).await.unwrap();
+    machine.clock.set(START + 1);
+    let lock = fs::File::open(machine.kept().path().with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+
+    let mut waiting = Box::pin(async { derive(&machine.client(&signer), &signer).await });
+    let meanwhile = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
+    let refused = waiting.await;
+    lock.unlock().unwrap();
+    let once_it_is_free = derive(&machine.client(&signer), &signer).await;
+
+    assert!(meanwhile.is_err(), "the runtime itself has waited");
+    let ClientError::AttestationInvalid { check, detail, .. } = refused.unwrap_err() else { panic!() };
+    assert_eq!(check, "memory");
+    assert!(detail.contains("is in use") && detail.contains("try again"), "{detail}");
+    once_it_is_free.unwrap();
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn what_is_remembered_is_for_its_owner_alone_and_has_no_token() {
@@ -379,13 +449,39 @@ async fn a_signer_is_examined_without_hearing_anything_whether_it_is_accepted_or
     assert!(!refused.is_accepted && !signer.has_heard_a_token());
 }
 
+fn device(key: char, pinned_by: &str, is_this: bool) -> Value {
+    let key = key.to_string().repeat(43);
+    json!({"key": key, "state": "pinned", "since": "2026-12-22T10:00:00Z", "pinned_by": pinned_by,
+           "pinned_at": null, "is_this": is_this})
+}
+
+#[tokio::test]
+async fn at_the_first_look_all_other_devices_are_news_and_this_one_where_it_was_not_the_first() {
+    let news = async |devices: Vec<Value>| {
+        let (signer, machine) = (FakeSigner::start().await, Machine::new());
+        let (client, session) = (machine.client(&signer), session(&signer.url()));
+        signer.state().devices = Some(json!({"devices": devices, "recovery_wait_seconds": 0, "revision": 1}));
+        derive(&client, &signer).await.unwrap();
+        let first = client.device_news(&session).await.unwrap();
+        assert_eq!(client.device_news(&session).await.unwrap(), None);
+        first
+    };
+
+    let alone = news(vec![device('A', "first_use", true)]).await;
+    let behind_another = news(vec![device('A', "recovery", true), device('E', "first_use", false)]).await.unwrap();
+    let after_another = news(vec![device('A', "recovery", true)]).await.unwrap();
+    let before_another = news(vec![device('A', "first_use", true), device('E', "recovery", false)]).await.unwrap();
+
+    assert_eq!(alone, None);
+    assert!(behind_another.is_first_look && behind_another.own.is_some());
+    assert_eq!(behind_another.added[0].key.to_string(), "E".repeat(43));
+    assert!(after_another.added.is_empty() && after_another.own.is_some());
+    assert!(before_another.own.is_none() && before_another.added.len() == 1);
+}
+
 #[tokio::test]
 async fn a_device_that_was_not_there_before_is_news_once() {
-    let device = |key: char, is_this: bool| {
-        let key = key.to_string().repeat(43);
-        json!({"key": key, "state": "pinned", "since": "2026-12-22T10:00:00Z", "pinned_by": "recovery",
-               "pinned_at": null, "is_this": is_this})
-    };
+    let device = |key, is_this| device(key, "first_use", is_this);
     let (signer, machine) = (FakeSigner::start().await, Machine::new());
     let (client, session) = (machine.client(&signer), session(&signer.url()));
     let mut news: Vec<Option<DeviceNews>> = Vec::new();

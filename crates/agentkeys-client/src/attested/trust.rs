@@ -33,12 +33,13 @@ impl SignerTrust {
 
     /// What the settings of `profile` stand for.
     ///
-    /// A policy in the usual place counts for every signer with TLS; wherever one counts, nothing else does.
+    /// A policy in the usual place counts for every signer but the one of `agentkeys dev`; wherever one counts, nothing
+    /// else does.
     pub fn of(settings: &Settings, places: &Places, profile: &ProfileName) -> Result<Self, ClientError> {
         let usual = places.attestation_policy();
         let path = match &settings.attestation_policy {
             Some(path) => path,
-            None if settings.signer_url.is_plain() || !exists(&usual)? => {
+            None if is_dev(settings, profile) || !exists(&usual)? => {
                 return Ok(Self::allowing_unattested(settings.allow_unattested_signer));
             }
             None => &usual,
@@ -157,6 +158,11 @@ pub fn read_release_key(setting: &str) -> Result<ReleaseKey, ClientError> {
     ReleaseKey::parse(&text).map_err(|error| unusable(error.to_string()))
 }
 
+/// Whether the signer is the one that `agentkeys dev` runs inside itself, on this machine.
+fn is_dev(settings: &Settings, profile: &ProfileName) -> bool {
+    profile.as_str() == "dev" && settings.signer_url.is_plain()
+}
+
 fn exists(path: &Path) -> Result<bool, ClientError> {
     path.try_exists().map_err(|error| ClientError::PolicyUnusable { path: path.to_owned(), reason: error.to_string() })
 }
@@ -164,6 +170,15 @@ fn exists(path: &Path) -> Result<bool, ClientError> {
 /// The signer at `url` is not one that the policy accepts.
 pub(crate) fn invalid(url: &ServerUrl, check: &str, detail: impl Into<String>) -> ClientError {
     ClientError::AttestationInvalid { url: url.to_string(), check: check.to_owned(), detail: detail.into() }
+}
+
+/// A signer without TLS can show nothing, and the policy does not do without.
+pub(crate) fn no_development_signer(url: &ServerUrl, policy: &AttestationPolicy) -> ClientError {
+    let path = policy.path().display();
+    let detail = format!(
+        "without TLS nothing can show where it runs, and the policy `{path}` allows no development signer (`allow_dev`)"
+    );
+    invalid(url, "channel", detail)
 }
 
 impl Judge for Verifier {
@@ -195,6 +210,7 @@ impl Judgement {
             backend: verdict.backend(),
             release: verdict.release().map(|release| release.to_string()),
             ak_name: verdict.ak_name().map(hex::encode),
+            ek_sha256: verdict.ek_sha256().map(hex::encode),
             checks: verdict.checks().to_vec(),
         }
     }
@@ -204,6 +220,7 @@ fn pinned(kept: &KeptSigner) -> Pinned {
     let bytes = |text: &Option<String>| text.as_deref().and_then(|text| hex::decode(text).ok());
     Pinned {
         ak_name: bytes(&kept.ak_name),
+        ek_sha256: bytes(&kept.ek_sha256).and_then(|digest| digest.try_into().ok()),
         identity_pub: bytes(&kept.identity_pub).and_then(|key| key.try_into().ok()),
         policy_version: Some(kept.policy_version),
         checkpoint: kept.checkpoint.clone(),

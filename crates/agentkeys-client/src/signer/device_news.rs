@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use agentkeys_api::DeviceView;
+use agentkeys_api::{DeviceView, Devices, PinnedBy};
 
 use super::SignerClient;
 use crate::{ClientError, KeptDevices, Session};
@@ -8,17 +8,40 @@ use crate::{ClientError, KeptDevices, Session};
 /// What has changed among the devices that may have something signed for an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceNews {
-    /// Devices that were not there before, or wait to be let in.
+    /// Whether nothing was remembered yet: then all other devices are told, since nobody here knows of any.
+    pub is_first_look: bool,
+    /// Devices that were not known before, or wait to be let in.
     pub added: Vec<DeviceView>,
     /// The thumbprints of those that are gone.
     pub removed: Vec<String>,
+    /// This device, where it is looked at for the first time and was not the account's first.
+    pub own: Option<DeviceView>,
+}
+
+impl DeviceNews {
+    /// Nothing, where nobody needs to know.
+    fn between(known: Option<&KeptDevices>, now: Devices) -> Option<Self> {
+        let is_known = |key: &str| known.is_some_and(|known| known.keys.contains(key));
+        let keys = thumbprints(&now);
+        let removed: Vec<String> =
+            known.map(|known| known.keys.difference(&keys).cloned().collect()).unwrap_or_default();
+        let (own, others): (Vec<_>, Vec<_>) = now.devices.into_iter().partition(|device| device.is_this);
+        let is_first_look = known.is_none();
+        let news = Self {
+            is_first_look,
+            added: others.into_iter().filter(|device| !is_known(&device.key.to_string())).collect(),
+            removed,
+            own: own.into_iter().find(|own| is_first_look && own.pinned_by != Some(PinnedBy::FirstUse)),
+        };
+        (!news.added.is_empty() || !news.removed.is_empty() || news.own.is_some()).then_some(news)
+    }
 }
 
 impl SignerClient {
     /// What has changed among the account's devices since this was last asked on this machine.
     ///
-    /// Asks the signer only when an answer of it has said that something did. Where nothing is remembered yet, and
-    /// where no policy judges the signer, there is no news.
+    /// Asks the signer only when an answer of it has said that something did. Where no policy judges the signer, there
+    /// is no news.
     pub async fn device_news(&self, session: &Session) -> Result<Option<DeviceNews>, ClientError> {
         let (Some(way), Some(revision)) = (self.0.way(), self.0.device_revision()) else { return Ok(None) };
         let account = session.omni_account;
@@ -30,13 +53,12 @@ impl SignerClient {
             Err(ClientError::PinsNoDevices { .. }) => return Ok(None),
             answer => answer?,
         };
-        let keys: BTreeSet<String> = devices.devices.iter().map(|device| device.key.to_string()).collect();
-        let now = KeptDevices { account, revision: devices.revision, keys: keys.clone() };
-        way.remember(|kept| kept.devices = Some(now))?;
-        let Some(known) = known else { return Ok(None) };
-        let is_new = |device: &DeviceView| !device.is_this && !known.keys.contains(&device.key.to_string());
-        let added: Vec<DeviceView> = devices.devices.into_iter().filter(is_new).collect();
-        let removed: Vec<String> = known.keys.difference(&keys).cloned().collect();
-        Ok((!added.is_empty() || !removed.is_empty()).then_some(DeviceNews { added, removed }))
+        let now = KeptDevices { account, revision: devices.revision, keys: thumbprints(&devices) };
+        way.remember(move |kept| kept.devices = Some(now)).await?;
+        Ok(DeviceNews::between(known.as_ref(), devices))
     }
+}
+
+fn thumbprints(devices: &Devices) -> BTreeSet<String> {
+    devices.devices.iter().map(|device| device.key.to_string()).collect()
 }

@@ -4,6 +4,8 @@ use rustix::fs::{CWD, FileType, Mode};
 
 use super::*;
 
+mod verified;
+
 const REPORT_DATA: ReportData<'_> = ReportData {
     nonce: &[1; 32],
     tls_spki_sha256: &[2; 32],
@@ -24,6 +26,15 @@ struct Kernel {
 impl Kernel {
     /// One whose generation goes from 4 to `after` once it was asked.
     fn new(provider: &str, after: &'static str, auxiliary: Option<&[u8]>) -> Self {
+        Self::answering(provider, after, auxiliary, b"a report")
+    }
+
+    fn answering(
+        provider: &str,
+        after: &'static str,
+        auxiliary: Option<&[u8]>,
+        report: impl AsRef<[u8]> + Send + 'static,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let attribute = |name: &str| folder.path().join(name);
         fs::write(attribute("provider"), format!("{provider}\n")).unwrap();
@@ -39,7 +50,7 @@ impl Kernel {
         let asked = thread::spawn(move || {
             let asked = fs::read(question).unwrap();
             fs::write(generation, after).unwrap();
-            fs::write(answer, "a report").unwrap();
+            fs::write(answer, report).unwrap();
             asked
         });
         Self { folder, asked }
@@ -64,7 +75,7 @@ fn a_report_is_asked_for_with_all_that_is_bound() {
 fn a_report_that_somebody_else_wrote_into_is_refused() {
     let kernel = Kernel::new("tdx_guest", "6\n", None);
 
-    let read = kernel.read(&ConfigfsTsm::tdx(kernel.folder.path()));
+    let read = kernel.read(&ConfigfsTsm::tdx(kernel.folder.path(), Path::new("missing")));
 
     assert!(read.is_err_and(|error| error.to_string().contains("somebody else")));
 }
@@ -81,7 +92,7 @@ fn a_report_of_another_technology_is_refused() {
 #[test]
 fn where_the_kernel_has_no_reports_there_is_no_evidence() {
     let folder = tempfile::tempdir().unwrap();
-    let tsm = ConfigfsTsm::tdx(&folder.path().join("missing"));
+    let tsm = ConfigfsTsm::tdx(&folder.path().join("missing"), &folder.path().join("missing"));
 
     assert_eq!(tsm.vouch(&REPORT_DATA).unwrap_err(), AttestError::Unavailable);
 }

@@ -15,6 +15,9 @@ use crate::{
     tpm2::{SharedTpm, Tpm2Attester, Tpm2Sealer},
 };
 
+/// The file in the state folder with Intel's collateral for the machine.
+const TDX_COLLATERAL: &str = "tdx-collateral.json";
+
 /// What keeps the master secret, and what vouches for the worker.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -34,7 +37,9 @@ impl Parts {
         let platform: Arc<dyn Platform> = match (config.attester, tpm) {
             (AttesterKind::Tpm2, Some(tpm)) => Arc::new(Tpm2Attester::open(tpm).context("the TPM cannot vouch")?),
             (AttesterKind::SevSnp, _) => Arc::new(ConfigfsTsm::sev_snp(Path::new(REPORTS))),
-            (AttesterKind::Tdx, _) => Arc::new(ConfigfsTsm::tdx(Path::new(REPORTS))),
+            (AttesterKind::Tdx, _) => {
+                Arc::new(ConfigfsTsm::tdx(Path::new(REPORTS), &config.state.join(TDX_COLLATERAL)))
+            }
             (AttesterKind::Tpm2, None) => bail!("there is no TPM"),
         };
         Ok(Self { sealer, platform })

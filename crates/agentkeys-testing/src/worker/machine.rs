@@ -137,7 +137,7 @@ impl WorkerMachine {
         };
         let registers: Vec<String> = SEALED_PCRS.into_iter().map(register).collect();
         format!(
-            "min_release = \"{RELEASE}\"\nallow_dev = true\n\n\
+            "min_release = \"{RELEASE}\"\nallow_dev = true\nrevoked = []\n\n\
              [log]\norigin = \"{ORIGIN}\"\n\n\
              [[accept]]\nbackend = \"tpm2\"\nrelease = \"{RELEASE}\"\nbank = \"sha256\"\npcr = {{ {} }}\n\
              anchor = {{ ek_ca = '''{}''' }}\n",

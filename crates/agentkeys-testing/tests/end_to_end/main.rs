@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod agents;
+mod another_signer;
 mod browser_sign_in;
 mod dev;
 mod linking;

@@ -14,6 +14,8 @@ mod daemon;
 mod disk_full;
 mod kill;
 mod leaks;
+#[cfg(target_os = "linux")]
+mod nitro;
 mod races;
 mod revocation;
 mod rotation;

@@ -49,6 +49,8 @@ pub(super) enum Trick {
     TooLarge,
     /// It says nothing of its log.
     NoReceipt,
+    /// It shows the entry of an earlier signature of the same message, in a log that goes on.
+    OldEntry,
     /// It shows the entry of another message.
     OtherLeaf,
     /// It shows an entry that the log does not have.
@@ -185,7 +187,7 @@ impl State {
         let account: OmniAccount = request["omni_account"].as_str().unwrap().parse().unwrap();
         let message = hex::decode(request["message_hex"].as_str().unwrap()).unwrap();
         let wallet = MasterSecret::new(&self.master).derive_wallet(&account);
-        let seq = self.leaves.len() as u64;
+        let seq = if self.trick == Trick::OldEntry { 1 } else { self.leaves.len() as u64 };
         let logged = if self.trick == Trick::OtherLeaf { keccak256(b"another") } else { keccak256(&message) };
         let entry = LogEntry::Signing(SigningEntry {
             seq,
@@ -198,7 +200,7 @@ impl State {
         });
         let leaf = entry.to_leaf();
         match self.trick {
-            Trick::UnloggedLeaf => self.leaves.push(b"{\"counter\":2}".to_vec()),
+            Trick::OldEntry | Trick::UnloggedLeaf => self.leaves.push(b"{\"counter\":2}".to_vec()),
             _ => self.leaves.push(leaf.clone()),
         }
         if self.trick == Trick::ForkedLog {
@@ -301,8 +303,14 @@ impl Judge for ByReportData {
         let is_key = evidence.bound.tls_spki_sha256 == hex::encode(channel.spki_sha256);
         let mut checks = vec![check(CheckName::TlsKey, is_key), check(CheckName::Exporter, is_ours)];
         let ak_name = Some("000b01".to_owned());
-        let judgement = |checks| Judgement { backend: Backend::Tpm2, release: None, ak_name: ak_name.clone(), checks };
-        if !self.activates || !is_ours || question.kept.ak_name.is_some() {
+        let judgement = |checks| Judgement {
+            backend: Backend::Tpm2,
+            release: None,
+            ak_name: ak_name.clone(),
+            ek_sha256: Some("0e".to_owned()),
+            checks,
+        };
+        if !self.activates || !is_ours || question.kept.ek_sha256.as_deref() == Some("0e") {
             return (judgement(checks), None);
         }
         let settled = judgement(vec![check(CheckName::Activation, true)]);

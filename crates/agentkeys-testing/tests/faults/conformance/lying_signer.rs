@@ -6,7 +6,7 @@ use std::{
     },
 };
 
-use agentkeys_api::paths;
+use agentkeys_api::{ErrorCode, Problem, paths};
 use agentkeys_client::{Http, SignerClient, SignerTrust};
 use agentkeys_crypto::{EvmSignature, MasterSecret};
 use agentkeys_http::{Running, Server};
@@ -26,6 +26,8 @@ use axum::{
 use secp256k1::SecretKey;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+const AN_ADDRESS: &str = "0x74144a5f826537a8610B136552c6fFEc9D37A6dE";
 
 /// How a signer departs from the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +50,30 @@ pub(super) enum Lie {
     RepeatsTokens,
     /// It signs by another key than the account's.
     SignsByAnotherKey,
+    /// A session whose time is over is as good as any.
+    TakesExpiredSessions,
+    /// Whoever is signed in has any account that the request names.
+    TakesOthersSessions,
     /// It takes a bearer token as it is, and none at all.
     TakesPlainBearers,
+    /// A revoked session is as good as any.
+    TakesRevokedSessions,
     /// Its signatures are written in upper case.
     UpperCaseSignatures,
     /// It says of a bad message only that some field is bad.
     VagueCodes,
+}
+
+impl Lie {
+    /// The refusal that such a signer does not know.
+    fn unknown_refusal(self) -> Option<ErrorCode> {
+        match self {
+            Self::TakesExpiredSessions => Some(ErrorCode::TokenExpired),
+            Self::TakesOthersSessions => Some(ErrorCode::AccountMismatch),
+            Self::TakesRevokedSessions => Some(ErrorCode::TokenRevoked),
+            _ => None,
+        }
+    }
 }
 
 /// The development signer, whose answers are changed on their way out.
@@ -123,7 +143,7 @@ async fn answer(liar: Arc<Liar>, request: Request, next: Next) -> Response {
     if lie == Lie::TakesPlainBearers && request.method() == Method::POST {
         let is_proved = authorization.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"DPoP"));
         if !is_proved {
-            return Json(json!({"address": "0x74144a5f826537a8610B136552c6fFEc9D37A6dE"})).into_response();
+            return Json(json!({"address": AN_ADDRESS})).into_response();
         }
     }
     if lie == Lie::ClaimsToSignProofsOnly && path == paths::ATTESTATION && request.method() == Method::GET {
@@ -131,6 +151,12 @@ async fn answer(liar: Arc<Liar>, request: Request, next: Next) -> Response {
     }
     let (mut parts, body) = next.run(request).await.into_parts();
     let mut body = to_bytes(body, usize::MAX).await.unwrap();
+    let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+    if problem.is_some_and(|problem| lie.unknown_refusal() == Some(problem.error)) {
+        parts.status = StatusCode::OK;
+        parts.headers.remove(header::WWW_AUTHENTICATE);
+        body = Bytes::from(json!({"address": AN_ADDRESS}).to_string());
+    }
     let alternates = || liar.has_lied.fetch_xor(true, Ordering::SeqCst);
     match lie {
         Lie::CachedReplies => drop(parts.headers.remove(header::CACHE_CONTROL)),

@@ -62,7 +62,7 @@ impl Image {
     pub(super) fn policy(&self, maker: &str) -> String {
         let accept = fs::read_to_string(self.folder.join("policy-accept.toml")).unwrap();
         format!(
-            "version = 1\nmin_release = \"{}\"\n\n{accept}\n[accept.anchor]\nek_ca = '''{maker}'''\n",
+            "version = 1\nmin_release = \"{}\"\nrevoked = []\n\n{accept}\n[accept.anchor]\nek_ca = '''{maker}'''\n",
             env!("CARGO_PKG_VERSION")
         )
     }

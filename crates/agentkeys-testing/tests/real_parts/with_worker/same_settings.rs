@@ -68,6 +68,32 @@ async fn nothing_but_the_signers_url_differs() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs swtpm: cargo xtask test"]
+async fn init_shows_the_key_of_this_device_and_who_else_has_the_account() {
+    const ADA: &str = "ada@example.com";
+    let system = System::start_with_worker().await;
+    let (laptop, desktop) = (Machine::new(&system), Machine::new(&system));
+    let init =
+        |machine: &Machine, flags: &[&str]| machine.agentkeys(&system.signer_url(), &[&["init"], flags].concat());
+
+    let first = document(&system.init_as_it_is(init(&laptop, &["--email", ADA]), ADA).await);
+    let second = document(&system.init_as_it_is(init(&desktop, &["--email", ADA]), ADA).await);
+    let mut told = desktop.home.agentkeys(&["--no-input", "--store", "file", "init"]);
+    told.env("AGENTKEYS_SIGNER_URL", system.signer_url());
+    told.envs(desktop.environment.iter().map(|(name, value)| (name, value)));
+    let told = String::from_utf8(told.output().await.unwrap().stderr).unwrap();
+
+    let devices = |document: &Value| document["devices"]["devices"].as_array().unwrap().clone();
+    assert_eq!((devices(&first).len(), &devices(&first)[0]["pinned_by"]), (1, &Value::from("first_use")));
+    let (seen, is_this) = (devices(&second), |device: &&Value| device["is_this"] == true);
+    assert_eq!((seen.len(), &seen.iter().find(is_this).unwrap()["pinned_by"]), (2, &Value::from("recovery")));
+    let laptops: String = devices(&first)[0]["key"].as_str().unwrap().chars().take(6).collect();
+    for part in ["  Device   ", ", by a sign-in)", &format!("  Another  {laptops} "), "`agentkeys devices list`"] {
+        assert!(told.contains(part), "no `{part}`: {told}");
+    }
+}
+
 fn document(ended: &std::process::Output) -> Value {
     assert!(ended.status.success(), "{}\n{}", ended.status, String::from_utf8_lossy(&ended.stderr));
     serde_json::from_slice(&ended.stdout).unwrap()

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use agentkeys_api::{DeviceState, ErrorCode, PinnedBy, WalletStart};
 use agentkeys_client::{Binding, Flow, Session};
-use agentkeys_crypto::{
-    AUDIENCE, Confirmation, DeviceKey, KeyRing, RingName, SessionIssuer, SessionTokenClaims, SigningKey,
-};
-use agentkeys_testing::System;
-use agentkeys_types::{Clock, IdentityType, KeyThumbprint, SystemClock};
+use agentkeys_crypto::DeviceKey;
+use agentkeys_testing::{SessionForger, System};
+use agentkeys_types::KeyThumbprint;
 
 use super::refusal;
 
@@ -16,38 +14,23 @@ use super::refusal;
 const AN_HOUR_AGO: Duration = Duration::from_hours(1);
 const A_WEEK: u64 = 7 * 24 * 3600;
 
-/// The broker's own session keys, in the wrong hands.
+/// Who has the broker's own session keys, and a device.
 struct Thief {
-    issuer: SessionIssuer,
-    broker_url: String,
+    forger: SessionForger,
     device_key: DeviceKey,
 }
 
 impl Thief {
     fn of(system: &System) -> Self {
-        let ring = KeyRing::reopen(&system.keys_folder(), RingName::Session, SystemClock.now()).unwrap();
-        let SigningKey::Es256(key) = ring.into_current() else { panic!("another kind of key") };
-        let issuer = SessionIssuer::new(key).unwrap();
-        Self { issuer, broker_url: system.broker_url(), device_key: DeviceKey::generate().unwrap() }
+        Self { forger: SessionForger::of(system), device_key: DeviceKey::generate().unwrap() }
     }
 
     /// A token for the account of `victim` that is bound to the thief's own device, as of a sign-in so long ago.
     fn forge(&self, victim: &Session, signed_in_before: Duration) -> Session {
-        let now = SystemClock.now().as_unix();
-        let claims = SessionTokenClaims {
-            iss: self.broker_url.clone(),
-            aud: AUDIENCE.to_owned(),
-            sub: victim.omni_account,
-            // One that stands: a broker that is taken over says that of any.
-            sid: victim.session_id,
-            iat: now,
-            exp: now + 3600,
-            auth_time: now - i64::try_from(signed_in_before.as_secs()).unwrap(),
-            idt: IdentityType::Email,
-            cnf: Some(Confirmation { jkt: self.device_key.thumbprint() }),
-        };
-        let token = self.issuer.issue(&claims).unwrap();
-        Session { token, device_key: Some(self.device_key.clone()), ..victim.clone() }
+        // Of a session that stands: a broker that is taken over says that of any.
+        self.forger.forge(victim, Some(self.device_key.clone()), |claims| {
+            claims.auth_time -= i64::try_from(signed_in_before.as_secs()).unwrap();
+        })
     }
 
     fn device(&self) -> KeyThumbprint {
