@@ -82,6 +82,10 @@ pub(crate) struct Image {
     #[arg(long)]
     pub(crate) twice: bool,
 
+    /// Build a slower worker sooner, for tests
+    #[arg(long)]
+    pub(crate) quick: bool,
+
     /// Where cargo keeps what it has downloaded, of which the image shall show nothing
     #[arg(long, env = "CARGO_HOME", value_name = "FOLDER", hide = true)]
     pub(crate) cargo_home: Option<PathBuf>,
@@ -100,6 +104,7 @@ impl Image {
             worker: None,
             kernel: None,
             twice: false,
+            quick: false,
             cargo_home: None,
         }
     }
@@ -135,7 +140,10 @@ impl Image {
     pub(crate) fn build_worker(&self, workspace: &Workspace, target: &str) -> Result<PathBuf> {
         match &self.worker {
             Some(binary) => Ok(absolute(binary)?),
-            None => worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target)),
+            None => {
+                let profile = if self.quick { "image-quick" } else { "image" };
+                worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target), profile)
+            }
         }
     }
 

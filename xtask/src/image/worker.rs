@@ -16,19 +16,19 @@ const RANDOM: &str = "--cfg=getrandom_backend=\"linux_getrandom\"";
 const SEPARATOR: &str = "\x1f";
 
 /// Builds the worker as the image holds it: static, and without a trace of where it was built.
-pub(super) fn build(workspace: &Workspace, cargo_home: &Path, target: &Path) -> Result<PathBuf> {
+pub(super) fn build(workspace: &Workspace, cargo_home: &Path, target: &Path, profile: &str) -> Result<PathBuf> {
     let hidden = [(target, "/target"), (cargo_home, "/cargo"), (workspace.root(), "/agentkeys")];
     let prefixes = hidden.map(|(path, name)| format!("{}={name}", path.display()));
     let mut rust = vec!["-Ctarget-feature=+crt-static".to_owned(), RANDOM.to_owned()];
     rust.extend(prefixes.iter().rev().map(|prefix| format!("--remap-path-prefix={prefix}")));
     let c: Vec<_> = prefixes.iter().rev().map(|prefix| format!("-ffile-prefix-map={prefix}")).collect();
-    let arguments = ["build", "--locked", "--profile", "image", "--target", TARGET];
+    let arguments = ["build", "--locked", "--profile", profile, "--target", TARGET];
     let mut build = workspace.cargo(&arguments);
     build.args(["--package", PACKAGE, "--bin", PACKAGE, "--target-dir"]).arg(target);
     build.env("CARGO_ENCODED_RUSTFLAGS", rust.join(SEPARATOR));
     build.env("CFLAGS", c.join(" ")).env("CARGO_INCREMENTAL", "0").env_remove("RUSTFLAGS");
     step("static worker", || invocation::run(&mut build))?;
-    Ok(target.join(TARGET).join("image").join(PACKAGE))
+    Ok(target.join(TARGET).join(profile).join(PACKAGE))
 }
 
 /// Has the worker itself say whether it could run with these settings.

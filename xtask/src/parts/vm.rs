@@ -65,6 +65,9 @@ fn build_image(workspace: &Workspace) -> Result<()> {
     let mut image = Image {
         machine: Some(workspace.path("testdata/vm/machine.toml")),
         release_key: Some(release_key),
+        quick: true,
+        // With the worker built once: what is made around it is the same each time.
+        twice: true,
         ..Image::with_config(written)
     };
     let worker = image.build_worker(workspace, FIRST)?;
