@@ -138,13 +138,11 @@ impl Image {
 
     /// Builds the static worker alone; gives its file.
     pub(crate) fn build_worker(&self, workspace: &Workspace, target: &str) -> Result<PathBuf> {
-        match &self.worker {
-            Some(binary) => Ok(absolute(binary)?),
-            None => {
-                let profile = if self.quick { "image-quick" } else { "image" };
-                worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target), profile)
-            }
+        if let Some(binary) = &self.worker {
+            return Ok(absolute(binary)?);
         }
+        let profile = if self.quick { "image-quick" } else { "image" };
+        worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target), profile)
     }
 
     fn build_once(&self, workspace: &Workspace, kernel: &Kernel, target: &str, out: &Outputs) -> Result<Measurement> {
