@@ -11,32 +11,25 @@ use crate::{
     workspace::Workspace,
 };
 
-/// A page of `docs/reference`, made from what one of our binaries says about itself.
+/// A page of `docs/reference`, made from what our binaries say about themselves.
 struct Page {
     path: &'static str,
-    binary: &'static str,
-    arguments: &'static [&'static str],
+    /// What is run, one after the other.
+    commands: &'static [(&'static str, &'static [&'static str])],
     /// From what the binary prints to Markdown.
     render: fn(&str) -> Result<String>,
 }
 
 const PAGES: [Page; 3] = [
-    Page {
-        path: "docs/reference/commands.md",
-        binary: "agentkeys",
-        arguments: &["docs", "commands"],
-        render: as_printed,
-    },
+    Page { path: "docs/reference/commands.md", commands: &[("agentkeys", &["docs", "commands"])], render: as_printed },
     Page {
         path: "docs/reference/http-api.md",
-        binary: "agentkeys-broker",
-        arguments: &["docs", "openapi"],
+        commands: &[("agentkeys-broker", &["docs", "openapi"])],
         render: http_api::render,
     },
     Page {
         path: "docs/reference/settings.md",
-        binary: "agentkeys-broker",
-        arguments: &["docs", "settings"],
+        commands: &[("agentkeys-broker", &["docs", "settings"]), ("agentkeys-tee-worker", &["docs", "settings"])],
         render: as_printed,
     },
 ];
@@ -85,9 +78,12 @@ fn write(workspace: &Workspace) -> Result<()> {
 
 impl Page {
     fn make(&self, workspace: &Workspace) -> Result<String> {
-        let binary = workspace.binary(self.binary);
-        let printed = invocation::output_of(&mut workspace.command(&binary.to_string_lossy(), self.arguments))?;
-        let rendered = (self.render)(&printed).with_context(|| self.path)?;
+        let mut printed = Vec::new();
+        for (binary, arguments) in self.commands {
+            let binary = workspace.binary(binary);
+            printed.push(invocation::output_of(&mut workspace.command(&binary.to_string_lossy(), arguments))?);
+        }
+        let rendered = (self.render)(&printed.join("\n")).with_context(|| self.path)?;
         Ok(format!("<!-- Made by `cargo xtask docs`: change the code instead. -->\n\n{}\n", rendered.trim()))
     }
 }

@@ -66,6 +66,10 @@ pub(crate) struct Image {
     #[arg(long, value_name = "FILE")]
     pub(crate) release_key: Option<PathBuf>,
 
+    /// Take this approval, from `agentkeys attestation approve`, so that the release key need not be here
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["release_key", "epoch"])]
+    pub(crate) approval: Option<PathBuf>,
+
     /// How often a release before this one had to be locked out
     #[arg(long, default_value_t = 0)]
     pub(crate) epoch: u32,
@@ -100,6 +104,7 @@ impl Image {
             authorities: AUTHORITIES.into(),
             out: "target/image/out".into(),
             release_key: None,
+            approval: None,
             epoch: 0,
             worker: None,
             kernel: None,
@@ -132,6 +137,9 @@ impl Image {
         }
         if let Some(key) = &self.release_key {
             step("approval", || out.approve(&measurement, key, self.epoch))?;
+        }
+        if let Some(approval) = &self.approval {
+            step("approval", || out.take_approval(&measurement, approval))?;
         }
         Ok(out)
     }

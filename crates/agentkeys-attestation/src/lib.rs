@@ -5,6 +5,7 @@
 //! a signer whose verdict is not [accepted](Verdict::accepted).
 
 mod activation;
+mod approval;
 mod azure_vtpm;
 mod certificate;
 mod log;
@@ -22,6 +23,8 @@ mod verifier;
 mod wire;
 
 pub use activation::{ActivationError, ActivationRequest, Challenge};
+pub use agentkeys_tpm::{Approval, ApprovalError};
+pub use approval::{ImageError, ImageRegisters};
 pub use policy::{
     Accept, AcceptAzureVtpm, AcceptNitro, AcceptSevSnp, AcceptTdx, AcceptTpm2, AzureHardware, NitroRoot, PcrValues,
     Policy, PolicyError, Release, ReleaseKey, ReleaseKeyPair, SnpTcb, TcbStatus, TpmAnchor,

@@ -51,6 +51,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Audit(command) => return plain(command.run(output)),
         Command::Man(args) => return plain(args.run(output)),
         // For an operator, who may have neither settings nor a session here.
+        Command::Attestation(AttestationCommand::Approve(args)) => return plain(args.run(output)),
         Command::Attestation(AttestationCommand::Keygen(args)) => return plain(args.run(output)),
         Command::Attestation(AttestationCommand::Policy(command)) => {
             return plain(command.run(cli.global.release_key.as_deref(), output));

@@ -1,4 +1,8 @@
-use std::{io, path::PathBuf};
+use std::{
+    fmt::Display,
+    io,
+    path::{Path, PathBuf},
+};
 
 use agentkeys_client::{ClientError, ConfigError, Exit, StorageError};
 use agentkeys_daemon::{EndpointError, PrivateFileError, RunError};
@@ -72,6 +76,8 @@ pub(crate) enum CliError {
     NotOurs(String),
     #[error("the code must be typed in, and `--no-input` forbids to ask for it")]
     NoTerminal,
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    OperatorsFile { path: PathBuf, reason: String, next: &'static str },
     #[error(transparent)]
     PrivateFile(#[from] PrivateFileError),
     #[cfg(feature = "dev")]
@@ -95,6 +101,11 @@ impl CliError {
         if name.is_default() { Self::NoRole { config } } else { Self::UnknownRole(name.clone()) }
     }
 
+    /// What an operator makes or takes cannot be used; `next` says what to do then.
+    pub(crate) fn operators_file(path: &Path, reason: impl Display, next: &'static str) -> Self {
+        Self::OperatorsFile { path: path.to_owned(), reason: reason.to_string(), next }
+    }
+
     /// The code to exit with.
     pub(crate) fn exit(&self) -> u8 {
         let exit = match self {
@@ -116,6 +127,7 @@ impl CliError {
             | Self::LogBroken { .. }
             | Self::Mcp(_)
             | Self::NotOurs(_)
+            | Self::OperatorsFile { .. }
             | Self::PrivateFile(_)
             | Self::SignedInAsOther(_)
             | Self::System(_)
@@ -129,7 +141,7 @@ impl CliError {
     /// The failure in one word, for programs that read `--json`.
     pub(crate) fn code(&self) -> &str {
         match self {
-            Self::File { .. } | Self::TextFile { .. } => "file_unavailable",
+            Self::File { .. } | Self::OperatorsFile { .. } | Self::TextFile { .. } => "file_unavailable",
             Self::Child(error) => error.code(),
             Self::Client(error) | Self::Daemon(RunError::Client(error)) => error.code(),
             Self::Config(_) | Self::Daemon(RunError::Config(_)) => "invalid_settings",

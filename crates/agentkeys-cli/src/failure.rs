@@ -165,6 +165,7 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
             "leave `--no-input` out; where a program reads the mail, `--email ADDRESS` takes the code from stdin"
                 .to_owned()
         }
+        CliError::OperatorsFile { next, .. } => (*next).to_owned(),
         CliError::NoTerminal => "pipe the code in, or leave `--no-input` out".to_owned(),
         CliError::SignedInAsOther(_) => {
             format!("`{command} init --force` signs in anew; another `--profile` keeps both")

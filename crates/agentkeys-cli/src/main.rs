@@ -21,6 +21,8 @@ mod interruption;
 mod kept_token;
 mod logging;
 mod output;
+mod progress;
+mod public_file;
 mod random_name;
 mod surroundings;
 mod text_file;

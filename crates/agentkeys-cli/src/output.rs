@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct Output {
     is_json: bool,
     is_quiet: bool,
+    /// Whether somebody looks at stderr as it is written.
+    is_watched: bool,
     results: Stream,
     notes: Stream,
 }
@@ -38,6 +40,7 @@ impl Output {
         Self {
             is_json: global.json,
             is_quiet: global.quiet,
+            is_watched: io::stderr().is_terminal(),
             results: Stream::new(io::stdout(), is_colored(io::stdout().is_terminal())),
             notes: Stream::new(io::stderr(), is_colored(io::stderr().is_terminal())),
         }
@@ -46,7 +49,7 @@ impl Output {
     /// For a program, where the flags could not be read.
     pub(crate) fn for_programs() -> Self {
         let (results, notes) = (Stream::new(io::stdout(), false), Stream::new(io::stderr(), false));
-        Self { is_json: true, is_quiet: true, results, notes }
+        Self { is_json: true, is_quiet: true, is_watched: false, results, notes }
     }
 
     /// Whether the result is one JSON document.
@@ -96,6 +99,13 @@ impl Output {
     pub(crate) fn note(&self, text: impl Display) {
         if !self.is_quiet && !self.is_json {
             self.notes.line(text);
+        }
+    }
+
+    /// What goes on meanwhile, in the place of what was said so before; nothing leaves an empty line to write on.
+    pub(crate) fn passing(&self, text: impl Display) {
+        if self.is_watched && !self.is_quiet && !self.is_json {
+            self.notes.write(|writer| write!(writer, "\r\x1b[K{text}"));
         }
     }
 
@@ -190,7 +200,13 @@ pub(crate) mod tests {
     pub(crate) fn recorded(is_json: bool) -> (Output, Printed, Printed) {
         let (results, notes) = (Printed::default(), Printed::default());
         let (on_stdout, on_stderr) = (Stream::new(results.clone(), false), Stream::new(notes.clone(), false));
-        (Output { is_json, is_quiet: false, results: on_stdout, notes: on_stderr }, results, notes)
+        (Output { is_json, is_quiet: false, is_watched: false, results: on_stdout, notes: on_stderr }, results, notes)
+    }
+
+    /// An output at a terminal, without colours, and what it prints as results and as notes.
+    pub(crate) fn recorded_at_a_terminal() -> (Output, Printed, Printed) {
+        let (output, results, notes) = recorded(false);
+        (Output { is_watched: true, ..output }, results, notes)
     }
 
     #[test]

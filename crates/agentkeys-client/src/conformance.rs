@@ -86,6 +86,20 @@ impl Conformance {
     ///
     /// When there is nothing to check with: broker or signer do not answer, or the session is none of theirs.
     pub async fn check(flow: &Flow, session: &Session, spare: SpareSessions) -> Result<Self, ClientError> {
+        Self::check_and_show(flow, session, spare, |_| {}).await
+    }
+
+    /// Checks it as [`check`](Self::check) does, and shows each check as soon as it was made.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`check`](Self::check).
+    pub async fn check_and_show(
+        flow: &Flow,
+        session: &Session,
+        spare: SpareSessions,
+        mut show: impl FnMut(&Checked),
+    ) -> Result<Self, ClientError> {
         let bench = Bench::set_up(flow, session, spare).await?;
         let mut checks = Vec::new();
         // The replies are looked at last, when there are some.
@@ -101,7 +115,9 @@ impl Conformance {
         ] {
             for check in group.checks {
                 let outcome = (check.run)(&bench).await.into();
-                checks.push(Checked { group: group.name, check: check.sentence, outcome });
+                let checked = Checked { group: group.name, check: check.sentence, outcome };
+                show(&checked);
+                checks.push(checked);
             }
         }
         Ok(Self { signer: flow.signer.url().to_string(), purpose: bench.purpose, checks })

@@ -1,3 +1,5 @@
+mod reference;
+
 use std::{
     fs, io,
     net::SocketAddr,
@@ -7,6 +9,8 @@ use std::{
 use agentkeys_signer::Purpose;
 use reqwest::Url;
 use serde::Deserialize;
+
+pub use self::reference::settings_page;
 
 /// The most recipients that a backup can have.
 const MOST_RECIPIENTS: usize = 32;

@@ -4,7 +4,7 @@
 
 mod share;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io::Write, net::SocketAddr, path::PathBuf};
 
 use agentkeys_memory::WipingAllocator;
 use agentkeys_tee_worker::{Config, init};
@@ -53,9 +53,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Prints a page of the reference.
+    #[command(hide = true)]
+    Docs {
+        #[arg(value_enum)]
+        page: Page,
+    },
     /// For those who keep a share of the master secret: no part of a worker that runs.
     #[command(subcommand)]
     Share(share::Share),
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Page {
+    Settings,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -64,8 +75,10 @@ fn main() -> anyhow::Result<()> {
     }
     agentkeys_memory::close_process().context("the system does not let the process protect itself")?;
     let arguments = Arguments::parse();
-    if let Some(Command::Share(share)) = arguments.command {
-        return share.run();
+    match arguments.command {
+        Some(Command::Docs { page: Page::Settings }) => return print_settings(),
+        Some(Command::Share(share)) => return share.run(),
+        None => {}
     }
     let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -80,4 +93,8 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     agentkeys_tee_worker::run(config, &arguments.config)
+}
+
+fn print_settings() -> anyhow::Result<()> {
+    std::io::stdout().write_all(agentkeys_tee_worker::settings_page().as_bytes()).context("stdout")
 }

@@ -47,7 +47,20 @@ impl Outputs {
         let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, key.contents());
         let key = key.map_err(|_| anyhow!("{} is no private key on NIST P-256", release_key.display()))?;
         let approval = Approval::sign(measurement.at_start.clone(), env!("CARGO_PKG_VERSION"), epoch, &key)?;
-        write(&self.approval(), serde_json::to_string_pretty(&approval)?.as_bytes())?;
+        self.put(&approval)
+    }
+
+    /// Takes an approval that was given elsewhere, if it is of this image, and puts it where [`approve`](Self::approve)
+    /// does.
+    pub(super) fn take_approval(&self, measurement: &Measurement, file: &Path) -> Result<()> {
+        let name = || file.display().to_string();
+        let approval: Approval = serde_json::from_slice(&read(file)?).with_context(name)?;
+        of_image(&approval, measurement).with_context(name)?;
+        self.put(&approval)
+    }
+
+    fn put(&self, approval: &Approval) -> Result<()> {
+        write(&self.approval(), serde_json::to_string_pretty(approval)?.as_bytes())?;
         esp::add_approval(&self.disk(), &self.approval())
     }
 
@@ -87,6 +100,22 @@ impl Outputs {
     }
 }
 
+/// Fails unless that is a whole approval of this image.
+fn of_image(approval: &Approval, measurement: &Measurement) -> Result<()> {
+    let (release, version) = (approval.release(), env!("CARGO_PKG_VERSION"));
+    ensure!(release == version, "it approves of release {release}, and this is {version}");
+    for (register, value) in &measurement.at_start {
+        let approved = approval.pcrs().get(register);
+        ensure!(
+            approved == Some(value),
+            "it is of another image: this one has {} in register {register}",
+            hex::encode(value)
+        );
+    }
+    ensure!(approval.matches(&measurement.at_start), "it names registers that nothing was computed for");
+    approval.verify(approval.release_key()).context("it is not what the release key has signed")
+}
+
 fn as_json(pcrs: &PcrValues) -> Value {
     pcrs.iter().map(|(register, value)| (register.to_string(), Value::from(hex::encode(value)))).collect()
 }
@@ -106,4 +135,45 @@ fn accept(pcrs: &PcrValues) -> String {
 
 fn write(path: &Path, content: &[u8]) -> Result<()> {
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(pcr4: u8) -> Measurement {
+        let at_start = PcrValues::from([(4, [pcr4; 32]), (7, [7; 32]), (11, [11; 32]), (12, [0; 32])]);
+        Measurement { capped: at_start.clone(), at_start }
+    }
+
+    fn approval(measurement: &Measurement, release: &str) -> Approval {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        Approval::sign(measurement.at_start.clone(), release, 1, &key).unwrap()
+    }
+
+    #[test]
+    fn an_approval_counts_for_its_image_alone() {
+        let (image, another) = (measured(4), measured(5));
+        let version = env!("CARGO_PKG_VERSION");
+        let good = approval(&image, version);
+        let mut changed = serde_json::to_value(&good).unwrap();
+        changed["approvals"][0]["signature"] = changed["approvals"][1]["signature"].clone();
+        let changed = serde_json::from_value(changed).unwrap();
+
+        let refusal = |approval: &Approval, of: &Measurement| of_image(approval, of).unwrap_err().to_string();
+
+        of_image(&good, &image).unwrap();
+        assert!(refusal(&good, &another).contains("another image"));
+        assert!(refusal(&approval(&image, "9.9.9"), &image).contains("release 9.9.9"));
+        assert!(refusal(&changed, &image).contains("not what the release key has signed"));
+        let mut fewer = image.at_start.clone();
+        fewer.remove(&7);
+        let mut more = image.at_start.clone();
+        more.insert(9, [0; 32]);
+        for pcrs in [fewer, more] {
+            assert!(
+                of_image(&approval(&Measurement { capped: pcrs.clone(), at_start: pcrs }, version), &image).is_err()
+            );
+        }
+    }
 }

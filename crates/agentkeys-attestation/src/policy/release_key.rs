@@ -85,4 +85,8 @@ impl ReleaseKeyPair {
         let signature = self.0.sign(&SystemRandom::new(), bytes).map_err(|_| PolicyError::Key)?;
         Ok(BASE64_STANDARD.encode(signature))
     }
+
+    pub(crate) fn pair(&self) -> &EcdsaKeyPair {
+        &self.0
+    }
 }

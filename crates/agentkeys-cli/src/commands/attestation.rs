@@ -1,11 +1,18 @@
+mod approve;
+mod kept_checkpoint;
 mod keygen;
+mod offline_key;
 mod policy;
+mod refusal;
 mod show;
 
 use clap::Subcommand;
 
-pub(crate) use self::show::{in_words, release_in_words};
-use self::{keygen::KeygenArgs, policy::PolicyCommand, show::ShowArgs};
+use self::{approve::ApproveArgs, keygen::KeygenArgs, policy::PolicyCommand, show::ShowArgs};
+pub(crate) use self::{
+    refusal::Refusal,
+    show::{in_words, release_in_words},
+};
 
 /// What can be done with evidence, and with the policy by which it is judged.
 #[derive(Debug, Subcommand)]
@@ -15,6 +22,8 @@ pub(crate) enum AttestationCommand {
     /// For an operator: check and sign a policy
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// For an operator: approve of an image, offline, so that the worker in it can unseal
+    Approve(ApproveArgs),
     /// For an operator: make the key that signs policies and releases; keep it offline
     Keygen(KeygenArgs),
 }

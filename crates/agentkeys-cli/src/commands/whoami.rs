@@ -7,7 +7,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    agent, attestation, daemon,
+    agent,
+    attestation::{self, Refusal},
+    daemon,
     devices::{self, Fingerprint},
 };
 use crate::{context::Context, duration, error::CliError, output::Output};
@@ -142,9 +144,11 @@ impl SignerKind {
             Err(error) => return Self::of_error(&error),
         };
         match signer.examine().await {
-            Ok(Some(examined)) => match examined.failed() {
+            Ok(Some(examined)) => match Refusal::of(&examined) {
                 None => return (Self::Attested, Some(attestation::release_in_words(&examined))),
-                Some(check) => return (Self::Refused, Some(format!("REFUSED: {} ({})", check.detail, check.name))),
+                Some(Refusal { check, detail }) => {
+                    return (Self::Refused, Some(format!("REFUSED: {detail} ({check})")));
+                }
             },
             Ok(None) => {}
             Err(error) => return Self::of_error(&error),

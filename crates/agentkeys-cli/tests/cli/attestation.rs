@@ -85,3 +85,84 @@ fn a_policy_that_is_set_refuses_a_development_signer_that_it_does_not_allow() {
     let error: Value = serde_json::from_str(&refused.stderr()).unwrap();
     assert_eq!(error["error"]["code"], "attestation_invalid");
 }
+
+/// What is written down of an image whose registers hold 44…, 77…, bb… and zeros.
+fn write_registers(home: &Home, name: &str) -> PathBuf {
+    let at_start = ["4", "7", "b", "0"].map(|digit| digit.repeat(64));
+    // SHA-256 of register 11 at start, followed by SHA-256("agentkeys/cap/v1").
+    let capped = "bf57d2167c2a81b6162220aba38423db82d83315915c302134f1a57811aa536d";
+    let [boot, secure_boot, image, command_line] = &at_start;
+    let document = serde_json::json!({
+        "release": "0.1.0",
+        "bank": "sha256",
+        "pcrs": {"4": boot, "7": secure_boot, "11": image, "12": command_line},
+        "capped": {"4": boot, "7": secure_boot, "11": capped, "12": command_line},
+        "kernel": "linux-image-6.1.0-1-cloud-amd64_6.1.1-1_amd64",
+        "image_sha256": "a".repeat(64),
+    });
+    let path = home.path(name);
+    fs::write(&path, document.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn an_image_is_approved_of_offline_and_an_approval_is_not_replaced_by_accident() {
+    let home = Home::new();
+    let (key, pcrs, out) = (home.path("release.pem"), write_registers(&home, "pcrs.json"), home.path("approval.json"));
+    let [key, pcrs, out] = [&key, &pcrs, &out].map(|path| path.to_str().unwrap());
+    let made = home.agentkeys(&["--json", "attestation", "keygen", key]);
+    let public: Value = serde_json::from_str(&made.stdout()).unwrap();
+    let approve = ["--json", "attestation", "approve", pcrs, "--key", key, "--epoch", "2", "--out", out];
+
+    let approved = home.agentkeys(&approve);
+    let first = fs::read_to_string(out).unwrap();
+    let again = home.agentkeys(&approve);
+    let kept = fs::read_to_string(out).unwrap();
+    let forced = home.agentkeys(&[&approve[..], &["--force"]].concat());
+
+    assert_eq!((approved.code(), again.code(), forced.code()), (Some(0), Some(1), Some(0)), "{}", approved.stderr());
+    let document: Value = serde_json::from_str(&approved.stdout()).unwrap();
+    assert_eq!((&document["release"], &document["epoch"]), (&"0.1.0".into(), &2.into()));
+    assert_eq!(document["release_key"], public["release_key"]);
+    assert_eq!(document["pcrs"]["11"], "b".repeat(64));
+    let approval: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(approval["pcrs"], document["pcrs"]);
+    assert_eq!(approval["approvals"].as_array().unwrap().len(), 3);
+    assert_eq!(kept, first);
+    let refused: Value = serde_json::from_str(&again.stderr()).unwrap();
+    assert_eq!(refused["error"]["hint"], "`--out` takes another name, `--force` replaces what is there");
+    assert_ne!(fs::read_to_string(out).unwrap(), first);
+}
+
+#[test]
+fn registers_as_a_quote_shows_them_are_not_approved_of() {
+    let home = Home::new();
+    let (key, pcrs, out) = (home.path("release.pem"), write_registers(&home, "pcrs.json"), home.path("approval.json"));
+    let [key, pcrs, out] = [&key, &pcrs, &out].map(|path| path.to_str().unwrap());
+    home.agentkeys(&["attestation", "keygen", key]);
+    let mut document: Value = serde_json::from_str(&fs::read_to_string(pcrs).unwrap()).unwrap();
+    document["pcrs"] = document["capped"].clone();
+    fs::write(pcrs, document.to_string()).unwrap();
+
+    let refused = home.agentkeys(&["attestation", "approve", pcrs, "--key", key, "--epoch", "0", "--out", out]);
+
+    assert_eq!(refused.code(), Some(1));
+    assert!(refused.stderr().contains("`capped` is not what becomes of `pcrs`"), "{}", refused.stderr());
+    assert!(fs::metadata(out).is_err());
+}
+
+#[test]
+fn a_key_that_others_may_read_signs_nothing() {
+    let home = Home::new();
+    let (key, policy) = (home.path("release.pem"), write_policy(&home, "policy.toml"));
+    let (key, policy) = (key.to_str().unwrap(), policy.to_str().unwrap());
+    home.agentkeys(&["attestation", "keygen", key]);
+    fs::set_permissions(key, fs::Permissions::from_mode(0o640)).unwrap();
+
+    let refused = home.agentkeys(&["attestation", "policy", "sign", policy, "--key", key]);
+
+    assert_eq!(refused.code(), Some(1));
+    assert!(refused.stderr().contains("chmod 600"), "{}", refused.stderr());
+    assert!(refused.stderr().contains("hint: "), "{}", refused.stderr());
+    assert!(fs::metadata(home.path("policy.toml.sig")).is_err());
+}

@@ -1,11 +1,12 @@
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
-use agentkeys_attestation::{PolicyError, ReleaseKeyPair};
+use agentkeys_attestation::ReleaseKeyPair;
 use agentkeys_crypto::private_file;
 use clap::Args;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::offline_key;
 use crate::{error::CliError, output::Output};
 
 /// The flags of `agentkeys attestation keygen`.
@@ -18,24 +19,24 @@ pub(crate) struct KeygenArgs {
 
 impl KeygenArgs {
     pub(crate) fn run(&self, output: &Output) -> Result<(), CliError> {
-        let refused = |reason: String| CliError::TextFile { path: self.file.clone(), reason };
-        let unusable = |error: PolicyError| refused(error.to_string());
+        let unusable = |error| offline_key::unusable(&self.file, error);
         let pem = Zeroizing::new(ReleaseKeyPair::generate_pem().map_err(unusable)?);
         let public = ReleaseKeyPair::from_pem(&pem).and_then(|key| key.public()).map_err(unusable)?;
-        private_file::create_new(&self.file, pem.as_bytes()).map_err(|error| refused(error.to_string()))?;
-        let public = hex(public.as_sec1());
+        private_file::create_new(&self.file, pem.as_bytes()).map_err(|error| self.not_written(&error))?;
+        let public = hex::encode(public.as_sec1());
         output.result(&json!({"file": self.file, "release_key": public}), |output| {
             output.done(format_args!("The release key is in `{}`: keep it offline", self.file.display()));
             output.line(format_args!("release_key = \"{public}\""));
         });
         Ok(())
     }
-}
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    fn not_written(&self, error: &io::Error) -> CliError {
+        let next = if error.kind() == io::ErrorKind::AlreadyExists {
+            "name a new file: a key that has signed something is never replaced here"
+        } else {
+            "name a file in a folder that you may write to"
+        };
+        CliError::operators_file(&self.file, error, next)
+    }
 }

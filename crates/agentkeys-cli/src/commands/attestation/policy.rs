@@ -1,15 +1,23 @@
 use std::{
+    fmt::Display,
     fs,
     path::{Path, PathBuf},
 };
 
-use agentkeys_attestation::{Policy, ReleaseKeyPair};
-use agentkeys_client::{read_policy, read_release_key, signature_of};
-use agentkeys_crypto::private_file;
+use agentkeys_attestation::Policy;
+use agentkeys_client::{ClientError, read_policy, read_release_key, signature_of};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::{error::CliError, output::Output};
+use super::offline_key;
+use crate::{
+    error::CliError,
+    output::Output,
+    public_file::{self, Existing},
+};
+
+/// What to do with a policy that is not signed.
+const UNSIGNED: &str = "mend it, and see with `agentkeys attestation policy check FILE` that a client would take it";
 
 /// What an operator can do with a policy.
 #[derive(Debug, Subcommand)]
@@ -70,16 +78,18 @@ impl CheckArgs {
 
 impl SignArgs {
     fn run(&self, output: &Output) -> Result<(), CliError> {
-        let refused = |path: &Path, reason: String| CliError::TextFile { path: path.to_owned(), reason };
-        let pem = private_file::read(&self.key).map_err(|error| refused(&self.key, error.to_string()))?;
-        let pem = std::str::from_utf8(&pem).map_err(|_| refused(&self.key, "it is not PEM".to_owned()))?;
-        let key = ReleaseKeyPair::from_pem(pem).map_err(|error| refused(&self.key, error.to_string()))?;
+        let key = offline_key::read(&self.key)?;
+        let refused = |path: &Path, reason: &dyn Display| CliError::operators_file(path, reason, UNSIGNED);
         // What no client would take is not signed either.
-        read_policy(&self.file, None)?;
-        let bytes = fs::read(&self.file).map_err(|error| refused(&self.file, error.to_string()))?;
-        let signature = key.sign(&bytes).map_err(|error| refused(&self.key, error.to_string()))?;
+        read_policy(&self.file, None).map_err(|error| match error {
+            ClientError::PolicyUnusable { path, reason } => refused(&path, &reason),
+            error => error.into(),
+        })?;
+        let bytes = fs::read(&self.file).map_err(|error| refused(&self.file, &error))?;
+        let signature = key.sign(&bytes).map_err(|error| offline_key::unusable(&self.key, error))?;
         let path = signature_of(&self.file);
-        fs::write(&path, format!("{signature}\n")).map_err(|error| refused(&path, error.to_string()))?;
+        let written = public_file::write(&path, &format!("{signature}\n"), Existing::Replace);
+        written.map_err(|error| CliError::operators_file(&path, error, "sign where you may write to that folder"))?;
         output.result(&json!({"signature": path}), |output| {
             output.done(format_args!("Signed: `{}`", path.display()));
         });

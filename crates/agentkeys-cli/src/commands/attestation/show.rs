@@ -1,9 +1,12 @@
+use std::path::PathBuf;
+
 use agentkeys_api::attestation::{Backend, SigningPurpose};
 use agentkeys_attestation::{Check, Outcome};
 use agentkeys_client::{AttestationPolicy, Examined, Exit};
 use clap::Args;
 use serde::Serialize;
 
+use super::{Refusal, kept_checkpoint};
 use crate::{context::Context, error::CliError, output::Output};
 
 /// The flags of `agentkeys attestation show`.
@@ -12,6 +15,10 @@ pub(crate) struct ShowArgs {
     /// Show every check, not only what came of them
     #[arg(long)]
     explain: bool,
+
+    /// Keep the checkpoint of the signing log in a file, which `agentkeys audit verify --checkpoint` takes
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
 }
 
 /// What a signer shows, as a program reads it.
@@ -53,15 +60,19 @@ impl ShowArgs {
             )));
         };
         let shown = Shown::of(signer.url().to_string(), policy, &examined);
+        // One that is not accepted can show whichever log it likes.
+        if let Some(file) = self.checkpoint.as_deref().filter(|_| examined.is_accepted) {
+            kept_checkpoint::keep(file, &shown.signer_url, shown.log_vkey, shown.log_checkpoint)?;
+        }
         output.result(&shown, |output| self.print(&shown, &examined, policy, output));
         Ok(if examined.is_accepted { Exit::Ok.code() } else { Exit::Denied.code() })
     }
 
     fn print(&self, shown: &Shown<'_>, examined: &Examined, policy: &AttestationPolicy, output: &Output) {
-        match examined.failed() {
+        match Refusal::of(examined) {
             None => output.done(format_args!("{} is accepted", shown.signer_url)),
-            Some(check) => {
-                output.failed(format_args!("{} is refused: {} ({})", shown.signer_url, check.detail, check.name));
+            Some(Refusal { check, detail }) => {
+                output.failed(format_args!("{} is refused: {detail} ({check})", shown.signer_url));
             }
         }
         if self.explain {
@@ -75,6 +86,12 @@ impl ShowArgs {
         let entries = shown.log_checkpoint.lines().nth(1).unwrap_or("?");
         let origin = shown.log_checkpoint.lines().next().unwrap_or("?");
         output.line(format_args!("log       {origin}, {entries} entries"));
+        output.line(format_args!("vkey      {}", shown.log_vkey));
+        match &self.checkpoint {
+            Some(file) if examined.is_accepted => output.line(format_args!("kept      {}", file.display())),
+            Some(_) => output.failed("its checkpoint was not kept: it is that of a signer which is not accepted"),
+            None => {}
+        }
         output.line(format_args!("boot      number {}", shown.boot_counter));
         output.line(format_args!(
             "signs     {}",

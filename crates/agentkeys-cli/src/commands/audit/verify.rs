@@ -13,7 +13,7 @@ use agentkeys_types::Timestamp;
 use clap::Args;
 use serde::Serialize;
 
-use crate::{error::CliError, output::Output};
+use crate::{error::CliError, output::Output, progress::Progress};
 
 /// The flags of `agentkeys audit verify`.
 #[derive(Debug, Args)]
@@ -54,22 +54,22 @@ struct Verified {
 
 impl VerifyArgs {
     pub(crate) fn run(&self, output: &Output) -> Result<(), CliError> {
-        let verified = self.verify()?;
+        let verified = self.verify(&mut Progress::new(output, "entries"))?;
         output.result(&verified, |output| verified.print(output));
         Ok(())
     }
 
-    fn verify(&self) -> Result<Verified, CliError> {
+    fn verify(&self, progress: &mut Progress<'_>) -> Result<Verified, CliError> {
         let found = fs::metadata(&self.path).map_err(|error| unreadable(&self.path, &error))?;
         if found.is_dir() {
-            return worker::verify(&self.path, self.vkey.as_ref(), self.checkpoint.as_deref());
+            return worker::verify(&self.path, self.vkey.as_ref(), self.checkpoint.as_deref(), progress);
         }
         if self.vkey.is_some() || self.checkpoint.is_some() {
             let reason =
                 "the log of a development signer has no key and no checkpoints: leave `--vkey` and `--checkpoint` out";
             return Err(CliError::Usage(reason.to_owned()));
         }
-        development::verify(&self.path)
+        development::verify(&self.path, progress)
     }
 }
 

@@ -1,7 +1,10 @@
 use agentkeys_client::{Attestation, ClientError, Examined, SignerClient};
 
 use super::finding::Finding;
-use crate::{commands::attestation, context::Context};
+use crate::{
+    commands::attestation::{self, Refusal},
+    context::Context,
+};
 
 const NAME: &str = "signer";
 
@@ -29,9 +32,8 @@ async fn ask(signer: &SignerClient) -> Result<Attestation, ClientError> {
 }
 
 fn judged(examined: &Examined, signer: &SignerClient, context: &Context) -> Finding {
-    if let Some(check) = examined.failed() {
-        let (url, name) = (signer.url().to_string(), check.name.as_str().to_owned());
-        let error = ClientError::AttestationInvalid { url, check: name, detail: check.detail.clone() };
+    if let Some(Refusal { check, detail }) = Refusal::of(examined) {
+        let error = ClientError::AttestationInvalid { url: signer.url().to_string(), check, detail };
         return Finding::of_error(NAME, error, context);
     }
     let message = attestation::release_in_words(examined);

@@ -5,10 +5,10 @@ use agentkeys_types::Timestamp;
 use serde::Deserialize;
 
 use super::{Verified, broken, unreadable};
-use crate::error::CliError;
+use crate::{error::CliError, progress::Progress};
 
 /// Checks the chain of lines of a development signer.
-pub(super) fn verify(path: &Path) -> Result<Verified, CliError> {
+pub(super) fn verify(path: &Path, progress: &mut Progress<'_>) -> Result<Verified, CliError> {
     #[derive(Deserialize)]
     struct Line {
         time: Timestamp,
@@ -17,6 +17,7 @@ pub(super) fn verify(path: &Path) -> Result<Verified, CliError> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let mut verified = Verified::default();
     let chain = verify_chain(BufReader::with_capacity(64 * 1024, file), &mut |line| {
+        progress.step();
         if let Ok(Line { time }) = serde_json::from_slice(line) {
             verified.note(time);
         }

@@ -13,6 +13,7 @@ use proptest::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::output::tests::recorded;
 
 const ORIGIN: &str = "worker.example/log";
 /// How many entries come after one of the counter.
@@ -86,7 +87,9 @@ impl Bench {
 }
 
 fn verify(path: &Path, vkey: Option<&VerifierKey>, checkpoint: Option<&Path>) -> Result<Verified, CliError> {
-    VerifyArgs { path: path.to_owned(), vkey: vkey.cloned(), checkpoint: checkpoint.map(Path::to_owned) }.verify()
+    let (output, _, _) = recorded(false);
+    let args = VerifyArgs { path: path.to_owned(), vkey: vkey.cloned(), checkpoint: checkpoint.map(Path::to_owned) };
+    args.verify(&mut Progress::new(&output, "entries"))
 }
 
 fn leaf(seq: u64) -> Vec<u8> {

@@ -4,13 +4,22 @@ use agentkeys_api::LogEntry;
 use agentkeys_tlog::{AuditError, Audited, Checkpoint, Hash, Tree, VerifierKey, audit};
 
 use super::{Verified, broken, unreadable};
-use crate::error::CliError;
+use crate::{error::CliError, progress::Progress};
 
 /// Checks the transparency log of a worker, and that it goes on from a checkpoint that was kept.
-pub(super) fn verify(folder: &Path, key: Option<&VerifierKey>, kept: Option<&Path>) -> Result<Verified, CliError> {
+pub(super) fn verify(
+    folder: &Path,
+    key: Option<&VerifierKey>,
+    kept: Option<&Path>,
+    progress: &mut Progress<'_>,
+) -> Result<Verified, CliError> {
     let kept = kept.map(|path| Kept::read(path, key)).transpose()?;
     let mut order = Order { kept_size: kept.as_ref().map_or(0, |kept| kept.0.size), ..Order::default() };
-    let audited = audit(folder, key, &mut |index, leaf| order.note(index, leaf)).map_err(|error| match error {
+    let mut visit = |index, leaf: &[u8]| {
+        progress.step();
+        order.note(index, leaf)
+    };
+    let audited = audit(folder, key, &mut visit).map_err(|error| match error {
         AuditError::Broken { place, reason } => broken(folder, &place, &reason),
         AuditError::File { path, source } => unreadable(&path, &source),
         error => unreadable(folder, &error),
