@@ -70,7 +70,7 @@ pub(crate) struct Image {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["release_key", "epoch"])]
     pub(crate) approval: Option<PathBuf>,
 
-    /// How often a release before this one had to be locked out
+    /// How often a release before this one had to be locked out, as the worker's settings say too
     #[arg(long, default_value_t = 0)]
     pub(crate) epoch: u32,
 
@@ -123,6 +123,7 @@ impl Image {
 
     /// Builds the image into its folder.
     pub(crate) fn build(&self, workspace: &Workspace) -> Result<Outputs> {
+        self.ensure_epoch(&String::from_utf8(read(&self.config)?).context("the worker's settings are text")?)?;
         install_tools()?;
         let kernel = step("kernel", || match &self.kernel {
             Some(package) => Kernel::from_package(package, workspace),
@@ -171,6 +172,19 @@ impl Image {
         })
     }
 
+    /// Fails unless the settings, which are measured, name the epoch that is approved.
+    fn ensure_epoch(&self, settings: &str) -> Result<()> {
+        let settings: toml::Table = settings.parse().context("the worker's settings")?;
+        let measured = settings.get("epoch").map_or(Some(0), toml::Value::as_integer);
+        ensure!(
+            measured == Some(self.epoch.into()),
+            "--epoch is {}, and {} does not say `epoch = {0}`: the worker takes an approval of its own epoch alone",
+            self.epoch,
+            self.config.display()
+        );
+        Ok(())
+    }
+
     fn cargo_home(&self) -> Result<PathBuf> {
         let default = || env::home_dir().map(|home| home.join(".cargo"));
         self.cargo_home.clone().or_else(default).context("where does cargo keep what it has downloaded? --cargo-home")
@@ -200,4 +214,22 @@ fn install_tools() -> Result<()> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_approved_for_the_epoch_that_is_measured_alone() {
+        let image = |epoch| Image { epoch, ..Image::with_config("worker.toml".into()) };
+
+        assert!(image(0).ensure_epoch("listen = \"127.0.0.1:0\"").is_ok());
+        assert!(image(2).ensure_epoch("epoch = 2").is_ok());
+        for (epoch, settings) in [(0, "epoch = 2"), (2, ""), (0, "epoch = \"0\""), (1, "[backup]\nepoch = 1")] {
+            let refused = image(epoch).ensure_epoch(settings).unwrap_err().to_string();
+
+            assert!(refused.contains("worker.toml"), "{settings}: {refused}");
+        }
+    }
 }

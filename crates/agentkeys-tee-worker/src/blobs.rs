@@ -28,19 +28,22 @@ impl Blobs {
 
     /// Whether there is any.
     pub(crate) fn are_there(&self) -> Result<bool, MasterError> {
-        Ok(self.read(&self.file)?.is_some() || self.read(&self.next)?.is_some())
+        let is_there = |file: &Path| file.try_exists().map_err(|source| self.failed(source));
+        Ok(is_there(&self.file)? || is_there(&self.next)?)
     }
 
     /// The blob for the minimum release that the machine is at, wherever a crash has left it, and then it alone.
+    ///
+    /// A file that cannot be read is none.
     pub(crate) fn find_current(&self, sealer: &dyn Sealer) -> Result<Option<SealedBlob>, MasterError> {
-        if let Some(blob) = self.read(&self.file)?
+        if let Some(blob) = read(&self.file)
             && sealer.is_current(&blob)?
         {
             // One for a minimum that was never reached.
             private_file::remove(&self.next).map_err(|source| self.failed(source))?;
             return Ok(Some(blob));
         }
-        match self.read(&self.next)? {
+        match read(&self.next) {
             Some(blob) if sealer.is_current(&blob)? => {
                 self.take_next()?;
                 Ok(Some(blob))
@@ -64,15 +67,18 @@ impl Blobs {
         private_file::rename(&self.next, &self.file).map_err(|source| self.failed(source))
     }
 
-    fn read(&self, file: &Path) -> Result<Option<SealedBlob>, MasterError> {
-        match private_file::read(file) {
-            Ok(bytes) => Ok(Some(SealedBlob(bytes.to_vec()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed(error)),
-        }
-    }
-
     fn failed(&self, source: io::Error) -> MasterError {
         MasterError::File { file: self.file.clone(), source }
+    }
+}
+
+fn read(file: &Path) -> Option<SealedBlob> {
+    match private_file::read(file) {
+        Ok(bytes) => Some(SealedBlob(bytes.to_vec())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "a sealed master secret cannot be read");
+            None
+        }
     }
 }

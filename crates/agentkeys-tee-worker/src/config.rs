@@ -68,6 +68,9 @@ pub struct Config {
     /// What shows where the worker runs.
     #[serde(default)]
     pub attester: AttesterKind,
+    /// How often a release before this one had to be locked out: what its approvals must be for.
+    #[serde(default)]
+    pub epoch: u32,
     /// The files in which the release key approves this image.
     #[serde(default)]
     pub approvals: Vec<PathBuf>,

@@ -23,11 +23,15 @@ pub struct SealedBlob(pub Vec<u8>);
 /// Blobs are sealed for the machine's minimum release. [`Sealer::seal_next`] seals one for the minimum after that, and
 /// [`Sealer::raise`] makes it the only one that can be unsealed.
 pub trait Sealer: Send + Sync + fmt::Debug {
-    /// Whether this machine remembers that it has sealed something, whatever became of the blob.
-    fn has_sealed(&self) -> Result<bool, SealError>;
+    /// Whether this machine has a record of an identity, whatever became of the blob.
+    fn has_record(&self) -> Result<bool, SealError>;
 
-    /// Has this machine remember from now on that it has sealed something: the last step of a first boot.
-    fn remember(&self) -> Result<(), SealError>;
+    /// Writes this into the machine's record, which can be done once: the last step of a first boot. Only a worker as
+    /// it was approved of can.
+    fn record(&self, identity: &[u8; 32]) -> Result<(), SealError>;
+
+    /// Whether the machine's record was written by such a worker, and says this.
+    fn is_recorded(&self, identity: &[u8; 32]) -> Result<bool, SealError>;
 
     /// Random bytes of the platform's own.
     fn random(&self) -> Result<Zeroizing<[u8; 32]>, SealError>;
@@ -38,7 +42,7 @@ pub trait Sealer: Send + Sync + fmt::Debug {
     /// The secret in `blob`.
     fn unseal(&self, blob: &SealedBlob) -> Result<Zeroizing<[u8; 32]>, SealError>;
 
-    /// Whether `blob` is sealed for the minimum release that this machine is at.
+    /// Whether `blob` is sealed for the minimum release that this machine is at; a damaged one is not.
     fn is_current(&self, _blob: &SealedBlob) -> Result<bool, SealError> {
         Ok(true)
     }

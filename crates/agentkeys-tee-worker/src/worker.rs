@@ -105,22 +105,28 @@ struct Opened {
 
 impl Opened {
     fn new(config: &Config, parts: &Parts, restored: Option<Zeroizing<[u8; 32]>>) -> anyhow::Result<Self> {
-        let (master_secret, origin) = unseal(config, parts, restored)?;
-        let log = parts.open_log(config, &master_secret, origin, &(Arc::new(SystemClock) as Arc<dyn Clock>))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (master_secret, begun) = unseal(config, parts, restored, &clock)?;
+        let log = match begun {
+            Some(log) => log,
+            None => parts.open_log(config, &master_secret, &clock).context("the signing log")?,
+        };
         let boot_counter = parts.counter()?.unwrap_or(0);
         Ok(Self { master_secret, log, boot_counter })
     }
 }
 
-/// The master secret, unsealed or made or restored, and moved to where no other process reads it.
+/// The master secret, unsealed or made or restored, and moved to where no other process reads it; and the log that has
+/// begun with it on a first boot.
 fn unseal(
     config: &Config,
     parts: &Parts,
     restored: Option<Zeroizing<[u8; 32]>>,
-) -> anyhow::Result<(MasterSecret, Origin)> {
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(MasterSecret, Option<TransparencyLog>)> {
     let Some(sealer) = &parts.sealer else {
         let secret = restored.context("without a sealer, the secret must be restored")?;
-        return Ok((MasterSecret::new(&secret), Origin::Unsealed));
+        return Ok((MasterSecret::new(&secret), None));
     };
     let source = || {
         if let Some(secret) = restored {
@@ -130,10 +136,10 @@ fn unseal(
         share(config, &secret)?;
         Ok(secret)
     };
-    let (secret, origin) = first_boot::open(sealer.as_ref(), &Blobs::new(&config.state), source)?;
-    let master_secret = MasterSecret::new(&secret);
-    drop(secret);
+    let begin = |master_secret: &MasterSecret| parts.begin_log(config, master_secret, clock);
+    let opened = first_boot::open(sealer.as_ref(), &Blobs::new(&config.state), source, begin);
     agentkeys_memory::clear_residue();
+    let (master_secret, origin) = opened?;
     if let Some(identity) = config.restore_identity() {
         let own = hex::encode(master_secret.identity_public_key());
         ensure!(
@@ -142,12 +148,13 @@ fn unseal(
              a machine that has sealed nothing, or take the setting away"
         );
     }
-    match origin {
-        Origin::FirstBoot => tracing::info!("first boot: a master secret was sealed"),
-        Origin::Unsealed => tracing::info!("the master secret was unsealed"),
-        Origin::Raised => tracing::info!("the master secret was unsealed, and the minimum release raised"),
-    }
-    Ok((master_secret, origin))
+    let said = match origin {
+        Origin::FirstBoot(_) => "first boot: a master secret was sealed",
+        Origin::Unsealed => "the master secret was unsealed",
+        Origin::Raised => "the master secret was unsealed, and the minimum release raised",
+    };
+    tracing::info!("{said}");
+    Ok((master_secret, if let Origin::FirstBoot(log) = origin { Some(log) } else { None }))
 }
 
 /// Writes the shares that the configuration asks for: once, before the secret is sealed.

@@ -22,6 +22,10 @@ pub const CAPPED_PCR: u8 = 11;
 /// The registers that the seal and the evidence are about: boot loader, Secure Boot, image, command line.
 pub const SEALED_PCRS: [u8; 4] = [4, 7, 11, 12];
 
+/// Those of them that an approval must name: boot loader, image, command line. No other system that a machine starts
+/// can give the first one the value that this one has.
+const NAMED: [u8; 3] = [4, CAPPED_PCR, 12];
+
 /// The registers that every program can set back.
 const RESETTABLE: [u8; 2] = [16, 23];
 
@@ -52,7 +56,7 @@ pub enum ApprovalError {
     #[error("the approval is malformed: {0}")]
     Malformed(&'static str),
     /// It names registers that cannot bind anything.
-    #[error("an approval must name register {CAPPED_PCR}, and none of those that programs can reset (16 and 23)")]
+    #[error("an approval must name registers 4, 11 and 12, and none of those that programs can reset (16 and 23)")]
     Registers,
     /// A signature is not by the release key over these registers.
     #[error("a signature of the approval is not valid")]
@@ -120,7 +124,8 @@ struct ApprovedRegisters {
 
 impl ApprovedRegisters {
     fn new(values: PcrValues) -> Result<Self, ApprovalError> {
-        if !values.contains_key(&CAPPED_PCR) || RESETTABLE.iter().any(|register| values.contains_key(register)) {
+        let names = |register: &u8| values.contains_key(register);
+        if !NAMED.iter().all(names) || RESETTABLE.iter().any(names) {
             return Err(ApprovalError::Registers);
         }
         let selection = values.selection().map_err(|_| ApprovalError::Registers)?;
@@ -330,28 +335,38 @@ mod tests {
     }
 
     #[test]
-    fn registers_that_can_be_reset_and_a_missing_cap_are_refused() {
+    fn registers_that_can_be_reset_and_missing_ones_are_refused() {
         for register in RESETTABLE {
             let with = pcrs().into_iter().chain([(register, [0; 32])]).collect();
 
             assert_eq!(Approval::sign(with, "0.1.0", 0, &pair()), Err(ApprovalError::Registers));
         }
-        let without = pcrs().into_iter().filter(|(register, _)| *register != CAPPED_PCR).collect();
+        for missing in [4, 11, 12] {
+            let without = pcrs().into_iter().filter(|(register, _)| *register != missing).collect();
 
-        assert_eq!(Approval::sign(without, "0.1.0", 0, &pair()), Err(ApprovalError::Registers));
+            assert_eq!(Approval::sign(without, "0.1.0", 0, &pair()), Err(ApprovalError::Registers), "{missing}");
+        }
+    }
+
+    #[test]
+    fn the_register_of_secure_boot_need_not_be_named() {
+        let without = pcrs().into_iter().filter(|(register, _)| *register != 7).collect();
+
+        assert!(Approval::sign(without, "0.1.0", 0, &pair()).is_ok());
     }
 
     #[test]
     fn a_file_that_is_wrong_anywhere_is_refused() {
         let whole = serde_json::to_value(Approval::sign(pcrs(), "0.1.0", 1, &pair()).unwrap()).unwrap();
-        let wrongs: [(&str, Value); 8] = [
+        let wrongs: [(&str, Value); 9] = [
             ("/approvals/1/epoch", json!(0)),
             ("/approvals", json!([])),
             ("/approvals/0/signature", json!("AAAA")),
             ("/epoch", json!(2)),
             ("/epoch", json!(u32::MAX)),
             ("/pcrs/4", json!("00")),
-            ("/pcrs", json!({"11": hex::encode([0; 32]), "23": hex::encode([0; 32])})),
+            ("/pcrs", json!({"11": hex::encode([0; 32])})),
+            ("/pcrs", ["4", "11", "12", "23"].map(|register| (register, hex::encode([0; 32]))).into_iter().collect()),
             ("/release_key", json!("AAAA")),
         ];
 

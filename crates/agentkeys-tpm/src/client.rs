@@ -6,6 +6,7 @@ mod counting;
 mod error;
 mod link;
 mod objects;
+mod recording;
 mod registers;
 mod sealing;
 mod session;
@@ -25,6 +26,7 @@ pub use self::{
     command::Command,
     counting::Counter,
     error::{Cause, TpmError},
+    recording::Record,
     sealing::SealedSecret,
 };
 

@@ -3,7 +3,7 @@
 
 use crate::{
     approval::ReleaseKey,
-    structures::{Name, NvCounter, PcrSelection, sha256},
+    structures::{Name, NvCounter, NvRecord, PcrSelection, sha256},
     writer::Writer,
 };
 
@@ -97,6 +97,11 @@ impl SealPolicy {
 pub fn seal_policy(release_key: &ReleaseKey, epoch: u32, counter: NvCounter, counter_value: u64) -> PolicyDigest {
     let approved = policy_authorize(&release_key.name(), &policy_ref(epoch));
     policy_nv(approved, &counter.name(), &counter_value.to_be_bytes(), 0, Comparison::Equal)
+}
+
+/// Where a machine records whose master secret it has: every release of the key may write it, and nothing else.
+pub fn identity_record(release_key: &ReleaseKey) -> NvRecord {
+    NvRecord::under(policy_authorize(&release_key.name(), &policy_ref(0)))
 }
 
 #[cfg(test)]
@@ -194,5 +199,6 @@ mod tests {
         let different: BTreeSet<_> = policies.into_iter().collect();
 
         assert_eq!(different.len(), policies.len());
+        assert_ne!(identity_record(&one).name(), identity_record(&other).name());
     }
 }

@@ -10,8 +10,8 @@ mod signature;
 
 pub use attestation_key::{AttestationKey, AttestationKeyError, VerifyingKey};
 pub use name::Name;
-pub use nv_public::NvCounter;
-pub(crate) use nv_public::size_of_index;
+pub use nv_public::{NvCounter, NvRecord};
+pub(crate) use nv_public::{Written, size_of_index};
 pub use pcr::{PcrSelection, PcrValues, Pcrs, extend};
 pub use public::{Attributes, EccPoint, KeyParameters, Public, Scheme};
 pub use quote::{ClockInfo, Quote};

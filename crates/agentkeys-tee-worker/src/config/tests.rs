@@ -24,6 +24,13 @@ fn a_configuration_that_names_all_it_needs_is_taken() {
 
     assert_eq!(config.purpose(), Purpose::WalletProof { chain_ids: vec![1] });
     assert_eq!((config.sealer, config.attester), (SealerKind::Tpm2, AttesterKind::Tpm2));
+    assert_eq!(config.epoch, 0);
+}
+
+#[test]
+fn the_epoch_is_part_of_the_configuration() {
+    assert_eq!(read(&format!("{GOOD}\nepoch = 3")).unwrap().epoch, 3);
+    assert!(read(&format!("{GOOD}\nepoch = -1")).is_err());
 }
 
 #[test]

@@ -8,7 +8,7 @@ struct Machine(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    has_sealed: bool,
+    record: Option<[u8; 32]>,
     minimum: u8,
     release: u8,
     closed: bool,
@@ -39,13 +39,21 @@ impl Machine {
 }
 
 impl Sealer for Machine {
-    fn has_sealed(&self) -> Result<bool, SealError> {
-        Ok(self.reach("has_sealed")?.has_sealed)
+    fn has_record(&self) -> Result<bool, SealError> {
+        Ok(self.reach("has_record")?.record.is_some())
     }
 
-    fn remember(&self) -> Result<(), SealError> {
-        self.reach("remember")?.has_sealed = true;
+    fn record(&self, identity: &[u8; 32]) -> Result<(), SealError> {
+        let mut state = self.reach("record")?;
+        if state.closed || state.record.is_some() {
+            return Err(SealError::Refused("closed".to_owned()));
+        }
+        state.record = Some(*identity);
         Ok(())
+    }
+
+    fn is_recorded(&self, identity: &[u8; 32]) -> Result<bool, SealError> {
+        Ok(self.reach("is_recorded")?.record == Some(*identity))
     }
 
     fn random(&self) -> Result<Zeroizing<[u8; 32]>, SealError> {
@@ -66,7 +74,8 @@ impl Sealer for Machine {
     }
 
     fn is_current(&self, blob: &SealedBlob) -> Result<bool, SealError> {
-        Ok(blob.0[0] == self.reach("is_current")?.minimum)
+        let minimum = self.reach("is_current")?.minimum;
+        Ok(blob.0.len() == 33 && blob.0[0] == minimum)
     }
 
     fn seal_next(&self, blob: &SealedBlob, secret: &[u8; 32]) -> Result<Option<SealedBlob>, SealError> {
@@ -94,27 +103,29 @@ impl Sealer for Machine {
     }
 }
 
-fn open_on(machine: &Machine, blobs: &Blobs) -> Result<(Zeroizing<[u8; 32]>, Origin), MasterError> {
-    let (secret, origin) = open(machine, blobs, || generate(machine))?;
-    if origin == Origin::FirstBoot {
-        machine.remember()?;
-    }
-    Ok((secret, origin))
+/// What a start gives: the identity, and where it came from.
+fn open_on(machine: &Machine, blobs: &Blobs) -> Result<([u8; 33], Origin<()>), MasterError> {
+    let begin = |_: &MasterSecret| {
+        machine.reach("begin")?;
+        Ok(())
+    };
+    let (secret, origin) = open(machine, blobs, || generate(machine), begin)?;
+    Ok((secret.identity_public_key(), origin))
 }
 
 #[test]
 fn each_start_makes_unseals_or_refuses() {
     let table = [
         (false, Found::Nothing, Step::Make),
-        (false, Found::CurrentBlob, Step::Unseal),
-        (false, Found::OtherBlob, Step::RefuseOtherMachine),
+        (false, Found::CurrentBlob, Step::RefuseUnrecorded),
+        (false, Found::OtherBlob, Step::RefuseUnrecorded),
         (true, Found::Nothing, Step::RefuseLost),
         (true, Found::CurrentBlob, Step::Unseal),
-        (true, Found::OtherBlob, Step::RefuseOutdated),
+        (true, Found::OtherBlob, Step::RefuseNotCurrent),
     ];
 
-    for (has_sealed, found, step) in table {
-        assert_eq!(Step::of(has_sealed, found), step, "{has_sealed} {found:?}");
+    for (has_record, found, step) in table {
+        assert_eq!(Step::of(has_record, found), step, "{has_record} {found:?}");
     }
 }
 
@@ -127,7 +138,7 @@ fn the_second_boot_has_the_secret_of_the_first() {
     machine.power_cycle();
     let (second, unsealed) = open_on(&machine, &blobs).unwrap();
 
-    assert_eq!((made, unsealed), (Origin::FirstBoot, Origin::Unsealed));
+    assert_eq!((made, unsealed), (Origin::FirstBoot(()), Origin::Unsealed));
     assert_eq!(first, second);
 }
 
@@ -144,11 +155,40 @@ fn a_lost_blob_is_never_made_anew() {
 }
 
 #[test]
+fn a_secret_that_somebody_else_has_sealed_is_refused() {
+    let (machine, folder) = (Machine::default(), tempfile::tempdir().unwrap());
+    let blobs = Blobs::new(folder.path());
+    open_on(&machine, &blobs).unwrap();
+    machine.power_cycle();
+    let own = private_file_of(&blobs);
+    blobs.write(&machine.seal(&[7; 32]).unwrap()).unwrap();
+    machine.release(1);
+
+    assert!(matches!(open_on(&machine, &blobs), Err(MasterError::OtherIdentity(_))));
+    machine.power_cycle();
+    blobs.write(&own).unwrap();
+    assert_eq!(open_on(&machine, &blobs).unwrap().1, Origin::Raised, "the minimum stayed as it was");
+}
+
+#[test]
+fn a_blob_without_a_record_is_refused_and_begins_nothing() {
+    let (machine, folder) = (Machine::default(), tempfile::tempdir().unwrap());
+    let blobs = Blobs::new(folder.path());
+    open_on(&machine, &blobs).unwrap();
+    machine.power_cycle();
+    machine.0.lock().unwrap().record = None;
+
+    let opened = open(&machine, &blobs, || generate(&machine), |_| -> Result<(), _> { panic!("a log has begun") });
+
+    assert!(matches!(opened, Err(MasterError::Unrecorded(_))));
+}
+
+#[test]
 fn the_sealer_is_closed_also_when_nothing_was_unsealed() {
     let (machine, folder) = (Machine::default(), tempfile::tempdir().unwrap());
     let refused = || Err(MasterError::Source("no".to_owned()));
 
-    open(&machine, &Blobs::new(folder.path()), refused).unwrap_err();
+    open(&machine, &Blobs::new(folder.path()), refused, |_| Ok(())).unwrap_err();
 
     assert!(machine.0.lock().unwrap().closed);
 }
@@ -161,20 +201,57 @@ fn two_secrets_are_never_the_same() {
 }
 
 #[test]
-fn a_first_boot_that_was_cut_short_is_completed_or_begun_again() {
-    for step in ["seal", "remember"] {
+fn a_first_boot_that_was_cut_short_is_begun_again_in_an_empty_folder() {
+    for (step, leaves_a_blob) in [("seal", false), ("begin", true), ("record", true)] {
         let (machine, folder) = (Machine::default(), tempfile::tempdir().unwrap());
         let blobs = Blobs::new(folder.path());
         machine.dying_at(step);
         open_on(&machine, &blobs).unwrap_err();
         machine.power_cycle();
+        if leaves_a_blob {
+            let refused = open_on(&machine, &blobs).unwrap_err();
+            assert!(refused.to_string().contains("empty the state folder"), "{step}: {refused}");
+            machine.power_cycle();
+            std::fs::remove_file(blobs.file()).unwrap();
+        }
 
-        let (secret, _) = open_on(&machine, &blobs).unwrap();
+        let (identity, made) = open_on(&machine, &blobs).unwrap();
         machine.power_cycle();
 
-        assert_eq!(open_on(&machine, &blobs).unwrap(), (secret, Origin::Unsealed), "{step}");
-        assert!(machine.has_sealed().unwrap(), "{step}");
+        assert_eq!(made, Origin::FirstBoot(()), "{step}");
+        assert_eq!(open_on(&machine, &blobs).unwrap(), (identity, Origin::Unsealed), "{step}");
     }
+}
+
+#[test]
+fn a_damaged_blob_hides_no_other_and_is_named_where_it_is_alone() {
+    let (machine, folder) = (Machine::default(), tempfile::tempdir().unwrap());
+    let blobs = Blobs::new(folder.path());
+    let (identity, _) = open_on(&machine, &blobs).unwrap();
+    let whole = private_file_of(&blobs);
+    machine.power_cycle();
+    std::fs::write(blobs.file(), "damaged").unwrap();
+    let alone = open_on(&machine, &blobs).unwrap_err().to_string();
+    machine.power_cycle();
+    blobs.write_next(&whole).unwrap();
+
+    let opened = open_on(&machine, &blobs).unwrap();
+
+    assert!(alone.contains("master.sealed") && alone.contains("copy of that file restores it"), "{alone}");
+    assert_eq!(opened, (identity, Origin::Unsealed));
+    assert_eq!(private_file_of(&blobs), whole);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_hides_no_other() {
+    let (machine, folder) = (Machine::default(), tempfile::tempdir().unwrap());
+    let blobs = Blobs::new(folder.path());
+    let (identity, _) = open_on(&machine, &blobs).unwrap();
+    machine.power_cycle();
+    std::fs::rename(blobs.file(), folder.path().join("master.sealed-next")).unwrap();
+    std::fs::write(blobs.file(), "for all to read").unwrap();
+
+    assert_eq!(open_on(&machine, &blobs).unwrap(), (identity, Origin::Unsealed));
 }
 
 #[test]
@@ -229,7 +306,7 @@ fn an_old_copy_of_the_blob_is_refused_once_the_minimum_is_raised() {
     machine.power_cycle();
     blobs.write(&old).unwrap();
 
-    assert!(matches!(open_on(&machine, &blobs), Err(MasterError::Outdated(_))));
+    assert!(matches!(open_on(&machine, &blobs), Err(MasterError::NotCurrent(_))));
 }
 
 fn private_file_of(blobs: &Blobs) -> SealedBlob {

@@ -1,14 +1,11 @@
 use agentkeys_tpm::{
-    Approval, CAPPED_PCR, NvCounter, PcrSelection, PcrValues, ReleaseKey, SEALED_PCRS, SealPolicy, SealedSecret, Tpm,
-    TpmError, capped,
+    Approval, CAPPED_PCR, NvCounter, PcrSelection, PcrValues, Record, ReleaseKey, SEALED_PCRS, SealPolicy,
+    SealedSecret, Tpm, TpmError, capped, identity_record,
 };
 use zeroize::Zeroizing;
 
 use super::SharedTpm;
 use crate::{SealError, SealedBlob, Sealer};
-
-/// Counts once, when a first boot is complete.
-const COMPLETED: NvCounter = NvCounter::at(0x0180_A6B2);
 
 /// Seals under what the release key approves of, and the machine's minimum release.
 #[derive(Debug)]
@@ -19,21 +16,19 @@ pub struct Tpm2Sealer {
 }
 
 impl Tpm2Sealer {
-    /// One for releases that these approvals are about, which were verified to be by the key.
+    /// One for a release that these approvals are about, which were verified to be by the key and for its epoch.
     pub fn new(tpm: SharedTpm, release_key: ReleaseKey, approvals: Vec<Approval>) -> Self {
         Self { tpm, release_key, approvals }
     }
 
-    /// The approval of what this machine has measured: of several, that of the highest epoch.
+    /// The approval of what this machine has measured.
     fn approval(&self) -> Result<&Approval, SealError> {
         let named = self.approvals.iter().flat_map(|approval| approval.pcrs().keys().copied());
         let selection = PcrSelection::of(named.chain(SEALED_PCRS));
         let selection = selection.map_err(|error| SealError::Platform(error.to_string()))?;
         let registers = self.tpm.ask(|tpm| tpm.pcrs(selection)).map_err(failed)?;
-        let matching = self.approvals.iter().filter(|approval| approval.matches(&registers));
-        matching
-            .max_by_key(|approval| approval.epoch())
-            .ok_or_else(|| SealError::Refused(self.why_none_matches(&registers)))
+        let matching = self.approvals.iter().find(|approval| approval.matches(&registers));
+        matching.ok_or_else(|| SealError::Refused(self.why_none_matches(&registers)))
     }
 
     fn why_none_matches(&self, registers: &PcrValues) -> String {
@@ -70,6 +65,10 @@ impl Tpm2Sealer {
         self.tpm.ask(|tpm| tpm.counter(counter).increment()).map_err(failed)
     }
 
+    fn ask_record<T>(&self, question: impl FnOnce(Record<'_>) -> Result<T, TpmError>) -> Result<T, SealError> {
+        self.tpm.ask(|tpm| question(tpm.record(identity_record(&self.release_key)))).map_err(failed)
+    }
+
     fn seal_for(&self, epoch: u32, minimum: u64, secret: &[u8; 32]) -> Result<SealedSecret, SealError> {
         let policy = SealPolicy {
             release_key: self.release_key.clone(),
@@ -78,6 +77,14 @@ impl Tpm2Sealer {
             counter_value: minimum,
         };
         self.tpm.ask(|tpm| tpm.seal(secret, &policy)).map_err(failed)
+    }
+
+    fn seal_and_unseal(&self, approval: &Approval, minimum: u64, secret: &[u8; 32]) -> Result<SealedBlob, SealError> {
+        let sealed = self.seal_for(approval.epoch(), minimum, secret)?;
+        if *self.unseal_as(&sealed, approval)? != *secret {
+            return Err(SealError::Platform("the TPM gives back something else than it has sealed".to_owned()));
+        }
+        Ok(SealedBlob(sealed.to_bytes()))
     }
 
     fn unseal_as(&self, sealed: &SealedSecret, approval: &Approval) -> Result<Zeroizing<[u8; 32]>, SealError> {
@@ -100,12 +107,24 @@ impl Tpm2Sealer {
 }
 
 impl Sealer for Tpm2Sealer {
-    fn has_sealed(&self) -> Result<bool, SealError> {
-        Ok(self.counter(COMPLETED)?.is_some())
+    fn has_record(&self) -> Result<bool, SealError> {
+        self.ask_record(|mut record| Ok(record.read()?.is_some()))
     }
 
-    fn remember(&self) -> Result<(), SealError> {
-        self.count(COMPLETED).map(drop)
+    fn record(&self, identity: &[u8; 32]) -> Result<(), SealError> {
+        let approval = self.approval()?;
+        self.ask_record(|mut record| record.write(identity, approval))
+    }
+
+    fn is_recorded(&self, identity: &[u8; 32]) -> Result<bool, SealError> {
+        let approval = self.approval()?;
+        self.ask_record(|mut record| {
+            let is_recorded = record.read()? == Some(*identity);
+            if is_recorded {
+                record.lock(approval)?;
+            }
+            Ok(is_recorded)
+        })
     }
 
     fn random(&self) -> Result<Zeroizing<[u8; 32]>, SealError> {
@@ -114,16 +133,11 @@ impl Sealer for Tpm2Sealer {
 
     /// Seals what can be unsealed again: it is tried at once.
     fn seal(&self, secret: &[u8; 32]) -> Result<SealedBlob, SealError> {
-        let approval = self.approval()?;
         let minimum = match self.counter(NvCounter::MIN_RELEASE)? {
             Some(minimum) => minimum,
             None => self.count(NvCounter::MIN_RELEASE)?,
         };
-        let sealed = self.seal_for(approval.epoch(), minimum, secret)?;
-        if *self.unseal_as(&sealed, approval)? != *secret {
-            return Err(SealError::Platform("the TPM gives back something else than it has sealed".to_owned()));
-        }
-        Ok(SealedBlob(sealed.to_bytes()))
+        self.seal_and_unseal(self.approval()?, minimum, secret)
     }
 
     fn unseal(&self, blob: &SealedBlob) -> Result<Zeroizing<[u8; 32]>, SealError> {
@@ -131,7 +145,8 @@ impl Sealer for Tpm2Sealer {
     }
 
     fn is_current(&self, blob: &SealedBlob) -> Result<bool, SealError> {
-        Ok(self.counter(NvCounter::MIN_RELEASE)? == Some(read(blob)?.counter_value()))
+        let minimum = self.counter(NvCounter::MIN_RELEASE)?;
+        Ok(read(blob).is_ok_and(|sealed| Some(sealed.counter_value()) == minimum))
     }
 
     fn seal_next(&self, blob: &SealedBlob, secret: &[u8; 32]) -> Result<Option<SealedBlob>, SealError> {
@@ -139,9 +154,10 @@ impl Sealer for Tpm2Sealer {
         if approval.epoch() <= sealed.epoch() {
             return Ok(None);
         }
-        // Its approval for that epoch was verified when it was read, so the TPM will take it.
-        let minimum = sealed.counter_value() + 1;
-        Ok(Some(SealedBlob(self.seal_for(approval.epoch(), minimum, secret)?.to_bytes())))
+        let minimum = sealed.counter_value();
+        // What is for the next minimum cannot be tried yet: something else shows that the TPM takes the approval.
+        self.seal_and_unseal(approval, minimum, &*self.random()?)?;
+        Ok(Some(SealedBlob(self.seal_for(approval.epoch(), minimum + 1, secret)?.to_bytes())))
     }
 
     fn raise(&self) -> Result<(), SealError> {

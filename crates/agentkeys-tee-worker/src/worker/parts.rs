@@ -6,10 +6,10 @@ use agentkeys_api::BackupShares;
 use agentkeys_crypto::MasterSecret;
 use agentkeys_tpm::{Approval, ReleaseKey};
 use agentkeys_types::Clock;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 use crate::{
-    AttesterKind, Config, ConfigfsTsm, Origin, Platform, REPORTS, SealError, Sealer, SealerKind,
+    AttesterKind, Config, ConfigfsTsm, MasterError, Platform, REPORTS, SealError, Sealer, SealerKind,
     backup::fingerprint,
     log::{Counter, CounterError, LogError, TransparencyLog},
     tpm2::{SharedTpm, Tpm2Attester, Tpm2Sealer},
@@ -45,36 +45,57 @@ impl Parts {
         Ok(Self { sealer, platform })
     }
 
-    /// The signing log: a new one at the end of a first boot, else the one that must be there.
+    /// The signing log of a first boot, on a machine that remembers it.
+    pub(super) fn begin_log(
+        &self,
+        config: &Config,
+        master_secret: &MasterSecret,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<TransparencyLog, MasterError> {
+        if let Some(sealer) = &self.sealer
+            && sealer.counter()?.is_none()
+        {
+            sealer.bump()?;
+        }
+        let log = self.create_log(config, master_secret, clock)?;
+        if let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) {
+            let recipients = backup.recipients.iter().filter_map(|recipient| hex::decode(recipient).ok());
+            let recipients = recipients.map(|recipient| fingerprint(&recipient)).collect();
+            log.append_backup(clock.now(), BackupShares { threshold: backup.threshold, recipients })
+                .map_err(|error| MasterError::Source(format!("the signing log: {error}")))?;
+        }
+        Ok(log)
+    }
+
+    /// The signing log that must be there; a new one where nothing remembers whether there was one.
     pub(super) fn open_log(
         &self,
         config: &Config,
         master_secret: &MasterSecret,
-        origin: Origin,
         clock: &Arc<dyn Clock>,
-    ) -> anyhow::Result<TransparencyLog> {
+    ) -> Result<TransparencyLog, LogError> {
+        if self.sealer.is_none() {
+            match self.create_log(config, master_secret, clock) {
+                Err(LogError::Exists) => {}
+                created => return created,
+            }
+        }
         let (folder, seed) = (config.state.join("log"), master_secret.log_key_seed());
-        let counter: Arc<dyn Counter> = Arc::new(PlatformCounter(self.sealer.clone()));
-        let create = || TransparencyLog::create(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
-        let open = || TransparencyLog::open(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
-        let Some(sealer) = &self.sealer else {
-            // Nothing remembers whether there was one.
-            return or_else_exists(create(), open).context("the signing log");
-        };
-        if origin != Origin::FirstBoot {
-            return open().context("the signing log");
-        }
-        if sealer.counter()?.is_none() {
-            sealer.bump()?;
-        }
-        let log = or_else_exists(create(), open).context("the signing log")?;
-        if let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) {
-            let recipients = backup.recipients.iter().filter_map(|recipient| hex::decode(recipient).ok());
-            let recipients = recipients.map(|recipient| fingerprint(&recipient)).collect();
-            log.append_backup(clock.now(), BackupShares { threshold: backup.threshold, recipients })?;
-        }
-        sealer.remember()?;
-        Ok(log)
+        TransparencyLog::open(&folder, &config.log_origin, &seed, self.log_counter(), Arc::clone(clock))
+    }
+
+    fn create_log(
+        &self,
+        config: &Config,
+        master_secret: &MasterSecret,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<TransparencyLog, LogError> {
+        let (folder, seed) = (config.state.join("log"), master_secret.log_key_seed());
+        TransparencyLog::create(&folder, &config.log_origin, &seed, self.log_counter(), Arc::clone(clock))
+    }
+
+    fn log_counter(&self) -> Arc<dyn Counter> {
+        Arc::new(PlatformCounter(self.sealer.clone()))
     }
 
     /// How far the platform's counter is.
@@ -115,14 +136,6 @@ impl Counter for PlatformCounter {
     }
 }
 
-/// A log that a first boot has begun already is opened.
-fn or_else_exists<T>(created: Result<T, LogError>, open: impl FnOnce() -> Result<T, LogError>) -> Result<T, LogError> {
-    match created {
-        Err(LogError::Exists) => open(),
-        created => created,
-    }
-}
-
 fn open_tpm(config: &Config) -> anyhow::Result<SharedTpm> {
     SharedTpm::open(&config.tpm).with_context(|| {
         format!("the TPM at `{}` cannot be opened: is it there, and may this user read and write it?", config.tpm)
@@ -139,6 +152,14 @@ fn open_sealer(config: &Config, tpm: &SharedTpm) -> anyhow::Result<Arc<dyn Seale
         let approval: Approval = serde_json::from_slice(&text)
             .with_context(|| format!("approvals: {} is not an approval", file.display()))?;
         approval.verify(&release_key).with_context(|| format!("approvals: {}", file.display()))?;
+        ensure!(
+            approval.epoch() == config.epoch,
+            "approvals: {} is for epoch {}, and this image is of epoch {} (`epoch` in its settings): put the approval \
+             there that came with the image",
+            file.display(),
+            approval.epoch(),
+            config.epoch
+        );
         approvals.push(approval);
     }
     Ok(Arc::new(Tpm2Sealer::new(tpm.clone(), release_key, approvals)))

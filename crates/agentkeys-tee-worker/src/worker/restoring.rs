@@ -22,7 +22,7 @@ pub(super) fn is_needed(config: &Config, parts: &Parts) -> anyhow::Result<bool> 
         return Ok(false);
     }
     let Some(sealer) = &parts.sealer else { return Ok(true) };
-    Ok(!sealer.has_sealed()? && !Blobs::new(&config.state).are_there()?)
+    Ok(!sealer.has_record()? && !Blobs::new(&config.state).are_there()?)
 }
 
 /// Serves the routes of a restoration until there is the secret.

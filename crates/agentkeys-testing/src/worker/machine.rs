@@ -28,6 +28,7 @@ pub struct WorkerMachine {
     port: ReservedPort,
     tpm: Swtpm,
     folder: PathBuf,
+    broker_url: String,
     /// PKCS#8.
     release_key: Vec<u8>,
 }
@@ -43,9 +44,8 @@ impl WorkerMachine {
         let release_key = release_key.expect("a key").as_ref().to_vec();
         fs::create_dir_all(folder).expect("a temporary folder can be written");
         let (port, tpm, folder) = (ReservedPort::take(), Swtpm::certified(), folder.to_owned());
-        let machine = Self { port, tpm, folder, release_key };
+        let machine = Self { port, tpm, folder, broker_url: broker_url.to_owned(), release_key };
         machine.approve(0);
-        machine.write("worker.toml", &machine.settings(broker_url));
         machine.write_policy(1, &machine.policy_text());
         machine
     }
@@ -100,17 +100,18 @@ impl WorkerMachine {
         self.tpm.power_cycle();
     }
 
-    /// Has the release key approve of the worker up to `epoch`, as a newer release does.
+    /// Makes the worker a release of this epoch, of which the release key approves.
     ///
     /// # Panics
     ///
-    /// When the file cannot be written.
+    /// When the files cannot be written.
     pub fn approve(&self, epoch: u32) {
         let signer = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.release_key);
         let registers: PcrValues = SEALED_PCRS.into_iter().map(|register| (register, UNMEASURED)).collect();
         let approval = Approval::sign(registers, RELEASE, epoch, &signer.expect("a good key"));
         let approval = approval.expect("registers that bind something");
         self.write("approval.json", &serde_json::to_string(&approval).expect("an approval is JSON"));
+        self.write("worker.toml", &self.settings(epoch));
     }
 
     /// Puts another policy in the place of the one that is there, signed by the release key.
@@ -150,12 +151,13 @@ impl WorkerMachine {
         ReleaseKeyPair::from_pkcs8(&self.release_key).expect("a good key")
     }
 
-    fn settings(&self, broker_url: &str) -> String {
+    fn settings(&self, epoch: u32) -> String {
         format!(
-            "listen = \"{}\"\npublic_url = \"{}\"\nbroker_url = \"{broker_url}\"\nstate = \"{}\"\ntpm = \"{}\"\n\
+            "listen = \"{}\"\npublic_url = \"{}\"\nbroker_url = \"{}\"\nepoch = {epoch}\nstate = \"{}\"\ntpm = \"{}\"\n\
              approvals = [\"{}\"]\nrelease_key = \"{}\"\nlog_origin = \"{ORIGIN}\"\nchain_ids = [1, 8453, 84532]\n",
             self.address(),
             self.url(),
+            self.broker_url,
             self.state().display(),
             self.tpm.path(),
             self.folder.join("approval.json").display(),

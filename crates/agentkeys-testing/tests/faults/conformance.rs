@@ -51,7 +51,7 @@ impl Bench {
     async fn failed_checks(&self, lie: Option<Lie>) -> Vec<&'static str> {
         let signer = LyingSigner::start(&self.system, lie).await;
         let flow = Flow { signer: signer.client(&Http::default()), ..self.system.flow() };
-        let conformance = Conformance::check(&flow, &self.session, self.spare.clone()).await.unwrap();
+        let conformance = Box::pin(Conformance::check(&flow, &self.session, self.spare.clone())).await.unwrap();
         assert_eq!(conformance.passed(), conformance.failures().count() == 0);
         let left_out: Vec<_> = conformance.left_out().collect();
         assert!(left_out.is_empty(), "{left_out:#?}");

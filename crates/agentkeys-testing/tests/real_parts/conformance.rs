@@ -13,7 +13,7 @@ async fn conformance(system: &System) -> Conformance {
     let flow = system.flow();
     let session = system.sign_in("ada", Binding::DeviceKey).await;
     let spare = system.spare_sessions("ada", &session).await;
-    Conformance::check(&flow, &session, spare).await.unwrap()
+    Box::pin(Conformance::check(&flow, &session, spare)).await.unwrap()
 }
 
 /// Every check was made, and passes.

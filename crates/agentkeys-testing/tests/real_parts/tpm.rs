@@ -1,6 +1,7 @@
 //! swtpm: a TPM 2.0 in software, for the client of TPMs.
 
-mod interposer;
+pub(crate) mod interposer;
+mod record;
 
 use std::{sync::mpsc, thread};
 

@@ -4,4 +4,5 @@ mod machine;
 mod refused;
 mod restored;
 mod sealed;
+mod tampered;
 mod upgraded;

@@ -48,6 +48,8 @@ commands! {
     NvIncrement = 0x0134,
     NvRead = 0x014E,
     NvReadPublic = 0x0169,
+    NvWrite = 0x0137,
+    NvWriteLock = 0x0138,
     PcrExtend = 0x0182,
     PcrRead = 0x017E,
     PolicyAuthorize = 0x016A,

@@ -38,7 +38,7 @@ impl Tpm {
         Ok(Some(bytes))
     }
 
-    fn read_chunk(&mut self, index: u32, length: u16, offset: u16) -> Result<Vec<u8>, TpmError> {
+    pub(super) fn read_chunk(&mut self, index: u32, length: u16, offset: u16) -> Result<Vec<u8>, TpmError> {
         let handles = [index, index];
         let request = Request::new(Command::NvRead).about(&handles).allowed(&[Authorization::Empty]);
         let reply = self.call(request, |request| request.u16(length).u16(offset))?;
@@ -49,8 +49,14 @@ impl Tpm {
         Ok(bytes.to_vec())
     }
 
+    /// Makes room for an index with this public area, whose password is empty.
+    pub(super) fn define_index(&mut self, public: &[u8]) -> Result<(), TpmError> {
+        let request = Request::new(Command::NvDefineSpace).about(&[OWNER]).allowed(&[Authorization::Empty]);
+        self.call(request, |request| request.sized(&[]).sized(public)).map(|_| ())
+    }
+
     /// The public area of an index, if it is there.
-    fn index_public(&mut self, index: u32) -> Result<Option<Vec<u8>>, TpmError> {
+    pub(super) fn index_public(&mut self, index: u32) -> Result<Option<Vec<u8>>, TpmError> {
         let handles = [index];
         match self.call(Request::new(Command::NvReadPublic).about(&handles), |request| request) {
             Ok(reply) => reply.read(|reader| reader.sized(256)).map(|public| Some(public.to_vec())),
@@ -87,9 +93,7 @@ impl Counter<'_> {
     /// Counts one further, and makes it first where it is not there; gives the new value.
     pub fn increment(&mut self) -> Result<u64, TpmError> {
         if !self.exists()? {
-            let request = Request::new(Command::NvDefineSpace).about(&[OWNER]).allowed(&[Authorization::Empty]);
-            let public = self.counter.public(false);
-            self.tpm.call(request, |request| request.sized(&[]).sized(&public))?;
+            self.tpm.define_index(&self.counter.public(false))?;
         }
         let handles = [self.counter.index(); 2];
         let request = Request::new(Command::NvIncrement).about(&handles).allowed(&[Authorization::Empty]);

@@ -16,7 +16,7 @@ pub enum TpmError {
     /// A cryptographic primitive failed.
     #[error("what goes to the TPM could not be encrypted")]
     Cryptography,
-    /// The counter's index is taken by something that is not this counter.
+    /// The index of a counter or a record is taken by something else.
     #[error("the index {0:#010x} of the TPM is used for something else")]
     ForeignIndex(u32),
     /// An answer is not what it should be.
@@ -112,6 +112,8 @@ impl Cause {
             Self::SIGNATURE => "the signature is not valid",
             Self::VALUE => "a value is not acceptable",
             0x09D => "the policy is not fulfilled",
+            0x148 => "the index is locked",
+            0x149 => "the index may not be used so",
             0x14B => "there is no room in its memory",
             0x14C => "the index is there already",
             _ => "see the TPM 2.0 Library, Part 2, section 6.6",

@@ -127,10 +127,23 @@ impl Tpm {
 
     /// Shows what the policy of `sealed` asks for.
     fn fulfil(&mut self, session: &Session, sealed: &SealedSecret, approval: &Approval) -> Result<(), TpmError> {
-        let signature = approval.signature(sealed.epoch).ok_or(TpmError::OldRelease)?;
-        let (policy, policy_ref) = (approval.policy(), policy_ref(sealed.epoch));
+        self.show_approval(session.handle(), approval, sealed.epoch)?;
+        let index = sealed.counter.index();
+        let handles = [index, index, session.handle()];
+        let request = Request::new(Command::PolicyNv).about(&handles).allowed(&[Authorization::Empty]);
+        let value = sealed.counter_value.to_be_bytes();
+        let compared = self.call(request, |request| request.sized(&value).u16(0).u16(Comparison::Equal.code()));
+        compared
+            .map(|_| ())
+            .map_err(|error| if error.is(Command::PolicyNv, Cause::POLICY) { TpmError::CounterMoved } else { error })
+    }
 
-        let handles = [session.handle()];
+    /// Shows in a session that the release key has approved of the registers as they are, for an epoch.
+    pub(super) fn show_approval(&mut self, session: u32, approval: &Approval, epoch: u32) -> Result<(), TpmError> {
+        let signature = approval.signature(epoch).ok_or(TpmError::OldRelease)?;
+        let (policy, policy_ref) = (approval.policy(), policy_ref(epoch));
+
+        let handles = [session];
         let digest = approval.pcrs().digest();
         let request = Request::new(Command::PolicyPcr).about(&handles);
         let shown = self.call(request, |request| approval.selection().write(request.sized(&digest)));
@@ -148,16 +161,8 @@ impl Tpm {
             let request = key.name().write(request.sized(&policy).sized(&policy_ref));
             // The ticket, in which the TPM tells itself that the signature is valid.
             request.bytes(verified.parameters())
-        })?;
-
-        let index = sealed.counter.index();
-        let handles = [index, index, session.handle()];
-        let request = Request::new(Command::PolicyNv).about(&handles).allowed(&[Authorization::Empty]);
-        let value = sealed.counter_value.to_be_bytes();
-        let compared = self.call(request, |request| request.sized(&value).u16(0).u16(Comparison::Equal.code()));
-        compared
-            .map(|_| ())
-            .map_err(|error| if error.is(Command::PolicyNv, Cause::POLICY) { TpmError::CounterMoved } else { error })
+        })
+        .map(|_| ())
     }
 }
 

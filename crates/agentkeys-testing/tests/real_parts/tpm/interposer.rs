@@ -10,22 +10,31 @@ use agentkeys_testing::Swtpm;
 use tempfile::TempDir;
 
 /// Passes on what goes over the wires of one client, and keeps it.
-pub(super) struct Interposer {
+pub(crate) struct Interposer {
     folder: TempDir,
     heard: JoinHandle<Vec<u8>>,
 }
 
 impl Interposer {
     /// One that changes nothing.
-    pub(super) fn listening(swtpm: &Swtpm) -> Self {
+    pub(crate) fn listening(swtpm: &Swtpm) -> Self {
         Self::with(swtpm, |_, _| {})
     }
 
     /// One that flips a bit, at this place in the answers to a command.
-    pub(super) fn flipping(swtpm: &Swtpm, command: u32, at: usize) -> Self {
+    pub(crate) fn flipping(swtpm: &Swtpm, command: u32, at: usize) -> Self {
         Self::with(swtpm, move |asked, answer| {
             if asked[6..10] == command.to_be_bytes() {
                 answer[at] ^= 1;
+            }
+        })
+    }
+
+    /// One that answers with an error to each command of this code in which these bytes are.
+    pub(crate) fn refusing(swtpm: &Swtpm, command: u32, about: Vec<u8>) -> Self {
+        Self::with(swtpm, move |asked, answer| {
+            if asked[6..10] == command.to_be_bytes() && asked.windows(about.len()).any(|part| part == about) {
+                answer[9] ^= 1;
             }
         })
     }
@@ -52,18 +61,18 @@ impl Interposer {
     }
 
     /// Where it listens.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("unix:{}", self.folder.path().join("tpm.sock").display())
     }
 
     /// All that was said, once the client has gone.
-    pub(super) fn heard(self) -> Vec<u8> {
+    pub(crate) fn heard(self) -> Vec<u8> {
         self.heard.join().unwrap()
     }
 }
 
 /// A client that makes three storage keys, as many as there is room for, and goes.
-pub(super) fn leave_three_keys_loaded(swtpm: &Swtpm) {
+pub(crate) fn leave_three_keys_loaded(swtpm: &Swtpm) {
     let make_key = "8002 00000043 00000131 40000001 00000009 40000009 0000 00 0000 0004 0000 0000 \
                     001a 0023 000b 00030472 0000 0006 0080 0043 0010 0003 0010 0000 0000 0000 00000000";
     let make_key = hex::decode(make_key.replace(' ', "")).unwrap();
@@ -77,11 +86,23 @@ pub(super) fn leave_three_keys_loaded(swtpm: &Swtpm) {
 }
 
 /// A client that owns the machine and deletes an index.
-pub(super) fn delete_index(swtpm: &Swtpm, index: u32) {
+pub(crate) fn delete_index(swtpm: &Swtpm, index: u32) {
     let delete = format!("8002 0000001f 00000122 40000001 {index:08x} 00000009 40000009 0000 00 0000");
+    assert_eq!(code_of_answer(swtpm, &delete), 0);
+}
+
+/// A client that gives the empty password of `entity` to write 32 bytes at an index; gives what the TPM says.
+pub(crate) fn write_index(swtpm: &Swtpm, entity: u32, index: u32, content: &[u8; 32]) -> u32 {
+    let content = hex::encode(content);
+    let write =
+        format!("8002 00000043 00000137 {entity:08x} {index:08x} 00000009 40000009 0000 00 0000 0020 {content} 0000");
+    code_of_answer(swtpm, &write)
+}
+
+fn code_of_answer(swtpm: &Swtpm, command: &str) -> u32 {
     let mut tpm = connect(swtpm);
-    tpm.write_all(&hex::decode(delete.replace(' ', "")).unwrap()).unwrap();
-    assert_eq!(message(&mut tpm).unwrap()[6..10], [0; 4]);
+    tpm.write_all(&hex::decode(command.replace(' ', "")).unwrap()).unwrap();
+    u32::from_be_bytes(message(&mut tpm).unwrap()[6..10].try_into().unwrap())
 }
 
 fn connect(swtpm: &Swtpm) -> UnixStream {

@@ -6,7 +6,7 @@ use std::{
 
 use agentkeys_api::{attestation::AttestationEvidence, paths};
 use agentkeys_testing::{Process, Swtpm};
-use agentkeys_tpm::{Approval, PcrValues, SEALED_PCRS};
+use agentkeys_tpm::{Approval, PcrValues, ReleaseKey as PublicKey, SEALED_PCRS, Tpm, identity_record};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use tempfile::TempDir;
 
@@ -25,6 +25,10 @@ impl ReleaseKey {
 
     pub(super) fn approve_registers(&self, epoch: u32, registers: PcrValues) -> Approval {
         Approval::sign(registers, "0.1.0", epoch, &self.0).unwrap()
+    }
+
+    pub(super) fn public(&self) -> PublicKey {
+        PublicKey::from_sec1(self.0.public_key().as_ref()).unwrap()
     }
 
     pub(super) fn hex(&self) -> String {
@@ -64,13 +68,18 @@ impl Machine {
         self.start_with(&self.release_key.approve(epoch), "")
     }
 
-    /// Starts one with this approval, and more in its configuration.
+    /// Starts one with this approval and of its epoch, and more in its configuration.
     pub(super) fn start_with(&self, approval: &Approval, more: &str) -> Process {
+        self.start_at(&self.tpm.path(), approval, approval.epoch(), more)
+    }
+
+    /// Starts a release of an epoch with this approval, which reaches the TPM there.
+    pub(super) fn start_at(&self, tpm: &str, approval: &Approval, epoch: u32, more: &str) -> Process {
         let at = |name: &str| self.folder.path().join(name);
         fs::write(at("approval.json"), serde_json::to_vec(approval).unwrap()).unwrap();
         let mut text = String::new();
         writeln!(text, "listen = \"127.0.0.1:0\"\nbroker_url = \"http://127.0.0.1:1\"").unwrap();
-        writeln!(text, "state = \"{}\"\ntpm = \"{}\"", self.state().display(), self.tpm.path()).unwrap();
+        writeln!(text, "state = \"{}\"\ntpm = \"{tpm}\"\nepoch = {epoch}", self.state().display()).unwrap();
         let approval = at("approval.json");
         writeln!(text, "approvals = [\"{}\"]\nrelease_key = \"{}\"", approval.display(), self.release_key.hex())
             .unwrap();
@@ -89,6 +98,16 @@ impl Machine {
     /// Starts a release of this epoch, which is to refuse, and gives what it says.
     pub(super) async fn refusal(&self, epoch: u32) -> String {
         refusal_of(self.start(epoch)).await
+    }
+
+    /// Its TPM, in the hands of whoever owns the machine and has started another system.
+    pub(super) fn host(&self) -> Tpm {
+        Tpm::open(&self.tpm.path()).unwrap()
+    }
+
+    /// Whether the TPM says whose secret the machine has.
+    pub(super) fn has_record(&self) -> bool {
+        self.host().record(identity_record(&self.release_key.public())).read().unwrap().is_some()
     }
 
     /// Takes the power away and gives it back.
