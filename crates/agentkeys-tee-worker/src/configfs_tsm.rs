@@ -20,6 +20,7 @@ pub struct ConfigfsTsm {
     root: PathBuf,
     backend: Backend,
     provider: &'static str,
+    endorsements: Endorsements,
 }
 
 /// What the kernel gave for one report.
@@ -32,12 +33,31 @@ struct Report {
 impl ConfigfsTsm {
     /// SEV-SNP, with its folder of reports.
     pub fn sev_snp(root: &Path) -> Self {
-        Self { root: root.to_owned(), backend: Backend::SevSnp, provider: "sev_guest" }
+        Self::new(root, Backend::SevSnp, "sev_guest")
     }
 
     /// TDX, with its folder of reports.
     pub fn tdx(root: &Path) -> Self {
-        Self { root: root.to_owned(), backend: Backend::Tdx, provider: "tdx_guest" }
+        Self::new(root, Backend::Tdx, "tdx_guest")
+    }
+
+    /// The same, which shows what vouches for its reports where the host has put nothing beside them.
+    #[must_use]
+    pub fn endorsed(self, endorsements: Endorsements) -> Self {
+        Self { endorsements, ..self }
+    }
+
+    fn new(root: &Path, backend: Backend, provider: &'static str) -> Self {
+        Self { root: root.to_owned(), backend, provider, endorsements: Endorsements::default() }
+    }
+
+    fn endorsements(&self, auxiliary: &[u8]) -> Endorsements {
+        let mut endorsements = self.endorsements.clone();
+        let found = snp_certificates(auxiliary);
+        if !found.is_empty() {
+            endorsements.chain = found.into_iter().map(|der| BASE64_STANDARD.encode(der)).collect();
+        }
+        endorsements
     }
 
     fn report(&self, report_data: &[u8; 64]) -> io::Result<Report> {
@@ -89,11 +109,10 @@ impl Platform for ConfigfsTsm {
             tracing::error!(%error, "no report");
             AttestError::Unavailable
         })?;
-        let chain = snp_certificates(&auxiliary).into_iter().map(|der| BASE64_STANDARD.encode(der)).collect();
         Ok(Vouched {
             report_data: hex::encode(report_data),
             evidence: RawEvidence { report: Some(BASE64_STANDARD.encode(report)), ..RawEvidence::default() },
-            endorsements: Endorsements { chain, ..Endorsements::default() },
+            endorsements: self.endorsements(&auxiliary),
         })
     }
 }

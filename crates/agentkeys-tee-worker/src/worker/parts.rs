@@ -1,12 +1,13 @@
 //! The platform's parts, as the configuration names them.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, future, path::Path, sync::Arc};
 
 use agentkeys_api::BackupShares;
 use agentkeys_crypto::MasterSecret;
+use agentkeys_tlog::{AuditError, CHECKPOINT_FILE};
 use agentkeys_tpm::{Approval, ReleaseKey};
 use agentkeys_types::Clock;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use crate::{
     AttesterKind, Config, ConfigfsTsm, Origin, Platform, REPORTS, SealError, Sealer, SealerKind,
@@ -20,6 +21,7 @@ use crate::{
 pub(super) struct Parts {
     pub(super) sealer: Option<Arc<dyn Sealer>>,
     pub(super) platform: Arc<dyn Platform>,
+    tpm: Option<SharedTpm>,
 }
 
 impl Parts {
@@ -31,16 +33,23 @@ impl Parts {
             (SealerKind::Tpm2, Some(tpm)) => Some(open_sealer(config, tpm)?),
             _ => None,
         };
-        let platform: Arc<dyn Platform> = match (config.attester, tpm) {
-            (AttesterKind::Tpm2, Some(tpm)) => Arc::new(Tpm2Attester::open(tpm).context("the TPM cannot vouch")?),
-            (AttesterKind::SevSnp, _) => Arc::new(ConfigfsTsm::sev_snp(Path::new(REPORTS))),
-            (AttesterKind::Tdx, _) => Arc::new(ConfigfsTsm::tdx(Path::new(REPORTS))),
-            (AttesterKind::Tpm2, None) => bail!("there is no TPM"),
-        };
-        Ok(Self { sealer, platform })
+        Ok(Self { sealer, platform: open_platform(config, tpm.as_ref())?, tpm })
     }
 
-    /// The signing log: a new one at the end of a first boot, else the one that must be there.
+    /// Waits until one of the devices is lost: without it, nothing is signed or vouched for any more.
+    pub(super) async fn lost(&self) -> anyhow::Error {
+        match &self.tpm {
+            Some(tpm) => tpm.broken().await,
+            None => future::pending().await,
+        }
+        anyhow!(
+            "the connection to the TPM is broken, and without it nothing is signed or vouched for: start the machine \
+             again, as the secret is unsealed once for each start of it"
+        )
+    }
+
+    /// The signing log: a new one at the end of a first boot, else the one that must be there. After a restoration that
+    /// is the one of the machine before.
     pub(super) fn open_log(
         &self,
         config: &Config,
@@ -52,15 +61,29 @@ impl Parts {
         let counter: Arc<dyn Counter> = Arc::new(PlatformCounter(self.sealer.clone()));
         let create = || TransparencyLog::create(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
         let open = || TransparencyLog::open(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
+        let adopt = || TransparencyLog::adopt(&folder, &config.log_origin, &seed, counter.clone(), clock.clone());
+        let adopted = || match adopt() {
+            Err(LogError::Audit(AuditError::Missing)) if may_begin_a_log(config) => {
+                tracing::warn!("there is no signing log to go on with: the devices of all accounts are forgotten");
+                create().context("the signing log")
+            }
+            Err(LogError::Audit(AuditError::Missing)) => Err(no_log(config)),
+            adopted => adopted.context("the signing log"),
+        };
         let Some(sealer) = &self.sealer else {
-            // Nothing remembers whether there was one.
-            return or_else_exists(create(), open).context("the signing log");
+            // Nothing remembers how far it was.
+            return adopted();
         };
         if origin != Origin::FirstBoot {
             return open().context("the signing log");
         }
         if sealer.counter()?.is_none() {
             sealer.bump()?;
+        }
+        if config.restore_identity().is_some() {
+            let log = adopted()?;
+            sealer.remember()?;
+            return Ok(log);
         }
         let log = or_else_exists(create(), open).context("the signing log")?;
         if let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) {
@@ -70,6 +93,14 @@ impl Parts {
         }
         sealer.remember()?;
         Ok(log)
+    }
+
+    /// Refuses a restoration that would have no log, before anybody brings shares.
+    pub(super) fn require_log(config: &Config) -> anyhow::Result<()> {
+        if may_begin_a_log(config) || config.state.join("log").join(CHECKPOINT_FILE).try_exists()? {
+            return Ok(());
+        }
+        Err(no_log(config))
     }
 
     /// How far the platform's counter is.
@@ -116,6 +147,37 @@ fn or_else_exists<T>(created: Result<T, LogError>, open: impl FnOnce() -> Result
         Err(LogError::Exists) => open(),
         created => created,
     }
+}
+
+fn may_begin_a_log(config: &Config) -> bool {
+    config.backup.as_ref().is_some_and(|backup| backup.restore_without_log)
+}
+
+fn no_log(config: &Config) -> anyhow::Error {
+    anyhow!(
+        "there is no signing log in {}, and a restored worker goes on with that of the machine before, which has the \
+         devices of all accounts: copy its folder `log` there, whole. Where it is lost, `restore_without_log = true` under \
+         `[backup]` begins a new one: all devices are forgotten then, and clients that remember the old log refuse the \
+         worker",
+        config.state.join("log").display()
+    )
+}
+
+fn open_platform(config: &Config, tpm: Option<&SharedTpm>) -> anyhow::Result<Arc<dyn Platform>> {
+    let endorsements = config.endorsements.read()?;
+    if config.attester == AttesterKind::Tdx && endorsements.collateral.is_none() {
+        tracing::warn!(
+            "no `endorsements.collateral` is set: clients that have a policy refuse quotes of TDX without it"
+        );
+    }
+    Ok(match (config.attester, tpm) {
+        (AttesterKind::Tpm2, Some(tpm)) => {
+            Arc::new(Tpm2Attester::open(tpm.clone(), endorsements).context("the TPM cannot vouch")?)
+        }
+        (AttesterKind::SevSnp, _) => Arc::new(ConfigfsTsm::sev_snp(Path::new(REPORTS)).endorsed(endorsements)),
+        (AttesterKind::Tdx, _) => Arc::new(ConfigfsTsm::tdx(Path::new(REPORTS)).endorsed(endorsements)),
+        (AttesterKind::Tpm2, None) => bail!("there is no TPM"),
+    })
 }
 
 fn open_tpm(config: &Config) -> anyhow::Result<SharedTpm> {
