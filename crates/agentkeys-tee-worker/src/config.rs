@@ -1,3 +1,4 @@
+mod endorsements;
 mod reference;
 
 use std::{
@@ -6,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agentkeys_signer::Purpose;
+use agentkeys_signer::{BrokerStanding, Purpose};
 use reqwest::Url;
 use serde::Deserialize;
 
-pub use self::reference::settings_page;
+pub use self::{endorsements::EndorsementFiles, reference::settings_page};
 
 /// The most recipients that a backup can have.
 const MOST_RECIPIENTS: usize = 32;
@@ -85,8 +86,11 @@ pub struct Config {
     #[serde(default)]
     pub allow_any_message: bool,
     /// Refuses to start where the kernel cannot confine it.
-    #[serde(default)]
+    #[serde(default = "Config::default_require_sandbox")]
     pub require_sandbox: bool,
+    /// What vouches for the platform, where the platform does not have it.
+    #[serde(default)]
+    pub endorsements: EndorsementFiles,
     /// Who could restore the master secret.
     pub backup: Option<Backup>,
 }
@@ -127,6 +131,9 @@ pub struct Backup {
     pub threshold: u8,
     /// The identity that is restored here instead of making one: 66 hex digits.
     pub restore_identity: Option<String>,
+    /// Begins a new log where a restoration finds none: every account's pinned devices are forgotten then.
+    #[serde(default)]
+    pub restore_without_log: bool,
 }
 
 impl Config {
@@ -140,6 +147,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_urls()?;
         self.check_platform()?;
+        self.endorsements.check(self.attester)?;
         if self.chain_ids.is_empty() && !self.allow_any_message {
             return Err(refused("chain_ids", "name the chains of your broker's challenges, such as [1]"));
         }
@@ -172,13 +180,11 @@ impl Config {
         {
             return Err(refused("public_url", "it must be https://, with nothing after the host and port"));
         }
-        if self.broker_url.parse::<Url>().is_err() || self.broker_url.ends_with('/') {
-            return Err(refused(
-                "broker_url",
-                "the broker's `issuer` exactly as it is set there, without a slash at its end",
-            ));
-        }
-        Ok(())
+        let broker: Option<Url> = self.broker_url.parse().ok().filter(|_| !self.broker_url.ends_with('/'));
+        let broker = broker.ok_or_else(|| {
+            refused("broker_url", "the broker's `issuer` exactly as it is set there, without a slash at its end")
+        })?;
+        BrokerStanding::new(&broker).map(drop).map_err(|error| refused("broker_url", &error.to_string()))
     }
 
     fn check_platform(&self) -> Result<(), ConfigError> {
@@ -212,6 +218,10 @@ impl Config {
     fn default_tpm() -> String {
         "/dev/tpmrm0".to_owned()
     }
+
+    fn default_require_sandbox() -> bool {
+        true
+    }
 }
 
 impl Backup {
@@ -220,6 +230,9 @@ impl Backup {
             && !is_hex_of(33, identity)
         {
             return Err(refused("backup.restore_identity", "the `identity_pub` of a share: 66 hex digits"));
+        }
+        if self.restore_without_log && self.restore_identity.is_none() {
+            return Err(refused("backup.restore_without_log", "it is for a restoration: set `restore_identity`, too"));
         }
         if self.recipients.is_empty() && self.restore_identity.is_some() {
             return Ok(());

@@ -22,6 +22,7 @@ pub struct ConfigfsTsm {
     provider: &'static str,
     /// Where Intel's collateral is, which the kernel does not have.
     collateral: Option<PathBuf>,
+    endorsements: Endorsements,
 }
 
 /// What the kernel gave for one report.
@@ -34,7 +35,7 @@ struct Report {
 impl ConfigfsTsm {
     /// SEV-SNP, with its folder of reports.
     pub fn sev_snp(root: &Path) -> Self {
-        Self { root: root.to_owned(), backend: Backend::SevSnp, provider: "sev_guest", collateral: None }
+        Self::new(root, Backend::SevSnp, "sev_guest", None)
     }
 
     /// TDX, with its folder of reports, and the file with Intel's collateral for the machine, as JSON.
@@ -42,8 +43,26 @@ impl ConfigfsTsm {
     /// The file is read anew for each report: its operator renews it before it expires. No client accepts a quote
     /// without it; it need not be trusted, since Intel has signed what is in it.
     pub fn tdx(root: &Path, collateral: &Path) -> Self {
-        let collateral = Some(collateral.to_owned());
-        Self { root: root.to_owned(), backend: Backend::Tdx, provider: "tdx_guest", collateral }
+        Self::new(root, Backend::Tdx, "tdx_guest", Some(collateral.to_owned()))
+    }
+
+    /// The same, which shows what vouches for its reports where the host has put nothing beside them.
+    #[must_use]
+    pub fn endorsed(self, endorsements: Endorsements) -> Self {
+        Self { endorsements, ..self }
+    }
+
+    fn new(root: &Path, backend: Backend, provider: &'static str, collateral: Option<PathBuf>) -> Self {
+        Self { root: root.to_owned(), backend, provider, collateral, endorsements: Endorsements::default() }
+    }
+
+    fn endorsements(&self, auxiliary: &[u8]) -> Endorsements {
+        let mut endorsements = Endorsements { collateral: self.collateral(), ..self.endorsements.clone() };
+        let found = snp_certificates(auxiliary);
+        if !found.is_empty() {
+            endorsements.chain = found.into_iter().map(|der| BASE64_STANDARD.encode(der)).collect();
+        }
+        endorsements
     }
 
     fn vouch_in_new_folder(&self, report_data: &[u8; 64]) -> io::Result<Vouched> {
@@ -61,11 +80,10 @@ impl ConfigfsTsm {
 
     fn vouch_in(&self, folder: &Path, report_data: &[u8; 64]) -> io::Result<Vouched> {
         let Report { report, auxiliary } = self.read(folder, report_data)?;
-        let chain = snp_certificates(&auxiliary).into_iter().map(|der| BASE64_STANDARD.encode(der)).collect();
         Ok(Vouched {
             report_data: hex::encode(report_data),
             evidence: RawEvidence { report: Some(BASE64_STANDARD.encode(report)), ..RawEvidence::default() },
-            endorsements: Endorsements { chain, collateral: self.collateral(), ..Endorsements::default() },
+            endorsements: self.endorsements(&auxiliary),
         })
     }
 

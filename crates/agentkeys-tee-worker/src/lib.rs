@@ -22,7 +22,7 @@ mod wallet_keys;
 mod worker;
 
 pub use blobs::Blobs;
-pub use config::{AttesterKind, Backup, Config, ConfigError, SealerKind, settings_page};
+pub use config::{AttesterKind, Backup, Config, ConfigError, EndorsementFiles, SealerKind, settings_page};
 pub use configfs_tsm::{ConfigfsTsm, REPORTS};
 pub use evidence::{LatestCheckpoint, Platform, PlatformAttester, Statement, Vouched};
 pub use first_boot::{MasterError, Origin, generate, open};

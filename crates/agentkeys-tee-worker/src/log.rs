@@ -8,6 +8,7 @@
 //! be, and then counts. So the counter is at what the last entry of its kind says, or one behind where a crash came
 //! between the two. A log that says less was cut off.
 
+mod adopt;
 mod counter;
 mod disk;
 mod group;
@@ -28,7 +29,7 @@ use std::{
 
 use agentkeys_api::BackupShares;
 use agentkeys_signer::{DeviceChange, Entry, LogUnavailable, Receipt, SigningRecord};
-use agentkeys_tlog::{AuditError, NoteError, SignerKey, TileId, VerifierKey, audit};
+use agentkeys_tlog::{AuditError, Audited, NoteError, SignerKey, TileId, VerifierKey, audit};
 use agentkeys_types::{Clock, OmniAccount, Timestamp};
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
@@ -168,13 +169,19 @@ impl TransparencyLog {
         counter: Arc<dyn Counter>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LogError> {
+        let (audited, found) = Self::read(folder, &key)?;
+        let writer = Writer::go_on(disk, folder, key, counter, clock, audited, &found)?;
+        Ok(Self::start(writer, found.devices)?)
+    }
+
+    /// All of a log, checked under its key.
+    fn read(folder: &Path, key: &SignerKey) -> Result<(Audited, Found), LogError> {
         let mut found = Found::default();
         let audited = audit(folder, Some(key.verifier()), &mut |_, leaf| found.note(leaf))?;
         if audited.torn > 0 {
             tracing::warn!(bytes = audited.torn, "the log ended in the middle of a group, which is cut off");
         }
-        let writer = Writer::go_on(disk, folder, key, counter, clock, audited, &found)?;
-        Ok(Self::start(writer, found.devices)?)
+        Ok((audited, found))
     }
 
     fn start(

@@ -48,9 +48,13 @@ fn confine(config: &Config, config_file: &Path) -> anyhow::Result<()> {
     if confinement.holds() {
         tracing::info!(%confinement, "confined");
     } else if config.require_sandbox {
-        bail!("{confinement}: a kernel from 5.13 on is needed, or `require_sandbox = false` in the configuration");
+        bail!(
+            "{confinement}: a kernel from 5.13 on is needed, with Landlock and seccomp. `require_sandbox = false` in the \
+             configuration has the worker start all the same: whoever breaks into it then reaches every file, program \
+             and address that its user reaches"
+        );
     } else {
-        tracing::warn!(%confinement, "not confined");
+        tracing::warn!(%confinement, "not confined, as `require_sandbox = false` allows");
     }
     Ok(())
 }
@@ -64,6 +68,7 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
         let restored = tokio::select! {
             restored = restoring::wait(&config, &parts, server) => restored?,
             () = stop.come() => return Ok(()),
+            lost = parts.lost() => return Err(lost),
         };
         server = listen(&config).await?;
         Some(restored)
@@ -77,10 +82,16 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
     let opened = opening.await.context("opening did not end")??;
     let worker = Worker::start(&config, &parts, opened, server)?;
 
-    stop.come().await;
+    let ended = tokio::select! {
+        () = stop.come() => Ok(()),
+        lost = parts.lost() => Err(lost),
+    };
     tracing::info!("stopping");
     worker.stop().await;
-    Ok(())
+    if let Err(error) = &ended {
+        tracing::error!(%error, "the worker ends");
+    }
+    ended
 }
 
 /// A listener that speaks TLS with a key of its own, which is gone with the process.

@@ -13,7 +13,7 @@ impl Holders {
     fn of(secret: &[u8; 32], threshold: u8, count: usize) -> Self {
         let keys: Vec<RecipientKey> = (0..count).map(|_| RecipientKey::generate().unwrap()).collect();
         let recipients = keys.iter().map(|key| hex::encode(key.public())).collect();
-        let backup = Backup { recipients, threshold, restore_identity: None };
+        let backup = Backup { recipients, threshold, restore_identity: None, restore_without_log: false };
         let shares = split(secret, &identity(secret), &backup).unwrap();
         Self { keys, shares }
     }

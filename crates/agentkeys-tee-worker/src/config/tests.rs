@@ -34,6 +34,12 @@ fn the_epoch_is_part_of_the_configuration() {
 }
 
 #[test]
+fn a_worker_that_is_not_confined_starts_only_where_it_says_so() {
+    assert!(read(GOOD).unwrap().require_sandbox);
+    assert!(!read(&format!("{GOOD}\nrequire_sandbox = false")).unwrap().require_sandbox);
+}
+
+#[test]
 fn a_misspelt_setting_is_refused_by_name() {
     let refused = read(&format!("{GOOD}\nalow_any_message = true")).unwrap_err();
 
@@ -59,6 +65,7 @@ fn what_cannot_work_is_refused_with_the_setting_to_change() {
         ("https://worker.example", "http://worker.example", "public_url:"),
         ("https://worker.example", "https://worker.example/path", "public_url:"),
         ("https://broker.example", "https://broker.example/", "broker_url:"),
+        ("https://broker.example", "http://broker.example", "broker_url:"),
         ("signer.example/log", "signer example", "log_origin:"),
         ("signer.example/log", "signer+log", "log_origin:"),
         ("approvals = [\"/etc/agentkeys/approval.json\"]", "", "approvals:"),
@@ -66,6 +73,19 @@ fn what_cannot_work_is_refused_with_the_setting_to_change() {
         ("chain_ids = [1]", "chain_ids = [1]\nsealer = \"none\"\nattester = \"tdx\"", "sealer:"),
         ("chain_ids = [1]", &format!("chain_ids = [1]\nsealer = \"none\"\n[backup]\n{identity}"), "sealer:"),
         ("chain_ids = [1]", "chain_ids = [1]\n[backup]\nrestore_identity = \"02\"", "backup.restore_identity:"),
+        (
+            "chain_ids = [1]",
+            &format!(
+                "chain_ids = [1]\n[backup]\n{}\nthreshold = 2\nrestore_without_log = true",
+                recipients(&["aa", "bb"])
+            ),
+            "backup.restore_without_log:",
+        ),
+        (
+            "chain_ids = [1]",
+            "chain_ids = [1]\n[endorsements]\nvcek_chain = [\"/vcek.pem\"]",
+            "endorsements.vcek_chain:",
+        ),
         ("chain_ids = [1]", "chain_ids = [1]\n[backup]\nrecipients = [\"ada\"]\nthreshold = 1", "backup.recipients:"),
         (
             "chain_ids = [1]",

@@ -97,8 +97,8 @@ fn where_the_kernel_has_no_reports_there_is_no_evidence() {
     assert_eq!(tsm.vouch(&REPORT_DATA).unwrap_err(), AttestError::Unavailable);
 }
 
-#[test]
-fn certificates_come_out_of_the_hosts_table_with_the_chips_first() {
+/// A table of ARK, ASK and VCEK, as a host puts it beside a report.
+fn table() -> Vec<u8> {
     let entry = |guid: &str, offset: u32, length: u32| {
         let guid = hex::decode(guid.replace('-', "")).unwrap();
         [&guid[..], &offset.to_le_bytes(), &length.to_le_bytes()].concat()
@@ -111,8 +111,22 @@ fn certificates_come_out_of_the_hosts_table_with_the_chips_first() {
         vec![0; 24],
         b"ARKASKVCEK".to_vec(),
     ];
+    table.concat()
+}
 
-    assert_eq!(snp_certificates(&table.concat()), [&b"VCEK"[..], b"ASK", b"ARK"]);
+#[test]
+fn certificates_come_out_of_the_hosts_table_with_the_chips_first() {
+    assert_eq!(snp_certificates(&table()), [&b"VCEK"[..], b"ASK", b"ARK"]);
+}
+
+#[test]
+fn what_is_configured_vouches_where_the_host_has_put_nothing() {
+    let own = Endorsements { chain: vec!["own".to_owned()], ..Endorsements::default() };
+    let tsm = ConfigfsTsm::sev_snp(Path::new("/nowhere")).endorsed(own.clone());
+
+    assert_eq!(tsm.endorsements(b""), own);
+    let hosts = ["VCEK", "ASK", "ARK"].map(|name| BASE64_STANDARD.encode(name)).to_vec();
+    assert_eq!(tsm.endorsements(&table()), Endorsements { chain: hosts, ..own });
 }
 
 #[test]

@@ -1,3 +1,5 @@
+mod adopted;
+
 use std::{
     collections::BTreeMap,
     fs,

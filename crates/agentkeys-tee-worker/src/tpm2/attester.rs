@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use agentkeys_api::attestation::{ActivateCredential, ActivatedCredential, Backend, Endorsements, RawEvidence};
 use agentkeys_crypto::ReportData;
 use agentkeys_signer::AttestError;
@@ -9,11 +7,6 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use super::SharedTpm;
 use crate::{Platform, Vouched};
 
-/// What the firmware has measured, where the kernel has it.
-const EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";
-/// As much of it as is shown.
-const LONGEST_EVENT_LOG: usize = 256 * 1024;
-
 /// Quotes what the machine has measured.
 #[derive(Debug)]
 pub struct Tpm2Attester {
@@ -21,12 +14,12 @@ pub struct Tpm2Attester {
     selection: PcrSelection,
     name: Name,
     endorsements: Endorsements,
-    event_log: Option<String>,
 }
 
 impl Tpm2Attester {
-    /// One by the TPM's own keys. What stays the same until the machine starts again is read here.
-    pub fn open(tpm: SharedTpm) -> Result<Self, TpmError> {
+    /// One by the TPM's own keys, with more that vouches for them. What stays the same until the machine starts again
+    /// is read here.
+    pub fn open(tpm: SharedTpm, more: Endorsements) -> Result<Self, TpmError> {
         let (key, certificate) = tpm.ask(|tpm| Ok((tpm.attestation_key()?, tpm.ek_certificate()?)))?;
         if certificate.is_none() {
             tracing::warn!("the TPM has no certificate of its maker: clients must know its key by name");
@@ -34,10 +27,10 @@ impl Tpm2Attester {
         let endorsements = Endorsements {
             ak_pub: Some(BASE64_STANDARD.encode(key.to_bytes())),
             ek_cert: certificate.map(|certificate| BASE64_STANDARD.encode(certificate)),
-            ..Endorsements::default()
+            ..more
         };
         let selection = PcrSelection::of(SEALED_PCRS).map_err(|_| TpmError::Registers)?;
-        Ok(Self { tpm, selection, name: key.name(), endorsements, event_log: event_log(Path::new(EVENT_LOG)) })
+        Ok(Self { tpm, selection, name: key.name(), endorsements })
     }
 }
 
@@ -56,8 +49,7 @@ impl Platform for Tpm2Attester {
             attest: Some(BASE64_STANDARD.encode(quoted.attest)),
             signature: Some(BASE64_STANDARD.encode(quoted.signature.to_bytes())),
             pcrs: quoted.pcrs.iter().map(|(register, value)| (*register, hex::encode(value))).collect(),
-            event_log: self.event_log.clone(),
-            report: None,
+            ..RawEvidence::default()
         };
         Ok(Vouched { report_data: hex::encode(report_data), evidence, endorsements: self.endorsements.clone() })
     }
@@ -80,10 +72,4 @@ impl Platform for Tpm2Attester {
         })?;
         Ok(ActivatedCredential { secret: BASE64_STANDARD.encode(activated.as_slice()) })
     }
-}
-
-/// The firmware's log, in base64, unless there is none or far too much.
-fn event_log(file: &Path) -> Option<String> {
-    let log = std::fs::read(file).ok()?;
-    (log.len() <= LONGEST_EVENT_LOG).then(|| BASE64_STANDARD.encode(log))
 }

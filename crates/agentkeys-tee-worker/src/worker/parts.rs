@@ -1,12 +1,13 @@
 //! The platform's parts, as the configuration names them.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, future, path::Path, sync::Arc};
 
 use agentkeys_api::BackupShares;
 use agentkeys_crypto::MasterSecret;
+use agentkeys_tlog::{AuditError, CHECKPOINT_FILE};
 use agentkeys_tpm::{Approval, ReleaseKey};
 use agentkeys_types::Clock;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::{
     AttesterKind, Config, ConfigfsTsm, MasterError, Platform, REPORTS, SealError, Sealer, SealerKind,
@@ -23,6 +24,7 @@ const TDX_COLLATERAL: &str = "tdx-collateral.json";
 pub(super) struct Parts {
     pub(super) sealer: Option<Arc<dyn Sealer>>,
     pub(super) platform: Arc<dyn Platform>,
+    tpm: Option<SharedTpm>,
 }
 
 impl Parts {
@@ -34,18 +36,23 @@ impl Parts {
             (SealerKind::Tpm2, Some(tpm)) => Some(open_sealer(config, tpm)?),
             _ => None,
         };
-        let platform: Arc<dyn Platform> = match (config.attester, tpm) {
-            (AttesterKind::Tpm2, Some(tpm)) => Arc::new(Tpm2Attester::open(tpm).context("the TPM cannot vouch")?),
-            (AttesterKind::SevSnp, _) => Arc::new(ConfigfsTsm::sev_snp(Path::new(REPORTS))),
-            (AttesterKind::Tdx, _) => {
-                Arc::new(ConfigfsTsm::tdx(Path::new(REPORTS), &config.state.join(TDX_COLLATERAL)))
-            }
-            (AttesterKind::Tpm2, None) => bail!("there is no TPM"),
-        };
-        Ok(Self { sealer, platform })
+        Ok(Self { sealer, platform: open_platform(config, tpm.as_ref())?, tpm })
     }
 
-    /// The signing log of a first boot, on a machine that remembers it.
+    /// Waits until one of the devices is lost: without it, nothing is signed or vouched for any more.
+    pub(super) async fn lost(&self) -> anyhow::Error {
+        match &self.tpm {
+            Some(tpm) => tpm.broken().await,
+            None => future::pending().await,
+        }
+        anyhow!(
+            "the connection to the TPM is broken, and without it nothing is signed or vouched for: start the machine \
+             again, as the secret is unsealed once for each start of it"
+        )
+    }
+
+    /// The signing log of a first boot, on a machine that remembers it. After a restoration that is the one of the
+    /// machine before.
     pub(super) fn begin_log(
         &self,
         config: &Config,
@@ -57,6 +64,9 @@ impl Parts {
         {
             sealer.bump()?;
         }
+        if config.restore_identity().is_some() {
+            return self.adopt_log(config, master_secret, clock);
+        }
         let log = self.create_log(config, master_secret, clock)?;
         if let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) {
             let recipients = backup.recipients.iter().filter_map(|recipient| hex::decode(recipient).ok());
@@ -67,21 +77,20 @@ impl Parts {
         Ok(log)
     }
 
-    /// The signing log that must be there; a new one where nothing remembers whether there was one.
+    /// The signing log that must be there.
     pub(super) fn open_log(
         &self,
         config: &Config,
         master_secret: &MasterSecret,
         clock: &Arc<dyn Clock>,
-    ) -> Result<TransparencyLog, LogError> {
+    ) -> Result<TransparencyLog, MasterError> {
         if self.sealer.is_none() {
-            match self.create_log(config, master_secret, clock) {
-                Err(LogError::Exists) => {}
-                created => return created,
-            }
+            // Nothing remembers how far it was.
+            return self.adopt_log(config, master_secret, clock);
         }
-        let (folder, seed) = (config.state.join("log"), master_secret.log_key_seed());
-        TransparencyLog::open(&folder, &config.log_origin, &seed, self.log_counter(), Arc::clone(clock))
+        let (folder, origin) = (config.state.join("log"), &config.log_origin);
+        let (seed, counter) = (master_secret.log_key_seed(), self.log_counter());
+        Ok(TransparencyLog::open(&folder, origin, &seed, counter, Arc::clone(clock))?)
     }
 
     fn create_log(
@@ -94,8 +103,35 @@ impl Parts {
         TransparencyLog::create(&folder, &config.log_origin, &seed, self.log_counter(), Arc::clone(clock))
     }
 
+    /// The log of the machine before; a new one only where the configuration says that it is lost.
+    fn adopt_log(
+        &self,
+        config: &Config,
+        master_secret: &MasterSecret,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<TransparencyLog, MasterError> {
+        let (folder, origin) = (config.state.join("log"), &config.log_origin);
+        let (seed, counter) = (master_secret.log_key_seed(), self.log_counter());
+        match TransparencyLog::adopt(&folder, origin, &seed, counter, Arc::clone(clock)) {
+            Err(LogError::Audit(AuditError::Missing)) if may_begin_a_log(config) => {
+                tracing::warn!("there is no signing log to go on with: the devices of all accounts are forgotten");
+                Ok(self.create_log(config, master_secret, clock)?)
+            }
+            Err(LogError::Audit(AuditError::Missing)) => Err(MasterError::Source(no_log(config).to_string())),
+            adopted => Ok(adopted?),
+        }
+    }
+
     fn log_counter(&self) -> Arc<dyn Counter> {
         Arc::new(PlatformCounter(self.sealer.clone()))
+    }
+
+    /// Refuses a restoration that would have no log, before anybody brings shares.
+    pub(super) fn require_log(config: &Config) -> anyhow::Result<()> {
+        if may_begin_a_log(config) || config.state.join("log").join(CHECKPOINT_FILE).try_exists()? {
+            return Ok(());
+        }
+        Err(no_log(config))
     }
 
     /// How far the platform's counter is.
@@ -134,6 +170,35 @@ impl Counter for PlatformCounter {
     fn bump(&self) -> Result<Option<u64>, CounterError> {
         self.ask(|sealer| sealer.bump())
     }
+}
+
+fn may_begin_a_log(config: &Config) -> bool {
+    config.backup.as_ref().is_some_and(|backup| backup.restore_without_log)
+}
+
+fn no_log(config: &Config) -> anyhow::Error {
+    anyhow!(
+        "there is no signing log in {}, and a restored worker goes on with that of the machine before, which has the \
+         devices of all accounts: copy its folder `log` there, whole. Where it is lost, `restore_without_log = true` under \
+         `[backup]` begins a new one: all devices are forgotten then, and clients that remember the old log refuse the \
+         worker",
+        config.state.join("log").display()
+    )
+}
+
+fn open_platform(config: &Config, tpm: Option<&SharedTpm>) -> anyhow::Result<Arc<dyn Platform>> {
+    let endorsements = config.endorsements.read()?;
+    Ok(match (config.attester, tpm) {
+        (AttesterKind::Tpm2, Some(tpm)) => {
+            Arc::new(Tpm2Attester::open(tpm.clone(), endorsements).context("the TPM cannot vouch")?)
+        }
+        (AttesterKind::SevSnp, _) => Arc::new(ConfigfsTsm::sev_snp(Path::new(REPORTS)).endorsed(endorsements)),
+        (AttesterKind::Tdx, _) => {
+            let collateral = config.state.join(TDX_COLLATERAL);
+            Arc::new(ConfigfsTsm::tdx(Path::new(REPORTS), &collateral).endorsed(endorsements))
+        }
+        (AttesterKind::Tpm2, None) => bail!("there is no TPM"),
+    })
 }
 
 fn open_tpm(config: &Config) -> anyhow::Result<SharedTpm> {

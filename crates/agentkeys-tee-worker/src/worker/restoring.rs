@@ -21,8 +21,13 @@ pub(super) fn is_needed(config: &Config, parts: &Parts) -> anyhow::Result<bool> 
     if config.restore_identity().is_none() {
         return Ok(false);
     }
-    let Some(sealer) = &parts.sealer else { return Ok(true) };
-    Ok(!sealer.has_record()? && !Blobs::new(&config.state).are_there()?)
+    if let Some(sealer) = &parts.sealer
+        && (sealer.has_record()? || Blobs::new(&config.state).are_there()?)
+    {
+        return Ok(false);
+    }
+    Parts::require_log(config)?;
+    Ok(true)
 }
 
 /// Serves the routes of a restoration until there is the secret.

@@ -21,7 +21,8 @@ fn two_holders_restore_the_secret_at_a_worker() {
         let printed = run(&["share", "keygen", &at(name)]);
         String::from_utf8(printed.stdout).unwrap().trim().to_owned()
     });
-    let backup = Backup { recipients: recipients.to_vec(), threshold: 2, restore_identity: None };
+    let backup =
+        Backup { recipients: recipients.to_vec(), threshold: 2, restore_identity: None, restore_without_log: false };
     let identity = MasterSecret::new(&SECRET).identity_public_key();
     write(folder.path(), &split(&SECRET, &identity, &backup).unwrap()).unwrap();
     let mut worker = Collection::new(&hex::encode(identity)).unwrap();

@@ -1,5 +1,6 @@
 //! The worker on a TPM in software: `AGENTKEYS_SWTPM` says where that is.
 
+mod lost_tpm;
 mod machine;
 mod refused;
 mod restored;

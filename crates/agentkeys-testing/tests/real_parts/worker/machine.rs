@@ -124,11 +124,19 @@ impl Worker {
         Self { process, identity, url: format!("https://{address}") }
     }
 
+    pub(super) async fn evidence_status(&self, nonce: &[u8; 32]) -> u16 {
+        self.ask_for_evidence(nonce).await.status().as_u16()
+    }
+
     pub(super) async fn evidence(&self, nonce: &[u8; 32]) -> AttestationEvidence {
-        let url = format!("{}{}?nonce={}", self.url, paths::ATTESTATION, hex::encode(nonce));
-        let answer = http().get(url).send().await.unwrap();
+        let answer = self.ask_for_evidence(nonce).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         answer.json().await.unwrap()
+    }
+
+    async fn ask_for_evidence(&self, nonce: &[u8; 32]) -> reqwest::Response {
+        let url = format!("{}{}?nonce={}", self.url, paths::ATTESTATION, hex::encode(nonce));
+        http().get(url).send().await.unwrap()
     }
 
     /// Stops it as a machine that shuts down does.
@@ -136,6 +144,15 @@ impl Worker {
         let id = rustix::process::Pid::from_raw(self.process.id().try_into().unwrap()).unwrap();
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
         assert!(self.process.ended().await.success());
+    }
+}
+
+/// Copies a folder with all that is in it.
+pub(super) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if from.is_dir() { copy_folder(&from, &to) } else { drop(fs::copy(from, to).unwrap()) }
     }
 }
 

@@ -3,9 +3,10 @@
 use std::{fs, process::Stdio};
 
 use agentkeys_testing::Process;
+use agentkeys_tlog::Checkpoint;
 use serde_json::Value;
 
-use super::machine::{Machine, Worker, http};
+use super::machine::{Machine, Worker, copy_folder, http, refusal_of};
 
 async fn share_command(arguments: &[&str]) -> String {
     let mut command = Process::command(Process::binary("agentkeys-tee-worker"));
@@ -27,10 +28,14 @@ async fn two_of_three_holders_restore_the_identity_on_another_machine() {
     let lost = Machine::new();
     let first = Worker::of(lost.start_with(&lost.release_key.approve(0), &backup)).await;
     let identity = first.identity.clone();
+    let before = first.evidence(&[7; 32]).await.bound;
     first.stop().await;
 
     let mut machine = Machine::new();
     let restore = format!("[backup]\nrestore_identity = {identity:?}");
+    let said = refusal_of(machine.start_with(&machine.release_key.approve(0), &restore)).await;
+    assert!(said.contains("there is no signing log"), "{said}");
+    copy_folder(&lost.state().join("log"), &machine.state().join("log"));
     let mut process = machine.start_with(&machine.release_key.approve(0), &restore);
     let url = format!("https://{}", process.address_in("waiting for shares").await);
     let evidence = http().get(format!("{url}/attestation?nonce={}", "07".repeat(32))).send().await.unwrap();
@@ -48,6 +53,10 @@ async fn two_of_three_holders_restore_the_identity_on_another_machine() {
 
     let restored = Worker::of(process).await;
     assert_eq!(restored.identity, identity);
+    let after = restored.evidence(&[8; 32]).await.bound;
+    assert_eq!(after.log_vkey, before.log_vkey);
+    let size = |note: &str| Checkpoint::open(note, &after.log_vkey.parse().unwrap()).unwrap().size;
+    assert!(size(&after.log_checkpoint) > size(&before.log_checkpoint));
     restored.stop().await;
     machine.power_cycle();
     assert_eq!(machine.boot(0).await.identity, identity);
