@@ -90,6 +90,13 @@ pub enum DeviceStep {
         /// The device.
         key: KeyThumbprint,
     },
+    /// The same, in the place of one that was pinned long ago, without another device's word.
+    Replaced {
+        /// The new one.
+        key: KeyThumbprint,
+        /// The one that goes.
+        old: KeyThumbprint,
+    },
     /// A pinned device takes another one, or itself, away, or stops one that waits.
     Removed {
         /// The one that goes.

@@ -33,6 +33,12 @@ pub enum DeviceError {
     /// The key is neither pinned nor just signed in.
     #[error("this device is not pinned for the account: approve its key at another device, or sign in anew")]
     NotPinned,
+    /// The account's devices have changed too often.
+    #[error("the devices of the account have changed too often in the last hour")]
+    TooOften {
+        /// How long it is until they may change again.
+        left: Duration,
+    },
     /// The account has no such key.
     #[error("the account has no such device")]
     Unknown,
@@ -135,7 +141,11 @@ impl Devices {
         let changed = async move {
             let _one_at_a_time = account.changing.lock().await;
             let time = clock.now();
-            let decided = decide(&account.devices.read().unwrap_or_else(PoisonError::into_inner), time)?;
+            let decided = {
+                let devices = account.devices.read().unwrap_or_else(PoisonError::into_inner);
+                let decided = decide(&devices, time)?;
+                decided.map(|change| devices.check_pace(&change, time).map(|()| change)).transpose()?
+            };
             let Some(change) = decided else { return Ok(None) };
             let (account_id, session) = (caller.account(), caller.session());
             record.append(Entry { time, account: account_id, session, event: Event::Device(change) }).await?;

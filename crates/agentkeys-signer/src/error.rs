@@ -35,6 +35,7 @@ impl ApiError {
             Self::Sign(SignError::Device(error)) => device_code(*error),
             Self::Sign(SignError::Log(_)) => ErrorCode::AuditUnavailable,
             Self::Sign(SignError::MessageRefused) => ErrorCode::MessageRefused,
+            Self::Sign(SignError::TooOften { .. }) => ErrorCode::RateLimited,
         }
     }
 }
@@ -43,9 +44,10 @@ impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
         match error {
             ApiError::Caller(CallerError::NoToken(problem)) => problem.into(),
-            ApiError::Sign(SignError::Device(DeviceError::Waiting { left })) => {
-                Self::new(error.code(), error.to_string()).retry_after(left)
-            }
+            ApiError::Sign(
+                SignError::Device(DeviceError::Waiting { left } | DeviceError::TooOften { left })
+                | SignError::TooOften { left },
+            ) => Self::new(error.code(), error.to_string()).retry_after(left),
             _ => Self::new(error.code(), error.to_string()),
         }
     }
@@ -58,6 +60,7 @@ fn device_code(error: DeviceError) -> ErrorCode {
         DeviceError::LimitReached => ErrorCode::DeviceLimitReached,
         DeviceError::Log(_) => ErrorCode::AuditUnavailable,
         DeviceError::NotPinned => ErrorCode::DeviceNotPinned,
+        DeviceError::TooOften { .. } => ErrorCode::RateLimited,
         DeviceError::Unknown => ErrorCode::DeviceUnknown,
         DeviceError::Waiting { .. } => ErrorCode::DeviceWaiting,
     }

@@ -11,6 +11,7 @@ mod broker_standing;
 mod caller;
 mod devices;
 mod error;
+mod pace;
 mod purpose;
 mod record;
 mod routes;

@@ -70,6 +70,13 @@ pub enum DeviceChange {
     },
     /// A device is pinned because its person has just signed in, and no wait is left.
     Recovered(KeyThumbprint),
+    /// The same, in the place of one that was pinned long ago, without another device's word.
+    Replaced {
+        /// The new one.
+        key: KeyThumbprint,
+        /// The one that goes.
+        old: KeyThumbprint,
+    },
     /// A pinned device takes another one, or itself, away, or stops one that waits.
     Removed {
         /// The one that goes.

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use agentkeys_api::Message;
 use agentkeys_crypto::{EvmSignature, HolderCheck, Presentation, keccak256};
@@ -7,8 +7,14 @@ use quick_cache::sync::Cache;
 
 use crate::{
     Attester, CallerError, DeviceError, Entry, Event, KeysUnavailable, LogUnavailable, Outcome, Purpose, Receipt,
-    SessionCaller, SigningRecord, Standing, WalletKeys, attester::Attestation, caller::Callers, devices::Devices,
-    purpose::PurposeCheck, session_keys::SessionKeys, standing::Standings,
+    SessionCaller, SigningRecord, Standing, WalletKeys,
+    attester::Attestation,
+    caller::Callers,
+    devices::Devices,
+    pace::{Minutes, TooOften},
+    purpose::PurposeCheck,
+    session_keys::SessionKeys,
+    standing::Standings,
 };
 
 const REMEMBERED_ADDRESSES: usize = 16_384;
@@ -22,12 +28,14 @@ pub struct SignerConfig {
     pub purpose: Purpose,
     /// Whether an account's device keys are pinned, and only they sign.
     pub pins_devices: bool,
+    /// How many messages are signed in a minute for one account, if that is limited.
+    pub signings_per_minute: Option<u32>,
 }
 
 impl SignerConfig {
     /// A signer for development, of the broker at `issuer`: it signs any message, for any device.
     pub fn for_development(issuer: String) -> Self {
-        Self { issuer, purpose: Purpose::AnyMessage, pins_devices: false }
+        Self { issuer, purpose: Purpose::AnyMessage, pins_devices: false, signings_per_minute: None }
     }
 }
 
@@ -65,6 +73,12 @@ pub enum SignError {
     /// The message is not one that this signer is for.
     #[error("this signer signs only its broker's challenges that prove the caller's own wallet, while they are good")]
     MessageRefused,
+    /// The account has had too many messages signed.
+    #[error("too many messages were signed for the account in the last minute")]
+    TooOften {
+        /// How long it is until the next one is signed.
+        left: Duration,
+    },
 }
 
 /// A signature, and what shows that it is in the signing log.
@@ -92,6 +106,8 @@ pub struct Signer {
     /// Where devices are pinned.
     devices: Option<Devices>,
     purpose: PurposeCheck,
+    /// How often messages were signed, where that is limited.
+    signings: Option<Minutes>,
     attestation: Attestation,
     clock: Arc<dyn Clock>,
     /// Addresses only, never keys: half of a signature's cost would go into deriving the public key.
@@ -103,6 +119,7 @@ impl Signer {
     pub fn open(config: SignerConfig, parts: SignerParts) -> Arc<Self> {
         let SignerParts { keys, record, attester, standing, clock } = parts;
         let purpose = PurposeCheck::new(config.purpose, &config.issuer);
+        let signings = config.signings_per_minute.map(Minutes::new);
         let devices = config.pins_devices.then(|| Devices::open(Arc::clone(&record), Arc::clone(&clock)));
         let session_keys = Arc::new(SessionKeys::new(config.issuer, Arc::clone(&standing), Arc::clone(&clock)));
         let first_fetch = Arc::clone(&session_keys);
@@ -111,7 +128,7 @@ impl Signer {
         let holders = HolderCheck::default();
         let callers = Callers { keys: session_keys, standings, holders, clock: Arc::clone(&clock) };
         let (attestation, addresses) = (Attestation::new(attester), Cache::new(REMEMBERED_ADDRESSES));
-        Arc::new(Self { keys, callers, record, devices, purpose, attestation, clock, addresses })
+        Arc::new(Self { keys, callers, record, devices, purpose, signings, attestation, clock, addresses })
     }
 
     /// The address of the caller's wallet.
@@ -186,6 +203,9 @@ impl Signer {
         if let Err(fault) = self.purpose.check(&message.0, address, account, time) {
             tracing::info!(%account, %session, %fault, "a message was not signed");
             return Err(SignError::MessageRefused);
+        }
+        if let Some(signings) = &self.signings {
+            signings.count(account, time).map_err(|TooOften(left)| SignError::TooOften { left })?;
         }
         let event = Event::Signing { address, message: keccak256(&message.0), outcome: Outcome::Allowed };
         let receipt = self.record.append(Entry { time, account: *account, session, event }).await?;

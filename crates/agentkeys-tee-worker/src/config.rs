@@ -85,6 +85,9 @@ pub struct Config {
     /// Signs any message, and says so in its evidence.
     #[serde(default)]
     pub allow_any_message: bool,
+    /// How many messages are signed in a minute for one account.
+    #[serde(default = "Config::default_signings_per_minute")]
+    pub signings_per_minute: u32,
     /// Refuses to start where the kernel cannot confine it.
     #[serde(default = "Config::default_require_sandbox")]
     pub require_sandbox: bool,
@@ -209,6 +212,10 @@ impl Config {
 
     fn default_listen() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 8443))
+    }
+
+    fn default_signings_per_minute() -> u32 {
+        600
     }
 
     fn default_state() -> PathBuf {

@@ -6,7 +6,8 @@
 //!
 //! A [`Counter`] that no disk can turn back shows a log that was: the log first says, on disk, what the counter will
 //! be, and then counts. So the counter is at what the last entry of its kind says, or one behind where a crash came
-//! between the two. A log that says less was cut off.
+//! between the two. A log that says less was cut off. Counters wear out, so this one goes up at most every two seconds,
+//! for all together who wait for it.
 
 mod adopt;
 mod counter;
@@ -17,6 +18,7 @@ mod published;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod ticker;
 mod writer;
 
 use std::{
@@ -38,6 +40,7 @@ use self::{
     disk::{Disk, LogFolder},
     leaf::Found,
     published::Published,
+    ticker::Tick,
     writer::{Job, Writer},
 };
 
@@ -50,8 +53,6 @@ pub use self::{
 const QUEUE: usize = 4096;
 /// How long a caller waits for its entry to be on disk.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// How long entries stay without a counter behind them, and the files behind the journal, while nothing happens.
-const LONGEST_REST: Duration = Duration::from_mins(1);
 
 /// Why a log is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +89,7 @@ pub enum LogError {
 /// A transparency log on disk, which this process alone writes.
 pub struct TransparencyLog {
     queue: Option<mpsc::Sender<Job>>,
-    pause: Option<std_mpsc::Sender<()>>,
+    ticker: std_mpsc::Sender<Tick>,
     threads: Vec<thread::JoinHandle<()>>,
     published: Arc<Published>,
     key: VerifierKey,
@@ -189,16 +190,14 @@ impl TransparencyLog {
         devices: Vec<(OmniAccount, Timestamp, DeviceChange)>,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let (pause, paused) = std_mpsc::channel();
+        let (ticker, ticks) = std_mpsc::channel();
         let (published, key, waker) = (writer.published(), writer.verifier().clone(), queue.clone());
-        let writer = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run(jobs))?;
-        let ticker = thread::Builder::new().name("log-rest".to_owned()).spawn(move || {
-            while paused.recv_timeout(LONGEST_REST) == Err(std_mpsc::RecvTimeoutError::Timeout) {
-                let _ = waker.blocking_send(Job::Rest);
-            }
-        })?;
-        let threads = vec![ticker, writer];
-        Ok(Self { queue: Some(queue), pause: Some(pause), threads, published, key, devices })
+        let to_ticker = ticker.clone();
+        let writing = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run(jobs, &to_ticker))?;
+        let ticking =
+            thread::Builder::new().name("log-ticker".to_owned()).spawn(move || ticker::run(&ticks, &waker))?;
+        let threads = vec![ticking, writing];
+        Ok(Self { queue: Some(queue), ticker, threads, published, key, devices })
     }
 }
 
@@ -225,7 +224,8 @@ impl SigningRecord for TransparencyLog {
 impl Drop for TransparencyLog {
     fn drop(&mut self) {
         // What waits is still written, and all of it stands in the log's files afterwards.
-        (self.pause, self.queue) = (None, None);
+        let _ = self.ticker.send(Tick::End);
+        self.queue = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }

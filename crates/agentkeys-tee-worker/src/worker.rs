@@ -204,9 +204,7 @@ impl Worker {
             standing: Arc::new(BrokerStanding::new(&config.broker_url.parse()?).context("broker_url")?),
             clock: Arc::new(SystemClock),
         };
-        let signer_config =
-            SignerConfig { issuer: config.broker_url.clone(), purpose: config.purpose(), pins_devices: true };
-        let signer = Signer::open(signer_config, signer_parts);
+        let signer = Signer::open(signer_config(config), signer_parts);
         let routes = agentkeys_signer::router(signer, &mut server).merge(log_routes(Arc::clone(&log)));
         let running = server.serve(routes);
         tracing::info!(address = %running.address(), identity = %hex::encode(identity_pub), "the worker signs");
@@ -217,6 +215,15 @@ impl Worker {
         self.running.stop().await;
         // Its last words are written when nobody holds it any more.
         let _ = tokio::task::spawn_blocking(move || drop(self.log)).await;
+    }
+}
+
+fn signer_config(config: &Config) -> SignerConfig {
+    SignerConfig {
+        issuer: config.broker_url.clone(),
+        purpose: config.purpose(),
+        pins_devices: true,
+        signings_per_minute: Some(config.signings_per_minute),
     }
 }
 

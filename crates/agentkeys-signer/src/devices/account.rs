@@ -4,12 +4,24 @@ use agentkeys_api::{DeviceState, DeviceView, PinnedBy};
 use agentkeys_types::{KeyThumbprint, Timestamp};
 
 use super::DeviceError;
-use crate::DeviceChange;
+use crate::{
+    DeviceChange,
+    pace::{Lately, TooOften},
+};
 
 /// How many keys may be pinned.
 const MOST_PINNED: usize = 32;
 /// Up to how many recovery goes: the rest is for approval, and out of reach of whoever forges sessions.
 const MOST_BY_RECOVERY: usize = 24;
+/// After how long a key may be replaced by which a person came back: a session lasts 30 days unless it is renewed.
+const RECOVERY_GROWS_OLD: Duration = Duration::from_hours(30 * 24);
+/// After how long the first key may be: no session lasts longer, however often it is renewed.
+const FIRST_USE_GROWS_OLD: Duration = Duration::from_hours(180 * 24);
+/// How many changes there may be in an hour, apart from removals, of which there are never more than keys.
+const MOST_CHANGES: usize = 20;
+/// Up to how many of them devices come in by themselves: the rest is for pinned ones, and out of reach as above.
+const MOST_COMING_IN: usize = 10;
+const HOUR: Duration = Duration::from_hours(1);
 /// How many keys may wait at once.
 const MOST_WAITING: usize = 8;
 /// For how long a sign-in shows that a person is there.
@@ -32,6 +44,9 @@ pub(super) struct AccountDevices {
     /// When a device was last taken away or stopped by another one.
     removed_at: Option<Timestamp>,
     revision: u64,
+    /// The last changes but removals, and those by which a device came in by itself.
+    changed: Lately,
+    came_in: Lately,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +86,11 @@ impl AccountDevices {
         let waiting = self.waiting.get(&key).filter(|waiting| !waiting.is_lapsed(now));
         let (is_recent, until) = (self.is_recent(signed_in_at, now), self.recovered_at(now));
         if waiting.is_some_and(|waiting| waiting.until <= now) || (is_recent && until <= now) {
-            let has_place = self.pinned.len() < MOST_BY_RECOVERY;
-            return if has_place { Ok(Some(DeviceChange::Recovered(key))) } else { Err(DeviceError::LimitReached) };
+            if self.pinned.len() < MOST_BY_RECOVERY {
+                return Ok(Some(DeviceChange::Recovered(key)));
+            }
+            let old = self.oldest(now).ok_or(DeviceError::LimitReached)?;
+            return Ok(Some(DeviceChange::Replaced { key, old }));
         }
         if let Some(waiting) = waiting {
             return Err(DeviceError::Waiting { left: waiting.until.since(now) });
@@ -121,9 +139,29 @@ impl AccountDevices {
         Ok(is_new.then_some(DeviceChange::RecoveryWait { seconds, by }))
     }
 
+    /// Whether the account's devices may change once more.
+    ///
+    /// Removals always may: whoever has one of the keys must not keep the others from taking it away.
+    pub(super) fn check_pace(&self, change: &DeviceChange, now: Timestamp) -> Result<(), DeviceError> {
+        if matches!(change, DeviceChange::Removed { .. }) {
+            return Ok(());
+        }
+        let too_often = |TooOften(left)| DeviceError::TooOften { left };
+        if comes_in(change) {
+            self.came_in.check(now, MOST_COMING_IN, HOUR).map_err(too_often)?;
+        }
+        self.changed.check(now, MOST_CHANGES, HOUR).map_err(too_often)
+    }
+
     /// Has a recorded change count, whatever it is: the record says what was decided.
     pub(super) fn apply(&mut self, time: Timestamp, change: DeviceChange) {
         self.revision += 1;
+        if !matches!(change, DeviceChange::Removed { .. }) {
+            self.changed.note(time, MOST_CHANGES);
+        }
+        if comes_in(&change) {
+            self.came_in.note(time, MOST_COMING_IN);
+        }
         match change {
             DeviceChange::FirstUse(key) => {
                 // A second one means that the first was never answered.
@@ -137,6 +175,10 @@ impl AccountDevices {
             }
             DeviceChange::Approved { key, .. } => self.pin(key, time, PinnedBy::Approval),
             DeviceChange::Recovered(key) => self.pin(key, time, PinnedBy::Recovery),
+            DeviceChange::Replaced { key, old } => {
+                self.pinned.remove(&old);
+                self.pin(key, time, PinnedBy::Recovery);
+            }
             DeviceChange::Removed { key, by } => {
                 self.pinned.remove(&key);
                 self.waiting.remove(&key);
@@ -185,6 +227,17 @@ impl AccountDevices {
         self.pinned.insert(key, Pinned { since, by });
     }
 
+    /// The key that gives way to a person who has come back, if any is that old.
+    fn oldest(&self, now: Timestamp) -> Option<KeyThumbprint> {
+        let is_old = |pinned: &Pinned| match pinned.by {
+            PinnedBy::Recovery => now > pinned.since.after(RECOVERY_GROWS_OLD),
+            PinnedBy::FirstUse => now > pinned.since.after(FIRST_USE_GROWS_OLD),
+            PinnedBy::Approval => false,
+        };
+        let old = self.pinned.iter().filter(|(_, pinned)| is_old(pinned));
+        old.min_by_key(|(key, pinned)| (pinned.since, **key)).map(|(key, _)| *key)
+    }
+
     fn check_pinned(&self, key: &KeyThumbprint) -> Result<(), DeviceError> {
         if self.is_pinned(key) { Ok(()) } else { Err(DeviceError::NotPinned) }
     }
@@ -205,5 +258,16 @@ impl AccountDevices {
 impl Waiting {
     fn is_lapsed(&self, now: Timestamp) -> bool {
         now >= self.until.after(LAPSE)
+    }
+}
+
+/// Whether a device comes in by it without another one's word.
+fn comes_in(change: &DeviceChange) -> bool {
+    match change {
+        DeviceChange::FirstUse(_)
+        | DeviceChange::Asked { .. }
+        | DeviceChange::Recovered(_)
+        | DeviceChange::Replaced { .. } => true,
+        DeviceChange::Approved { .. } | DeviceChange::Removed { .. } | DeviceChange::RecoveryWait { .. } => false,
     }
 }

@@ -4,7 +4,7 @@ use agentkeys_api::{
     ErrorCode,
     attestation::{ActivateCredential, ActivatedCredential, AttestationEvidence},
 };
-use agentkeys_http::{Json, Refusal, TlsChannel};
+use agentkeys_http::{Json, Refusal, Source, TlsChannel};
 use axum::extract::{FromRequestParts, RawQuery, State};
 use http::request::Parts;
 
@@ -26,11 +26,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Channel {
 pub(super) async fn show(
     State(signer): State<Arc<Signer>>,
     Channel(channel): Channel,
+    Source(source): Source,
     RawQuery(query): RawQuery,
 ) -> Result<Json<AttestationEvidence>, Refusal> {
     let invalid = || Refusal::new(ErrorCode::InvalidField, "nonce must be 64 hex digits");
     let nonce = query.as_deref().and_then(nonce).ok_or_else(invalid)?;
-    let evidence = signer.attestation().ask(move |attester| attester.evidence(&nonce, &channel)).await;
+    let evidence = signer.attestation().ask(source, move |attester| attester.evidence(&nonce, &channel)).await;
     evidence.map(Json).map_err(|error| ApiError::from(error).into())
 }
 
@@ -39,9 +40,10 @@ pub(super) async fn activate(
     State(signer): State<Arc<Signer>>,
     _: Channel,
     _: Ready,
+    Source(source): Source,
     Json(request): Json<ActivateCredential>,
 ) -> Result<Json<ActivatedCredential>, ApiError> {
-    Ok(Json(signer.attestation().ask(move |attester| attester.activate(&request)).await?))
+    Ok(Json(signer.attestation().ask(source, move |attester| attester.activate(&request)).await?))
 }
 
 /// There is a master secret.

@@ -208,7 +208,7 @@ pub(crate) async fn problem(response: Response) -> Problem {
     assert_eq!(header("www-authenticate").is_some(), status == 401);
     let retry_after = header("retry-after").is_some();
     let problem: Problem = response.json().await.unwrap();
-    assert_eq!(retry_after, status == 503 || problem.error == ErrorCode::DeviceWaiting);
+    assert_eq!(retry_after, matches!(status, 429 | 503) || problem.error == ErrorCode::DeviceWaiting);
     assert_eq!((problem.status, problem.error.status()), (status, status));
     problem
 }

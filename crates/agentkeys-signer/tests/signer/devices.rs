@@ -8,7 +8,7 @@ use std::{
 use agentkeys_api::{DeviceState, ErrorCode, PinnedBy, headers, paths};
 use agentkeys_crypto::DeviceKey;
 use agentkeys_signer::DeviceChange;
-use agentkeys_types::Clock;
+use agentkeys_types::{Clock, Timestamp};
 use reqwest::Method;
 use serde_json::json;
 
@@ -18,6 +18,7 @@ use crate::{
 };
 
 const MINUTE: i64 = 60;
+const HOUR: i64 = 3600;
 const DAY: i64 = 24 * 3600;
 const WEEK: u64 = 7 * 24 * 3600;
 
@@ -34,6 +35,21 @@ async fn pinned_with_a_wait() -> (Worker, Device) {
     let (worker, laptop) = pinned().await;
     worker.wait(&laptop, WEEK).await.unwrap();
     (worker, laptop)
+}
+
+/// Has that many devices of ada's come back, as many an hour as may.
+async fn recover(worker: &Worker, devices: usize) {
+    for number in 0..devices {
+        if number % 9 == 0 {
+            worker.clock.advance(HOUR);
+        }
+        worker.derive(&worker.device()).await.unwrap();
+    }
+}
+
+async fn set_wait(worker: &Worker, by: &Device, seconds: u64) -> reqwest::Response {
+    let body = json!({"omni_account": ADA, "recovery_wait_seconds": seconds});
+    worker.call(by, Method::PUT, paths::DEVICES_RECOVERY, Some(body)).await
 }
 
 #[tokio::test]
@@ -92,7 +108,7 @@ async fn a_sign_in_from_the_future_is_none() {
     for (seconds, expected) in
         [(61, Err(ErrorCode::DeviceNotPinned)), (i64::MAX - START, Err(ErrorCode::DeviceNotPinned)), (60, Ok(()))]
     {
-        let at = agentkeys_types::Timestamp::from_unix(START + seconds);
+        let at = Timestamp::from_unix(START + seconds);
         let forged = worker.signed_in(ADA, DeviceKey::generate().unwrap(), at);
 
         assert_eq!(worker.prove(&forged).await, expected, "{seconds}");
@@ -325,9 +341,7 @@ async fn a_device_of_one_account_is_none_of_another() {
 #[tokio::test]
 async fn forged_sign_ins_leave_room_for_approval() {
     let (worker, laptop) = pinned().await;
-    for _ in 1..24 {
-        worker.derive(&worker.device()).await.unwrap();
-    }
+    recover(&worker, 23).await;
 
     let one_more = worker.device();
     let forged = worker.derive(&one_more).await;
@@ -338,6 +352,119 @@ async fn forged_sign_ins_leave_room_for_approval() {
 
     assert_eq!((forged, approved), (Err(ErrorCode::DeviceLimitReached), Err(ErrorCode::DeviceLimitReached)));
     assert_eq!(worker.counts(&laptop).await, (32, 0));
+}
+
+#[tokio::test]
+async fn who_comes_back_where_no_place_is_left_replaces_the_key_that_came_back_first_once_it_is_a_month_old() {
+    let (worker, laptop) = pinned().await;
+    let oldest = worker.device();
+    worker.prove(&oldest).await.unwrap();
+    worker.clock.advance(1);
+    recover(&worker, 22).await;
+    worker.clock.advance(30 * DAY - worker.clock.now().since(Timestamp::from_unix(START)).as_secs().cast_signed());
+
+    let not_yet = worker.derive(&worker.device()).await;
+    worker.clock.advance(1);
+    let phone = worker.device();
+    let changes = worker.record.changes().len();
+    worker.prove(&phone).await.unwrap();
+
+    assert_eq!(not_yet, Err(ErrorCode::DeviceLimitReached));
+    let replaced = DeviceChange::Replaced { key: phone.thumbprint(), old: oldest.thumbprint() };
+    assert_eq!(worker.record.changes()[changes..], [replaced]);
+    let old_sign_in = worker.clock.now().before(Duration::from_hours(1));
+    let oldest = worker.signed_in(ADA, oldest.key, old_sign_in);
+    assert_eq!(worker.prove(&oldest).await, Err(ErrorCode::DeviceNotPinned));
+    // The account's first key stays, and so it is after a restart.
+    let laptop = worker.signed_in(ADA, laptop.key, old_sign_in);
+    let before = worker.list(&laptop).await;
+    let worker = worker.restart().await;
+    let [laptop, phone] = [laptop, phone].map(|device| worker.again(device));
+    assert_eq!((worker.list(&laptop).await, before.devices.len()), (before, 24));
+    worker.prove(&phone).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_key_gives_way_after_half_a_year_and_an_approved_one_never() {
+    let (worker, laptop) = pinned().await;
+    for _ in 0..3 {
+        for _ in 0..8 {
+            worker.approve(&laptop, &worker.device()).await.unwrap();
+        }
+        worker.clock.advance(HOUR);
+    }
+    worker.clock.advance(180 * DAY - 3 * HOUR);
+
+    let not_yet = worker.derive(&worker.device()).await;
+    worker.clock.advance(1);
+    let phone = worker.device();
+    worker.derive(&phone).await.unwrap();
+    worker.clock.advance(29 * DAY);
+    let no_more = worker.derive(&worker.device()).await;
+
+    assert_eq!((not_yet, no_more), (Err(ErrorCode::DeviceLimitReached), Err(ErrorCode::DeviceLimitReached)));
+    let replaced = DeviceChange::Replaced { key: phone.thumbprint(), old: laptop.thumbprint() };
+    assert_eq!(worker.record.changes().last(), Some(&replaced));
+}
+
+#[tokio::test]
+async fn an_account_has_twenty_changes_in_an_hour_and_is_told_when_the_next_one_is() {
+    let (worker, laptop) = pinned().await;
+    worker.clock.advance(MINUTE);
+    for seconds in 1..20 {
+        worker.wait(&laptop, seconds).await.unwrap();
+    }
+
+    let response = set_wait(&worker, &laptop, 20).await;
+    let phone = worker.device();
+
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "3540"));
+    assert_eq!(problem(response).await.error, ErrorCode::RateLimited);
+    assert_eq!(worker.approve(&laptop, &phone).await, Err(ErrorCode::RateLimited));
+    assert_eq!(worker.derive(&phone).await, Err(ErrorCode::RateLimited));
+    // What changes nothing is no change, other accounts have changes of their own, and signing goes on.
+    worker.wait(&laptop, 19).await.unwrap();
+    worker.approve(&laptop, &laptop).await.unwrap();
+    worker.derive(&worker.device_of(GRACE)).await.unwrap();
+    worker.prove(&laptop).await.unwrap();
+    assert_eq!(worker.record.changes().len(), 21);
+    worker.clock.advance(HOUR - MINUTE);
+    worker.wait(&laptop, 20).await.unwrap();
+    assert_eq!(worker.wait(&laptop, 21).await, Err(ErrorCode::RateLimited));
+}
+
+#[tokio::test]
+async fn a_restart_gives_no_more_changes() {
+    let (worker, laptop) = pinned().await;
+    for seconds in 1..20 {
+        worker.wait(&laptop, seconds).await.unwrap();
+    }
+
+    let worker = worker.restart().await;
+
+    let laptop = worker.again(laptop);
+    assert_eq!(worker.wait(&laptop, 20).await, Err(ErrorCode::RateLimited));
+}
+
+#[tokio::test]
+async fn no_number_of_sign_ins_keeps_a_pinned_device_from_changing_what_it_must() {
+    let (worker, laptop) = pinned().await;
+    let forged: Vec<Device> = (0..9).map(|_| worker.device()).collect();
+    for device in &forged {
+        worker.derive(device).await.unwrap();
+    }
+
+    let one_more = worker.derive(&worker.device()).await;
+    for seconds in 1..=10 {
+        worker.wait(&laptop, seconds).await.unwrap();
+    }
+    let eleventh = worker.wait(&laptop, 11).await;
+    for device in &forged {
+        worker.remove(&laptop, device).await.unwrap();
+    }
+
+    assert_eq!((one_more, eleventh), (Err(ErrorCode::RateLimited), Err(ErrorCode::RateLimited)));
+    assert_eq!(worker.counts(&laptop).await, (1, 0));
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use agentkeys_api::ErrorCode;
 
 use crate::{
-    bench::{ADA, GRACE},
-    worker::{ADAS_WALLET, Worker},
+    bench::{ADA, GRACE, problem},
+    worker::{ADAS_WALLET, SIGNINGS_PER_MINUTE, Worker},
 };
 
 #[tokio::test]
@@ -112,4 +112,25 @@ async fn a_challenge_is_signed_in_its_window_only_and_a_clock_may_be_a_minute_of
 
         assert_eq!(worker.sign(&laptop, &challenge).await, expected, "{at}");
     }
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_messages_signed_in_a_minute_and_no_more() {
+    let worker = Worker::start().await;
+    let (laptop, graces) = (worker.device(), worker.device_of(GRACE));
+    let message = worker.challenge();
+    for _ in 0..SIGNINGS_PER_MINUTE {
+        worker.sign(&laptop, &message).await.unwrap();
+    }
+    worker.clock.advance(15);
+
+    let response = worker.signing(&laptop, &message).await;
+
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "45"));
+    assert_eq!(problem(response).await.error, ErrorCode::RateLimited);
+    assert_eq!(worker.record.signings(), SIGNINGS_PER_MINUTE as usize);
+    worker.derive(&laptop).await.unwrap();
+    worker.derive(&graces).await.unwrap();
+    worker.clock.advance(45);
+    worker.sign(&laptop, &message).await.unwrap();
 }

@@ -20,6 +20,9 @@ use crate::bench::{ADA, Bench, ISSUER, TestClock, problem};
 
 pub(crate) const ADAS_WALLET: &str = "0x74144a5f826537a8610B136552c6fFEc9D37A6dE";
 
+/// Far from what any test but one has signed.
+pub(crate) const SIGNINGS_PER_MINUTE: u32 = 80;
+
 /// A signer that pins devices and signs nothing but wallet proofs, as the TEE worker does.
 pub(crate) struct Worker {
     bench: Bench,
@@ -61,6 +64,7 @@ impl Worker {
             issuer: ISSUER.to_owned(),
             purpose: Purpose::WalletProof { chain_ids: vec![1, 8453] },
             pins_devices: true,
+            signings_per_minute: Some(SIGNINGS_PER_MINUTE),
         };
         let bench = Bench::start_as(config, record.clone(), Arc::new(NotAttested), clock, |routes| routes).await;
         Self { bench, record }

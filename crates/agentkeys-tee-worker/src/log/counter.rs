@@ -1,4 +1,9 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
+
+use agentkeys_types::Timestamp;
+
+/// How long the counter rests between two steps: it wears out, and a TPM refuses to count too fast.
+const BETWEEN_STEPS: Duration = Duration::from_secs(2);
 
 /// The platform's counter did not answer as it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +27,8 @@ pub(super) struct Count {
     pub(super) logged: Option<u64>,
     /// Whether the counter may be behind that.
     is_behind: bool,
+    /// When the log last said that it goes up, apart from a start.
+    stepped_at: Option<Timestamp>,
 }
 
 /// How far a counter is from what a log says.
@@ -35,13 +42,13 @@ pub(super) enum Distance {
 impl Count {
     /// A log that says `logged`.
     pub(super) fn new(counter: Arc<dyn Counter>, logged: Option<u64>) -> Self {
-        Self { counter, logged, is_behind: logged.is_some() }
+        Self { counter, logged, is_behind: logged.is_some(), stepped_at: None }
     }
 
     /// A log that is to begin.
     pub(super) fn at_the_beginning(counter: Arc<dyn Counter>) -> Result<Self, CounterError> {
         let logged = counter.read()?;
-        Ok(Self { counter, logged, is_behind: false })
+        Ok(Self { counter, logged, is_behind: false, stepped_at: None })
     }
 
     pub(super) fn distance(&self) -> Result<Distance, CounterError> {
@@ -59,9 +66,21 @@ impl Count {
         self.logged?.checked_add(1)
     }
 
+    /// How long it is until the counter may go up, where there is one.
+    pub(super) fn rest(&self, now: Timestamp) -> Duration {
+        // A clock that was set back is no reason to wait.
+        let stepped_at = self.stepped_at.filter(|stepped_at| self.logged.is_some() && *stepped_at <= now);
+        stepped_at.map_or(Duration::ZERO, |stepped_at| stepped_at.after(BETWEEN_STEPS).since(now))
+    }
+
     /// Notes that the log says `counter`, on disk.
     pub(super) fn log(&mut self, counter: u64) {
         (self.logged, self.is_behind) = (Some(counter), true);
+    }
+
+    /// Has the counter rest from `now` on.
+    pub(super) fn begin_rest(&mut self, now: Timestamp) {
+        self.stepped_at = Some(now);
     }
 
     /// Has the counter at what the log says.

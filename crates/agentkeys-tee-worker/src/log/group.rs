@@ -24,7 +24,8 @@ pub(super) struct Group {
     latest: Option<Timestamp>,
 }
 
-struct Waiting {
+/// Somebody who waits for an entry of a group.
+pub(super) struct Waiting {
     done: Done,
     index: u64,
     leaf: Arc<[u8]>,
@@ -48,7 +49,7 @@ impl Group {
                 Job::Backup { time, backup, done } => {
                     (time, true, Ok(leaf::of_backup(self.size(), time, backup)), done)
                 }
-                Job::Rest => continue,
+                Job::Rest | Job::Step => continue,
             };
             let appended = leaf.and_then(|leaf| Ok((self.append(&leaf)?, leaf)));
             match appended {
@@ -84,14 +85,9 @@ impl Group {
         }
     }
 
-    /// Tells the rest.
-    pub(super) fn answer(self, note: &Arc<str>) {
-        self.waiting.into_iter().for_each(|waiting| waiting.answer(note));
-    }
-
-    /// Tells all that are left that it did not work.
-    pub(super) fn refuse(self) {
-        self.waiting.into_iter().for_each(|waiting| drop(waiting.done.send(Err(LogUnavailable))));
+    /// Those whose entry needs one.
+    pub(super) fn into_waiting(self) -> Vec<Waiting> {
+        self.waiting
     }
 
     fn append(&mut self, leaf: &[u8]) -> Result<u64, LogUnavailable> {
@@ -104,8 +100,13 @@ impl Group {
 }
 
 impl Waiting {
-    fn answer(self, note: &Arc<str>) {
+    /// Tells that the entry is in the log of which `note` is a checkpoint.
+    pub(super) fn answer(self, note: &Arc<str>) {
         let receipt = Receipt { checkpoint: Some(Arc::clone(note)), leaf: Some((self.index, self.leaf)) };
         let _ = self.done.send(Ok(receipt));
+    }
+    /// Tells that it did not work.
+    pub(super) fn refuse(self) {
+        let _ = self.done.send(Err(LogUnavailable));
     }
 }

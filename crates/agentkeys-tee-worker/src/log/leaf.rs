@@ -64,6 +64,7 @@ fn step_of(change: DeviceChange) -> DeviceStep {
         DeviceChange::Asked { key, until } => DeviceStep::Asked { key, until },
         DeviceChange::Approved { key, by } => DeviceStep::Approved { key, by },
         DeviceChange::Recovered(key) => DeviceStep::Recovered { key },
+        DeviceChange::Replaced { key, old } => DeviceStep::Replaced { key, old },
         DeviceChange::Removed { key, by } => DeviceStep::Removed { key, by },
         DeviceChange::RecoveryWait { seconds, by } => DeviceStep::RecoveryWait { seconds, by },
     }
@@ -75,6 +76,7 @@ fn change_of(step: DeviceStep) -> DeviceChange {
         DeviceStep::Asked { key, until } => DeviceChange::Asked { key, until },
         DeviceStep::Approved { key, by } => DeviceChange::Approved { key, by },
         DeviceStep::Recovered { key } => DeviceChange::Recovered(key),
+        DeviceStep::Replaced { key, old } => DeviceChange::Replaced { key, old },
         DeviceStep::Removed { key, by } => DeviceChange::Removed { key, by },
         DeviceStep::RecoveryWait { seconds, by } => DeviceChange::RecoveryWait { seconds, by },
     }

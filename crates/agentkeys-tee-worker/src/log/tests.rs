@@ -4,16 +4,16 @@ use std::{
     collections::BTreeMap,
     fs,
     path::PathBuf,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
 use agentkeys_api::LogEntry;
 use agentkeys_signer::{Event, Outcome};
 use agentkeys_tlog::{Checkpoint, Tiles, tiles_for_consistency, tiles_for_inclusion};
-use agentkeys_types::{EvmAddress, KeyThumbprint, SessionId, SystemClock};
+use agentkeys_types::{EvmAddress, KeyThumbprint, SessionId};
 use tempfile::TempDir;
 
-use super::{disk::faulty::Faults, *};
+use super::{disk::faulty::Faults, group::Done, *};
 
 const ORIGIN: &str = "worker.example/log";
 const SEED: [u8; 32] = [7; 32];
@@ -63,6 +63,34 @@ impl Counter for NoCounter {
     }
 }
 
+/// A clock that goes on by so many seconds whenever it is looked at, and otherwise when it is moved.
+#[derive(Debug)]
+struct TestClock {
+    now: AtomicI64,
+    pace: i64,
+}
+
+impl TestClock {
+    fn still() -> Arc<Self> {
+        Arc::new(Self { now: 1_800_000_000.into(), pace: 0 })
+    }
+
+    fn advance(&self, seconds: i64) {
+        self.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.now.fetch_add(self.pace, Ordering::SeqCst))
+    }
+}
+
+/// A clock by which the counter never has to rest.
+fn hurried() -> Arc<dyn Clock> {
+    Arc::new(TestClock { now: 1_800_000_000.into(), pace: 2 })
+}
+
 struct Bench {
     root: TempDir,
     counter: Arc<FakeCounter>,
@@ -91,18 +119,23 @@ impl Bench {
 
     fn create(&self) -> Result<TransparencyLog, LogError> {
         let counter: Arc<dyn Counter> = Arc::<FakeCounter>::clone(&self.counter);
-        TransparencyLog::create(&self.folder(), ORIGIN, &SEED, counter, Arc::new(SystemClock))
+        TransparencyLog::create(&self.folder(), ORIGIN, &SEED, counter, hurried())
     }
 
     fn open(&self) -> Result<TransparencyLog, LogError> {
         let counter: Arc<dyn Counter> = Arc::<FakeCounter>::clone(&self.counter);
-        TransparencyLog::open(&self.folder(), ORIGIN, &SEED, counter, Arc::new(SystemClock))
+        TransparencyLog::open(&self.folder(), ORIGIN, &SEED, counter, hurried())
+    }
+
+    fn open_at(&self, clock: &Arc<TestClock>) -> TransparencyLog {
+        let counter: Arc<dyn Counter> = Arc::<FakeCounter>::clone(&self.counter);
+        TransparencyLog::open(&self.folder(), ORIGIN, &SEED, counter, Arc::<TestClock>::clone(clock)).unwrap()
     }
 
     fn open_on(&self, faults: &Faults) -> Result<TransparencyLog, LogError> {
         let counter: Arc<dyn Counter> = Arc::<FakeCounter>::clone(&self.counter);
         let (disk, key) = (faults.open(&self.folder()), SignerKey::from_seed(ORIGIN, &SEED).unwrap());
-        TransparencyLog::go_on(disk, &self.folder(), key, counter, Arc::new(SystemClock))
+        TransparencyLog::go_on(disk, &self.folder(), key, counter, hurried())
     }
 
     /// The same log on another disk, with a counter that stands where this one does.
@@ -299,7 +332,7 @@ async fn a_crash_between_the_log_and_the_counter_is_mended_and_another_counter_i
     let replaced = bench.copy();
     replaced.counter.value.fetch_sub(2, Ordering::SeqCst);
     let refused = replaced.open().unwrap_err();
-    let without = TransparencyLog::open(&bench.folder(), ORIGIN, &SEED, Arc::new(NoCounter), Arc::new(SystemClock));
+    let without = TransparencyLog::open(&bench.folder(), ORIGIN, &SEED, Arc::new(NoCounter), hurried());
 
     assert_eq!(behind.counter.value(), bench.counter.value() + 1);
     assert!(matches!(refused, LogError::CutOff { .. }), "{refused}");
@@ -312,11 +345,11 @@ async fn a_platform_without_a_counter_has_a_log_without_one() {
     let path = folder.path().join("log");
     let none: Arc<dyn Counter> = Arc::new(NoCounter);
 
-    let log = TransparencyLog::create(&path, ORIGIN, &SEED, Arc::clone(&none), Arc::new(SystemClock)).unwrap();
+    let log = TransparencyLog::create(&path, ORIGIN, &SEED, Arc::clone(&none), hurried()).unwrap();
     let empty = log.checkpoint();
     log.append(device(1)).await.unwrap();
     drop(log);
-    let log = TransparencyLog::open(&path, ORIGIN, &SEED, none, Arc::new(SystemClock)).unwrap();
+    let log = TransparencyLog::open(&path, ORIGIN, &SEED, none, hurried()).unwrap();
 
     let checkpoint = Checkpoint::open(&log.checkpoint(), log.verifier_key()).unwrap();
     assert_eq!((checkpoint.size, checkpoint.counter(), log.device_changes().len()), (1, None, 1));
@@ -377,6 +410,172 @@ async fn a_counter_that_does_not_answer_refuses_and_recovers_without_a_restart()
 
     assert_eq!((refused, after), (Err(LogUnavailable), Err(LogUnavailable)));
     bench.open().unwrap();
+}
+
+type Answer = oneshot::Receiver<Result<Receipt, LogUnavailable>>;
+
+async fn send(log: &TransparencyLog, job: Job) {
+    log.queue.as_ref().unwrap().send(job).await.unwrap();
+}
+
+/// Has a device recorded, and does not wait for it.
+async fn send_device(log: &TransparencyLog, number: u8) -> Answer {
+    let (done, answer): (Done, Answer) = oneshot::channel();
+    send(log, Job::Append { entry: device(number), done }).await;
+    answer
+}
+
+#[tokio::test]
+async fn changes_of_devices_wait_for_a_step_of_the_counter_every_two_seconds_and_signings_never() {
+    let (bench, clock) = (Bench::new(), TestClock::still());
+    let log = bench.open_at(&clock);
+    log.append(device(1)).await.unwrap();
+    let before = bench.counter.value();
+
+    let (mut second, mut third) = (send_device(&log, 2).await, send_device(&log, 3).await);
+    log.append(signing(1)).await.unwrap();
+    let after_signing = (second.try_recv().is_err(), third.try_recv().is_err(), bench.counter.value());
+    clock.advance(1);
+    send(&log, Job::Step).await;
+    log.append(signing(2)).await.unwrap();
+    let too_soon = (second.try_recv().is_err(), bench.counter.value());
+    clock.advance(1);
+    send(&log, Job::Step).await;
+    let (second, third) = (second.await.unwrap().unwrap(), third.await.unwrap().unwrap());
+
+    assert_eq!((after_signing, too_soon), ((true, true, before), (true, before)));
+    assert_eq!(bench.counter.value(), before + 1);
+    drop(log);
+    let leaves = bench.leaves();
+    for receipt in [second, third] {
+        let (index, leaf) = receipt.leaf.unwrap();
+        assert_eq!(leaves[usize::try_from(index).unwrap()], *leaf);
+        let checkpoint = Checkpoint::open_unverified(&receipt.checkpoint.unwrap()).unwrap();
+        assert_eq!((checkpoint.counter(), checkpoint.size > index), (Some(before + 1), true));
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_anybody_does_has_the_counter_go_up_more_than_once_in_two_seconds() {
+    let (bench, clock) = (Bench::new(), TestClock::still());
+    let log = bench.open_at(&clock);
+    let at_start = bench.counter.value();
+
+    let mut answers = Vec::new();
+    for number in 0..=255 {
+        answers.push(send_device(&log, number).await);
+        append_all(&log, [number; 4]).await;
+        send(&log, Job::Rest).await;
+    }
+    append_all(&log, 0..1).await;
+    let behind = bench.counter.value();
+    clock.advance(2);
+    append_all(&log, 0..1).await;
+
+    assert_eq!((at_start + 1, at_start + 2), (behind, bench.counter.value()));
+    for answer in answers {
+        answer.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_does_not_keep_devices_waiting() {
+    let (bench, clock) = (Bench::new(), TestClock::still());
+    let log = bench.open_at(&clock);
+    log.append(device(1)).await.unwrap();
+
+    clock.advance(-3600);
+
+    log.append(device(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_crash_before_the_step_leaves_a_change_that_is_recorded_and_was_not_answered() {
+    let (bench, clock) = (Bench::new(), TestClock::still());
+    let log = bench.open_at(&clock);
+    log.append(device(1)).await.unwrap();
+    let mut second = send_device(&log, 2).await;
+    log.append(signing(1)).await.unwrap();
+    let crashed = bench.copy();
+
+    let recovered = crashed.open().unwrap();
+
+    assert!(second.try_recv().is_err());
+    assert_eq!(recovered.device_changes().len(), 2);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_counter_that_does_not_answer_is_refused() {
+    let (bench, clock) = (Bench::new(), TestClock::still());
+    let log = bench.open_at(&clock);
+    log.append(device(1)).await.unwrap();
+    let second = send_device(&log, 2).await;
+    log.append(signing(1)).await.unwrap();
+
+    bench.counter.is_broken.store(true, Ordering::SeqCst);
+    clock.advance(2);
+    send(&log, Job::Step).await;
+    let refused = second.await.unwrap();
+    bench.counter.is_broken.store(false, Ordering::SeqCst);
+    clock.advance(2);
+
+    assert_eq!(refused, Err(LogUnavailable));
+    log.append(device(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_is_closed_answers_who_still_waits_for_the_counter() {
+    let (bench, clock) = (Bench::new(), TestClock::still());
+    let log = bench.open_at(&clock);
+    log.append(device(1)).await.unwrap();
+    let before = bench.counter.value();
+    let second = send_device(&log, 2).await;
+
+    drop(log);
+
+    second.await.unwrap().unwrap();
+    assert_eq!(bench.counter.value(), before + 1);
+}
+
+#[test]
+fn the_writer_has_itself_woken_once_for_a_step_that_it_owes() {
+    let bench = Bench::new();
+    fs::remove_dir_all(bench.folder()).unwrap();
+    let (disk, key) = (LogFolder::create(&bench.folder()).unwrap(), SignerKey::from_seed(ORIGIN, &SEED).unwrap());
+    let counter: Arc<dyn Counter> = Arc::<FakeCounter>::clone(&bench.counter);
+    let mut writer = Writer::begin(disk, &bench.folder(), key, counter, TestClock::still()).unwrap();
+    let ((queue, jobs), (ticker, ticks)) = (mpsc::channel(16), std_mpsc::channel());
+    let writing = thread::spawn(move || writer.run(jobs, &ticker));
+    let record = |entry: Entry| {
+        let (done, answer): (Done, Answer) = oneshot::channel();
+        queue.blocking_send(Job::Append { entry, done }).unwrap();
+        answer
+    };
+
+    record(device(1)).blocking_recv().unwrap().unwrap();
+    let waits = record(device(2));
+    for number in 0..3 {
+        record(signing(number)).blocking_recv().unwrap().unwrap();
+    }
+    drop(queue);
+    writing.join().unwrap();
+
+    waits.blocking_recv().unwrap().unwrap();
+    let asked: Vec<Tick> = ticks.try_iter().collect();
+    assert!(matches!(asked[..], [Tick::After(wait)] if wait == Duration::from_secs(2)));
+}
+
+#[test]
+fn the_ticker_wakes_the_writer_when_the_time_is_over_and_ends_when_told() {
+    let ((queue, mut jobs), (ticker, ticks)) = (mpsc::channel(16), std_mpsc::channel());
+    let ticking = thread::spawn(move || ticker::run(&ticks, &queue));
+
+    ticker.send(Tick::After(Duration::ZERO)).unwrap();
+    let job = jobs.blocking_recv();
+    ticker.send(Tick::End).unwrap();
+    ticking.join().unwrap();
+
+    assert!(matches!(job, Some(Job::Step)));
 }
 
 /// Entries over the border of a tile, a device, and a clean end, as far as the disk lets it come.
@@ -486,7 +685,7 @@ async fn a_log_of_another_key_or_name_is_refused() {
     let bench = Bench::with(3).await;
     let open = |origin, seed: [u8; 32]| {
         let counter: Arc<dyn Counter> = Arc::<FakeCounter>::clone(&bench.counter);
-        TransparencyLog::open(&bench.folder(), origin, &seed, counter, Arc::new(SystemClock))
+        TransparencyLog::open(&bench.folder(), origin, &seed, counter, hurried())
     };
 
     for (origin, seed) in [(ORIGIN, [8; 32]), ("other.example/log", SEED)] {

@@ -1,4 +1,9 @@
-use std::{collections::HashSet, io, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    io,
+    path::Path,
+    sync::{Arc, mpsc as std_mpsc},
+};
 
 use agentkeys_api::BackupShares;
 use agentkeys_commit::Groups;
@@ -11,9 +16,10 @@ use super::{
     LogError,
     counter::{Count, Counter, CounterError, Distance},
     disk::Disk,
-    group::{Done, Group},
+    group::{Done, Group, Waiting},
     leaf::Found,
     published::Published,
+    ticker::Tick,
 };
 
 /// The most entries that one write and one sync carry.
@@ -31,6 +37,8 @@ pub(super) enum Job {
     Backup { time: Timestamp, backup: BackupShares, done: Done },
     /// See that nothing is left undone while nothing happens.
     Rest,
+    /// See whether the counter may go up.
+    Step,
 }
 
 /// Why a group is not on disk.
@@ -66,6 +74,12 @@ pub(super) struct Writer<D> {
     unwritten: Vec<LogFile>,
     /// How many entries stand behind the last one of the counter.
     uncounted: u64,
+    /// Who waits for the counter's next step, with an entry that is on the medium.
+    waiting: Vec<Waiting>,
+    /// Whether the counter is to go up as soon as it may.
+    owes_step: bool,
+    /// Whether the ticker was asked to say when that is.
+    has_asked: bool,
     published: Arc<Published>,
 }
 
@@ -94,6 +108,9 @@ impl<D: Disk> Writer<D> {
             drafts: Vec::new(),
             unwritten: Vec::new(),
             uncounted: 0,
+            waiting: Vec::new(),
+            owes_step: false,
+            has_asked: false,
             published,
         };
         writer.boot()?;
@@ -134,6 +151,9 @@ impl<D: Disk> Writer<D> {
             drafts: Vec::new(),
             unwritten: unsettled,
             uncounted: 0,
+            waiting: Vec::new(),
+            owes_step: false,
+            has_asked: false,
             published,
         };
         writer.boot()?;
@@ -148,23 +168,50 @@ impl<D: Disk> Writer<D> {
         self.key.verifier()
     }
 
-    /// Writes entries until nobody can send any more.
-    pub(super) fn run(&mut self, jobs: mpsc::Receiver<Job>) {
+    /// Writes entries until nobody can send any more, and is woken by the ticker in between.
+    pub(super) fn run(&mut self, jobs: mpsc::Receiver<Job>, ticker: &std_mpsc::Sender<Tick>) {
         let mut groups = Groups::new(jobs, LARGEST_GROUP);
         let mut jobs = Vec::new();
         while groups.next(&mut jobs) {
             let rests = jobs.iter().any(|job| matches!(job, Job::Rest));
-            let mut group = Group::new(self.edge.clone());
-            group.extend(&mut jobs);
-            let is_due = group.has_counted()
-                || self.uncounted + (group.size() - self.edge.tree().size()) >= ENTRIES_PER_COUNT
-                || rests && self.uncounted > 0;
-            let written = self.write(group, is_due);
+            self.has_asked &= !jobs.iter().any(|job| matches!(job, Job::Step));
+            let written = self.write_jobs(&mut jobs, rests);
             let settled =
                 written.and_then(|()| if rests || self.journal >= LONG_JOURNAL { Ok(self.settle()?) } else { Ok(()) });
             if let Err(error) = settled {
                 tracing::error!(%error, "the log is not in order");
             }
+            if self.owes_step && !self.has_asked {
+                self.has_asked = ticker.send(Tick::After(self.count.rest(self.clock.now()))).is_ok();
+            }
+        }
+        self.end();
+    }
+
+    /// Writes what waits, and has the counter go up where that is due and not too soon.
+    fn write_jobs(&mut self, jobs: &mut Vec<Job>, rests: bool) -> Result<(), WriteError> {
+        let mut group = Group::new(self.edge.clone());
+        group.extend(jobs);
+        let is_due = self.owes_step
+            || group.has_counted()
+            || self.uncounted + (group.size() - self.edge.tree().size()) >= ENTRIES_PER_COUNT
+            || rests && self.uncounted > 0;
+        let now = self.clock.now();
+        let steps = is_due && self.count.rest(now).is_zero();
+        self.owes_step = is_due && !steps;
+        let logged = self.count.logged;
+        let written = self.write(group, steps);
+        if self.count.logged != logged {
+            self.count.begin_rest(now);
+        }
+        written
+    }
+
+    /// Answers who still waits for the counter, and leaves nothing in the journal.
+    fn end(&mut self) {
+        let stepped = if self.waiting.is_empty() { Ok(()) } else { self.write(Group::new(self.edge.clone()), true) };
+        if let Err(error) = stepped {
+            tracing::error!(%error, "the log is not in order");
         }
         if let Err(error) = self.settle() {
             tracing::error!(%error, "the log's files stay behind its journal, which has everything");
@@ -182,24 +229,28 @@ impl<D: Disk> Writer<D> {
         Ok(self.settle()?)
     }
 
-    /// Writes a group, all of it or nothing, and answers everybody; with the counter behind it where that is due.
-    fn write(&mut self, mut group: Group, is_due: bool) -> Result<(), WriteError> {
-        let written = self.prepare().and_then(|()| self.append(&mut group, is_due));
+    /// Writes a group, all of it or nothing, and answers everybody but those who have to wait for the counter, which
+    /// goes up behind the group if it `steps`.
+    fn write(&mut self, mut group: Group, steps: bool) -> Result<(), WriteError> {
+        let written = self.prepare().and_then(|()| self.append(&mut group, steps));
         if let Err(error) = written {
-            group.refuse();
+            group.into_waiting().into_iter().for_each(Waiting::refuse);
+            if steps {
+                self.waiting.drain(..).for_each(Waiting::refuse);
+            }
             return Err(error);
         }
-        let note = Arc::clone(&self.note);
-        group.answer_signings(&note);
-        // A device that was let go must not come back by a log that was cut off.
-        match self.count.catch_up() {
-            Ok(()) => group.answer(&note),
-            Err(error) => {
-                group.refuse();
-                return Err(error.into());
-            }
+        group.answer_signings(&self.note);
+        self.waiting.extend(group.into_waiting());
+        if !steps {
+            return Ok(());
         }
-        Ok(())
+        // A device that was let go must not come back by a log that was cut off.
+        let counted = self.count.catch_up();
+        for waiting in self.waiting.drain(..) {
+            if counted.is_ok() { waiting.answer(&self.note) } else { waiting.refuse() }
+        }
+        Ok(counted?)
     }
 
     /// Makes good what did not work before. Until it is, nothing more is written.

@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use agentkeys_api::attestation::{ActivateCredential, ActivatedCredential, Backend, Endorsements, RawEvidence};
 use agentkeys_crypto::ReportData;
 use agentkeys_signer::AttestError;
@@ -6,6 +8,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::SharedTpm;
 use crate::{Platform, Vouched};
+
+/// How long a challenge for an endorsement key of RSA with 2048 bits is: the integrity (SHA-256) with its size and up to
+/// 32 bytes with theirs, encrypted; and the encrypted seed.
+const CREDENTIAL_LENGTHS: (RangeInclusive<usize>, usize) = (2 + 32 + 2..=2 + 32 + 2 + 32, 256);
 
 /// Quotes what the machine has measured.
 #[derive(Debug)]
@@ -63,13 +69,46 @@ impl Platform for Tpm2Attester {
             credential_blob: decode(&credential.credential_blob.0)?,
             encrypted_secret: decode(&credential.encrypted_secret.0)?,
         };
+        if !has_form(&credential) {
+            return Err(AttestError::CredentialInvalid);
+        }
         let activated = self.tpm.ask(|tpm| tpm.activate(&credential)).map_err(|error| {
-            tracing::warn!(%error, "a credential was not activated");
+            tracing::debug!(%error, "a credential was not activated");
             match error {
                 TpmError::Refused { .. } | TpmError::Secret => AttestError::CredentialInvalid,
                 _ => AttestError::Unavailable,
             }
         })?;
         Ok(ActivatedCredential { secret: BASE64_STANDARD.encode(activated.as_slice()) })
+    }
+}
+
+/// Whether the TPM could make anything of it: strangers ask, and it answers one after the other.
+fn has_form(credential: &Credential) -> bool {
+    let (blob, secret) = CREDENTIAL_LENGTHS;
+    blob.contains(&credential.credential_blob.len())
+        && credential.credential_blob.starts_with(&[0, 32])
+        && credential.encrypted_secret.len() == secret
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_that_no_tpm_can_read_is_told_by_its_form() {
+        let blob = |length: usize| [&[0, 32][..], &vec![7; length - 2]].concat();
+        let has_form = |credential_blob: Vec<u8>, secret: usize| {
+            has_form(&Credential { credential_blob, encrypted_secret: vec![7; secret] })
+        };
+
+        for length in [36, 52, 68] {
+            assert!(has_form(blob(length), 256), "{length}");
+        }
+        for (credential_blob, secret) in
+            [(vec![], 256), (blob(35), 256), (blob(69), 256), (vec![7; 68], 256), (blob(68), 255), (blob(68), 257)]
+        {
+            assert!(!has_form(credential_blob.clone(), secret), "{credential_blob:?} {secret}");
+        }
     }
 }

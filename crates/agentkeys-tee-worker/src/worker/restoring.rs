@@ -5,8 +5,7 @@ use std::sync::Arc;
 use agentkeys_crypto::EvmSignature;
 use agentkeys_http::Server;
 use agentkeys_signer::{
-    BrokerStanding, Entry, KeysUnavailable, LogUnavailable, Receipt, Signer, SignerConfig, SignerParts, SigningRecord,
-    WalletKeys,
+    BrokerStanding, Entry, KeysUnavailable, LogUnavailable, Receipt, Signer, SignerParts, SigningRecord, WalletKeys,
 };
 use agentkeys_types::{EvmAddress, OmniAccount, SystemClock};
 use anyhow::Context;
@@ -48,9 +47,7 @@ pub(super) async fn wait(config: &Config, parts: &Parts, mut server: Server) -> 
         standing: Arc::new(BrokerStanding::new(&config.broker_url.parse()?).context("broker_url")?),
         clock: Arc::new(SystemClock),
     };
-    let signer_config =
-        SignerConfig { issuer: config.broker_url.clone(), purpose: config.purpose(), pins_devices: true };
-    let signer = Signer::open(signer_config, signer_parts);
+    let signer = Signer::open(super::signer_config(config), signer_parts);
     let routes = agentkeys_signer::router(signer, &mut server).merge(restoration.router());
     let running = server.serve(routes);
     tracing::info!(address = %running.address(), %identity, "restoring: waiting for shares");

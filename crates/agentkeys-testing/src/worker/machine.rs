@@ -18,6 +18,8 @@ use crate::{ReservedPort, Swtpm};
 const UNMEASURED: [u8; 32] = [0; 32];
 /// The name of the signing log.
 const ORIGIN: &str = "signer.example/log";
+/// How often it signs for one account: as often as whoever measures it likes.
+const SIGNINGS_PER_MINUTE: u32 = 100_000_000;
 /// The release that the worker is.
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
@@ -154,7 +156,8 @@ impl WorkerMachine {
     fn settings(&self, epoch: u32) -> String {
         format!(
             "listen = \"{}\"\npublic_url = \"{}\"\nbroker_url = \"{}\"\nepoch = {epoch}\nstate = \"{}\"\ntpm = \"{}\"\n\
-             approvals = [\"{}\"]\nrelease_key = \"{}\"\nlog_origin = \"{ORIGIN}\"\nchain_ids = [1, 8453, 84532]\n",
+             approvals = [\"{}\"]\nrelease_key = \"{}\"\nlog_origin = \"{ORIGIN}\"\nchain_ids = [1, 8453, 84532]\n\
+             signings_per_minute = {SIGNINGS_PER_MINUTE}\n",
             self.address(),
             self.url(),
             self.broker_url,

@@ -1,5 +1,7 @@
 //! A log that another machine has written.
 
+use agentkeys_types::SystemClock;
+
 use super::*;
 
 fn adopt(bench: &Bench, seed: &[u8; 32]) -> Result<TransparencyLog, LogError> {
