@@ -8,7 +8,7 @@ use agentkeys_tpm::{Approval, NvCounter, SealPolicy, identity_record, policy_ref
 use super::machine::{Machine, refusal_of, write_private};
 use crate::tpm::interposer::{self, Interposer};
 
-/// TPM2_PolicyAuthorize.
+/// `TPM2_PolicyAuthorize`.
 const POLICY_AUTHORIZE: u32 = 0x016A;
 
 /// A machine that has served, and is off.
