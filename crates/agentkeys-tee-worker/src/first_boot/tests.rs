@@ -105,10 +105,7 @@ impl Sealer for Machine {
 
 /// What a start gives: the identity, and where it came from.
 fn open_on(machine: &Machine, blobs: &Blobs) -> Result<([u8; 33], Origin<()>), MasterError> {
-    let begin = |_: &MasterSecret| {
-        machine.reach("begin")?;
-        Ok(())
-    };
+    let begin = |_: &MasterSecret| Ok(machine.reach("begin").map(drop)?);
     let (secret, origin) = open(machine, blobs, || generate(machine), begin)?;
     Ok((secret.identity_public_key(), origin))
 }
