@@ -98,11 +98,11 @@ mod tests {
     /// Asks what is answered when the sender is gone, and returns when the question is under way.
     async fn ask_for_long(attestation: &Arc<Attestation>, source: IpAddr) -> mpsc::Sender<()> {
         let (end, ended) = mpsc::channel();
-        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (go, begun) = tokio::sync::oneshot::channel();
         let attestation = Arc::clone(attestation);
         tokio::spawn(async move {
             let question = move |_: &dyn Attester| {
-                let _ = begin.send(());
+                let _ = go.send(());
                 Ok(ended.recv().is_ok())
             };
             attestation.ask(source, question).await
