@@ -3,7 +3,6 @@
 use std::{fs, process::Stdio};
 
 use agentkeys_testing::Process;
-use agentkeys_tlog::Checkpoint;
 use serde_json::Value;
 
 use super::machine::{Machine, Worker, copy_folder, http, refusal_of};
@@ -55,7 +54,8 @@ async fn two_of_three_holders_restore_the_identity_on_another_machine() {
     assert_eq!(restored.identity, identity);
     let after = restored.evidence(&[8; 32]).await.bound;
     assert_eq!(after.log_vkey, before.log_vkey);
-    let size = |note: &str| Checkpoint::open(note, &after.log_vkey.parse().unwrap()).unwrap().size;
+    // The second line of a checkpoint says how many entries there are.
+    let size = |note: &str| note.lines().nth(1).unwrap().parse::<u64>().unwrap();
     assert!(size(&after.log_checkpoint) > size(&before.log_checkpoint));
     restored.stop().await;
     machine.power_cycle();
