@@ -1,12 +1,13 @@
 //! A worker on a TPM, judged whole.
 
 use agentkeys_api::attestation::{ActivatedCredential, AttestationEvidence, SigningPurpose};
+use agentkeys_tlog::{Checkpoint, Hash, SignerKey};
 use agentkeys_types::Timestamp;
 use proptest::prelude::*;
 
 use crate::{
     CheckName, Pinned, Policy, Verdict,
-    testing::{CHANNEL, NONCE, NOW, Vendor, Worker, b64, failures, judge},
+    testing::{CHANNEL, NONCE, NOW, ORIGIN, Vendor, Worker, b64, failures, judge},
 };
 
 /// What is remembered once the worker was accepted.
@@ -18,6 +19,17 @@ fn remembered(worker: &Worker) -> Pinned {
         policy_version: Some(7),
         checkpoint: Some(worker.checkpoint().1),
     }
+}
+
+#[test]
+fn a_restored_worker_that_goes_on_with_its_log_may_have_another_machines_counter() {
+    let worker = Worker::new();
+    let key = SignerKey::from_seed(ORIGIN, &worker.log_seed).unwrap();
+    let last = Checkpoint::new(ORIGIN, worker.log_size - 1, Hash::from_bytes([1; 32]), Some(9000)).sign(&key).unwrap();
+
+    let verdict = worker.verdict(&Pinned { checkpoint: Some(last), ..Pinned::default() });
+
+    assert!(!failures(&verdict).contains(&CheckName::Log));
 }
 
 fn activate(verdict: &mut Verdict) {
