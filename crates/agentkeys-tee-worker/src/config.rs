@@ -154,6 +154,9 @@ impl Config {
         if self.chain_ids.is_empty() && !self.allow_any_message {
             return Err(refused("chain_ids", "name the chains of your broker's challenges, such as [1]"));
         }
+        if self.signings_per_minute == 0 {
+            return Err(refused("signings_per_minute", "0 would refuse every signing: 600 is the default"));
+        }
         let is_origin = |text: &str| {
             !text.is_empty() && text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'+')
         };
