@@ -65,8 +65,8 @@ impl Runner {
         let mut command = self.end_to_end(workspace);
         command.args(WITHOUT_DEVELOPMENT_SIGNER).env("AGENTKEYS_TEST_SIGNER", "worker");
         command.args(match self {
-            Self::Cargo => ["--", "--skip", "dev::"].as_slice(),
-            Self::Nextest => &["-E", "not test(/^dev::/)"],
+            Self::Cargo => ["--", "--skip", "dev::", "--skip", "another_signer::"].as_slice(),
+            Self::Nextest => &["-E", "not test(/^(dev|another_signer)::/)"],
         });
         command
     }
@@ -101,7 +101,7 @@ mod tests {
         let command = by_hand(&Runner::Nextest.end_to_end_with_worker(&workspace));
 
         assert!(command.starts_with("AGENTKEYS_TEST_SIGNER=worker cargo nextest run"), "{command}");
-        assert!(command.ends_with("--test end_to_end --no-default-features -E 'not test(/^dev::/)'"), "{command}");
+        assert!(command.ends_with("--test end_to_end --no-default-features -E 'not test(/^(dev|another_signer)::/)'"), "{command}");
     }
 
     #[test]
