@@ -101,7 +101,10 @@ mod tests {
         let command = by_hand(&Runner::Nextest.end_to_end_with_worker(&workspace));
 
         assert!(command.starts_with("AGENTKEYS_TEST_SIGNER=worker cargo nextest run"), "{command}");
-        assert!(command.ends_with("--test end_to_end --no-default-features -E 'not test(/^(dev|another_signer)::/)'"), "{command}");
+        assert!(
+            command.ends_with("--test end_to_end --no-default-features -E 'not test(/^(dev|another_signer)::/)'"),
+            "{command}"
+        );
     }
 
     #[test]
