@@ -30,6 +30,7 @@ pub(super) const SETTINGS: &[(&str, &str, &str)] = &[
          (`backup.restore_identity`).",
     ),
     ("attester", "tpm2", "What shows where the worker runs: `tpm2`, `sev-snp` or `tdx`."),
+    ("epoch", "0", "How often a release before this one had to be locked out: what its approvals must be for."),
     ("approvals", "[]: with a TPM, must be set", "The files in which the release key approves this image."),
     (
         "release_key",
@@ -39,7 +40,19 @@ pub(super) const SETTINGS: &[(&str, &str, &str)] = &[
     ("log_origin", "must be set", "The name of the signing log, such as `signer.example/log`."),
     ("chain_ids", "must be set, unless any message is signed", "The chains that a challenge may name (EIP-155 ids)."),
     ("allow_any_message", "false", "Signs any message, and says so in its evidence."),
-    ("require_sandbox", "false", "Refuses to start where the kernel cannot confine it."),
+    ("signings_per_minute", "600", "How many messages are signed in a minute for one account."),
+    ("require_sandbox", "true", "Refuses to start where the kernel cannot confine it."),
+    (
+        "endorsements.ek_chain",
+        "[]",
+        "TPM: files of the certificates above that of the endorsement key, PEM, the issuer of that first.",
+    ),
+    (
+        "endorsements.vcek_chain",
+        "[]",
+        "SEV-SNP: files of the certificate of the chip's key and those above it, PEM; shown where the host has put none \
+         beside a report.",
+    ),
     (
         "backup.recipients",
         "[]",
@@ -51,6 +64,11 @@ pub(super) const SETTINGS: &[(&str, &str, &str)] = &[
         "backup.restore_identity",
         "none",
         "The identity that is restored here instead of making one: the `identity_pub` of a share, 66 hex digits.",
+    ),
+    (
+        "backup.restore_without_log",
+        "false",
+        "Begins a new signing log after a restore, where that of the machine before is lost: all devices are forgotten.",
     ),
 ];
 
@@ -64,14 +82,24 @@ mod tests {
     fn settings(table: &str) -> Vec<String> {
         let text = format!("broker_url = \"\"\nlog_origin = \"\"\n{table}\nmisspelt = 1");
         let refused = toml::from_str::<Config>(&text).unwrap_err().message().to_owned();
-        let (_, listed) = refused.split_once("expected one of ").unwrap();
-        listed.split(", ").map(|name| name.trim_matches('`').to_owned()).collect()
+        let (_, listed) = refused.split_once("expected ").unwrap();
+        // Of two names it says "`a` or `b`".
+        listed
+            .trim_start_matches("one of ")
+            .replace(" or ", ", ")
+            .split(", ")
+            .map(|name| name.trim_matches('`').to_owned())
+            .collect()
     }
 
     #[test]
     fn the_reference_names_every_setting_and_no_other() {
-        let below = settings("[backup]").into_iter().map(|name| format!("backup.{name}"));
-        let all: Vec<_> = settings("").into_iter().filter(|name| name != "backup").chain(below).collect();
+        let tables = ["endorsements", "backup"];
+        let below = tables
+            .iter()
+            .flat_map(|table| settings(&format!("[{table}]")).into_iter().map(move |name| format!("{table}.{name}")));
+        let top = settings("").into_iter().filter(|name| !tables.contains(&name.as_str()));
+        let all: Vec<_> = top.chain(below).collect();
 
         let named: Vec<_> = SETTINGS.iter().map(|(name, _, _)| (*name).to_owned()).collect();
 

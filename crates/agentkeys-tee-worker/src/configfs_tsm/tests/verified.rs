@@ -68,7 +68,9 @@ fn evidence(kernel: &Kernel, tsm: ConfigfsTsm) -> Result<AttestationEvidence, At
 
 /// What is wrong with it, for the client that asked.
 fn failures(evidence: &AttestationEvidence, accept: &str, now: Timestamp) -> Vec<CheckName> {
-    let policy = format!("version = 1\nmin_release = \"{RELEASE}\"\n[[accept]]\nrelease = \"{RELEASE}\"\n{accept}");
+    let policy = format!(
+        "version = 1\nmin_release = \"{RELEASE}\"\nrevoked = []\n[[accept]]\nrelease = \"{RELEASE}\"\n{accept}"
+    );
     let (TlsChannel { spki_sha256, exporter }, pinned) = (CHANNEL, Pinned::default());
     let expected = Expected { nonce: NONCE, channel: Channel { spki_sha256, exporter }, pinned: &pinned };
     let verdict = Verifier::new(Policy::parse(&policy).unwrap()).verify(evidence, &expected, now);
