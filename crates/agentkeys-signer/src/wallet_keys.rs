@@ -1,6 +1,6 @@
 use std::fmt;
 
-use agentkeys_crypto::EvmSignature;
+use agentkeys_crypto::{EvmSignature, MasterSecret};
 use agentkeys_types::{EvmAddress, OmniAccount};
 
 /// There is no master secret to derive wallets from, or not yet.
@@ -20,4 +20,19 @@ pub trait WalletKeys: Send + Sync + fmt::Debug {
 
     /// The account's EIP-191 signature of `message`; the same message gives the same signature.
     fn sign_eip191(&self, account: &OmniAccount, message: &[u8]) -> Result<EvmSignature, KeysUnavailable>;
+}
+
+/// A master secret that is there derives every wallet.
+impl WalletKeys for MasterSecret {
+    fn ready(&self) -> Result<(), KeysUnavailable> {
+        Ok(())
+    }
+
+    fn address(&self, account: &OmniAccount) -> Result<EvmAddress, KeysUnavailable> {
+        Ok(self.derive_wallet(account).address())
+    }
+
+    fn sign_eip191(&self, account: &OmniAccount, message: &[u8]) -> Result<EvmSignature, KeysUnavailable> {
+        Ok(self.derive_wallet(account).sign_eip191(message))
+    }
 }

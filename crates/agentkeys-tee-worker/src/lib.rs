@@ -18,7 +18,6 @@ mod nitro;
 pub mod sandbox;
 mod sealer;
 pub mod tpm2;
-mod wallet_keys;
 mod worker;
 
 pub use blobs::Blobs;
@@ -30,5 +29,4 @@ pub use first_boot::{MasterError, Origin, generate, open};
 pub use nitro::MockNsm;
 pub use nitro::{Nitro, NsmProvider};
 pub use sealer::{SealError, SealedBlob, Sealer};
-pub use wallet_keys::TeeWalletKeys;
 pub use worker::run;

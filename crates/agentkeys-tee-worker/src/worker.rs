@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use self::parts::Parts;
 use crate::{
-    Blobs, Config, MasterError, Origin, PlatformAttester, Statement, TeeWalletKeys, backup, first_boot,
+    Blobs, Config, MasterError, Origin, PlatformAttester, Statement, backup, first_boot,
     log::{TransparencyLog, log_routes},
     sandbox,
 };
@@ -198,7 +198,7 @@ impl Worker {
             tracing::warn!("any message is signed: the evidence says so, and clients may refuse it");
         }
         let signer_parts = SignerParts {
-            keys: Arc::new(TeeWalletKeys::new(master_secret)),
+            keys: Arc::new(master_secret),
             record: log.clone(),
             attester: Arc::new(PlatformAttester::new(statement, Arc::clone(&parts.platform))),
             standing: Arc::new(BrokerStanding::new(&config.broker_url.parse()?).context("broker_url")?),

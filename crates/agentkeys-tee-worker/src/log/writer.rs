@@ -83,6 +83,16 @@ pub(super) struct Writer<D> {
     published: Arc<Published>,
 }
 
+/// What a writer begins with, of what it keeps.
+struct Start {
+    edge: Edge,
+    note: Arc<str>,
+    journal: u64,
+    clean: bool,
+    settled: (u64, Vec<String>),
+    unwritten: Vec<LogFile>,
+}
+
 impl<D: Disk> Writer<D> {
     /// Begins a log on an empty disk.
     pub(super) fn begin(
@@ -94,27 +104,8 @@ impl<D: Disk> Writer<D> {
     ) -> Result<Self, LogError> {
         let count = Count::at_the_beginning(counter)?;
         let (edge, note) = (Edge::default(), "".into());
-        let published = Arc::new(Published::new(folder.to_owned(), edge.tree().clone(), ""));
-        let mut writer = Self {
-            disk,
-            key,
-            clock,
-            count,
-            edge,
-            note,
-            journal: 0,
-            clean: true,
-            settled: (0, Vec::new()),
-            drafts: Vec::new(),
-            unwritten: Vec::new(),
-            uncounted: 0,
-            waiting: Vec::new(),
-            owes_step: false,
-            has_asked: false,
-            published,
-        };
-        writer.boot()?;
-        Ok(writer)
+        let start = Start { edge, note, journal: 0, clean: true, settled: (0, Vec::new()), unwritten: Vec::new() };
+        Self::start(disk, folder, key, clock, count, start)
     }
 
     /// Goes on where `audited` ends, and cuts off a torn group.
@@ -132,24 +123,38 @@ impl<D: Disk> Writer<D> {
             return Err(LogError::CutOff { counter, logged });
         }
         let Audited { note, edge, settled, unsettled, journal, torn, settled_size, .. } = audited;
-        let published = Arc::new(Published::new(folder.to_owned(), edge.tree().clone(), &note));
         let settled: Vec<String> = settled.into_iter().map(|file| file.path).collect();
         let mut disk = disk;
         for file in unsettled.iter().chain(&edge.files()) {
             disk.remove_beginnings(&file.path, &settled)?;
         }
+        let settled = (settled_size, settled);
+        let left = Start { edge, note: note.into(), journal, clean: torn == 0, settled, unwritten: unsettled };
+        Self::start(disk, folder, key, clock, count, left)
+    }
+
+    fn start(
+        disk: D,
+        folder: &Path,
+        key: SignerKey,
+        clock: Arc<dyn Clock>,
+        count: Count,
+        start: Start,
+    ) -> Result<Self, LogError> {
+        let Start { edge, note, journal, clean, settled, unwritten } = start;
+        let published = Arc::new(Published::new(folder.to_owned(), edge.tree().clone(), &note));
         let mut writer = Self {
             disk,
             key,
             clock,
             count,
             edge,
-            note: note.into(),
+            note,
             journal,
-            clean: torn == 0,
-            settled: (settled_size, settled),
+            clean,
+            settled,
             drafts: Vec::new(),
-            unwritten: unsettled,
+            unwritten,
             uncounted: 0,
             waiting: Vec::new(),
             owes_step: false,

@@ -1,6 +1,10 @@
 //! The platform's parts, as the configuration names them.
 
-use std::{fs, future, path::Path, sync::Arc};
+use std::{
+    fs, future,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use agentkeys_api::BackupShares;
 use agentkeys_crypto::MasterSecret;
@@ -18,6 +22,9 @@ use crate::{
 
 /// The file in the state folder with Intel's collateral for the machine.
 const TDX_COLLATERAL: &str = "tdx-collateral.json";
+
+/// One of the ways in which there comes to be a log.
+type Opening = fn(&Path, &str, &[u8; 32], Arc<dyn Counter>, Arc<dyn Clock>) -> Result<TransparencyLog, LogError>;
 
 /// What keeps the master secret, and what vouches for the worker.
 #[derive(Debug)]
@@ -67,7 +74,7 @@ impl Parts {
         if config.restore_identity().is_some() {
             return self.adopt_log(config, master_secret, clock);
         }
-        let log = self.create_log(config, master_secret, clock)?;
+        let log = self.log(TransparencyLog::create, config, master_secret, clock)?;
         if let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) {
             let recipients = backup.recipients.iter().filter_map(|recipient| hex::decode(recipient).ok());
             let recipients = recipients.map(|recipient| fingerprint(&recipient)).collect();
@@ -88,19 +95,20 @@ impl Parts {
             // Nothing remembers how far it was.
             return self.adopt_log(config, master_secret, clock);
         }
-        let (folder, origin) = (config.state.join("log"), &config.log_origin);
-        let (seed, counter) = (master_secret.log_key_seed(), self.log_counter());
-        Ok(TransparencyLog::open(&folder, origin, &seed, counter, Arc::clone(clock))?)
+        Ok(self.log(TransparencyLog::open, config, master_secret, clock)?)
     }
 
-    fn create_log(
+    /// The log where it belongs, under its key and with the platform's counter: created, opened or adopted.
+    fn log(
         &self,
+        opening: Opening,
         config: &Config,
         master_secret: &MasterSecret,
         clock: &Arc<dyn Clock>,
     ) -> Result<TransparencyLog, LogError> {
-        let (folder, seed) = (config.state.join("log"), master_secret.log_key_seed());
-        TransparencyLog::create(&folder, &config.log_origin, &seed, self.log_counter(), Arc::clone(clock))
+        let (folder, seed) = (log_folder(config), master_secret.log_key_seed());
+        let counter = Arc::new(PlatformCounter(self.sealer.clone()));
+        opening(&folder, &config.log_origin, &seed, counter, Arc::clone(clock))
     }
 
     /// The log of the machine before; a new one only where the configuration says that it is lost.
@@ -110,25 +118,19 @@ impl Parts {
         master_secret: &MasterSecret,
         clock: &Arc<dyn Clock>,
     ) -> Result<TransparencyLog, MasterError> {
-        let (folder, origin) = (config.state.join("log"), &config.log_origin);
-        let (seed, counter) = (master_secret.log_key_seed(), self.log_counter());
-        match TransparencyLog::adopt(&folder, origin, &seed, counter, Arc::clone(clock)) {
+        match self.log(TransparencyLog::adopt, config, master_secret, clock) {
             Err(LogError::Audit(AuditError::Missing)) if may_begin_a_log(config) => {
                 tracing::warn!("there is no signing log to go on with: the devices of all accounts are forgotten");
-                Ok(self.create_log(config, master_secret, clock)?)
+                Ok(self.log(TransparencyLog::create, config, master_secret, clock)?)
             }
             Err(LogError::Audit(AuditError::Missing)) => Err(MasterError::Source(no_log(config).to_string())),
             adopted => Ok(adopted?),
         }
     }
 
-    fn log_counter(&self) -> Arc<dyn Counter> {
-        Arc::new(PlatformCounter(self.sealer.clone()))
-    }
-
     /// Refuses a restoration that would have no log, before anybody brings shares.
     pub(super) fn require_log(config: &Config) -> anyhow::Result<()> {
-        if may_begin_a_log(config) || config.state.join("log").join(CHECKPOINT_FILE).try_exists()? {
+        if may_begin_a_log(config) || log_folder(config).join(CHECKPOINT_FILE).try_exists()? {
             return Ok(());
         }
         Err(no_log(config))
@@ -172,6 +174,10 @@ impl Counter for PlatformCounter {
     }
 }
 
+fn log_folder(config: &Config) -> PathBuf {
+    config.state.join("log")
+}
+
 fn may_begin_a_log(config: &Config) -> bool {
     config.backup.as_ref().is_some_and(|backup| backup.restore_without_log)
 }
@@ -182,7 +188,7 @@ fn no_log(config: &Config) -> anyhow::Error {
          devices of all accounts: copy its folder `log` there, whole. Where it is lost, `restore_without_log = true` under \
          `[backup]` begins a new one: all devices are forgotten then, and clients that remember the old log refuse the \
          worker",
-        config.state.join("log").display()
+        log_folder(config).display()
     )
 }
 

@@ -89,11 +89,6 @@ impl Cause {
         if self.0 & 0x80 == 0 { self.0 } else { self.0 & 0xBF }
     }
 
-    /// Whether too many failed attempts have locked it.
-    pub fn is_lockout(self) -> bool {
-        self.0 == 0x921
-    }
-
     fn meaning(self) -> &'static str {
         match self.kind() {
             0x100 => "it was not started up",

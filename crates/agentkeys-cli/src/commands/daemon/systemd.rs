@@ -79,13 +79,13 @@ mod tests {
 
     #[test]
     fn each_profile_has_its_units_and_its_socket() {
-        let service = service(&job("work", "/usr/bin/agentkeys"), Path::new("/u"));
+        let service = service(&job("acme", "/usr/bin/agentkeys"), Path::new("/u"));
 
         let names: Vec<&Path> = service.files.iter().map(|(path, _)| path.as_path()).collect();
-        assert_eq!(names, [Path::new("/u/agentkeys-work.socket"), Path::new("/u/agentkeys-work.service")]);
-        assert!(service.files[0].1.contains("ListenStream=%t/agentkeys/work/agent.sock\n"));
+        assert_eq!(names, [Path::new("/u/agentkeys-acme.socket"), Path::new("/u/agentkeys-acme.service")]);
+        assert!(service.files[0].1.contains("ListenStream=%t/agentkeys/acme/agent.sock\n"));
         let unit = &service.files[1].1;
-        assert!(unit.contains("ExecStart=/usr/bin/agentkeys --profile work daemon run\n"), "{unit}");
+        assert!(unit.contains("ExecStart=/usr/bin/agentkeys --profile acme daemon run\n"), "{unit}");
         assert!(unit.contains("LoadCredential=agentkeys-session-key:/etc/a b%%/key\n"), "{unit}");
     }
 

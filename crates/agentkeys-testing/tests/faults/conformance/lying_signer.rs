@@ -87,7 +87,7 @@ impl LyingSigner {
     pub(super) async fn start(system: &System, lie: Option<Lie>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let parts = SignerParts {
-            keys: Arc::new(Keys(MasterSecret::new(system.master_secret()))),
+            keys: Arc::new(MasterSecret::new(system.master_secret())),
             record: Arc::new(SigningLog::open(&folder.path().join("signing.log")).unwrap()),
             attester: Arc::new(NotAttested),
             standing: Arc::new(BrokerStanding::new(&system.broker_url().parse().unwrap()).unwrap()),
@@ -104,29 +104,6 @@ impl LyingSigner {
     pub(super) fn client(&self, http: &Http) -> SignerClient {
         let url = format!("http://{}", self.running.address()).parse().unwrap();
         SignerClient::new(http, url, SignerTrust::default()).unwrap()
-    }
-}
-
-/// Derives and signs as it should.
-struct Keys(MasterSecret);
-
-impl WalletKeys for Keys {
-    fn ready(&self) -> Result<(), KeysUnavailable> {
-        Ok(())
-    }
-
-    fn address(&self, account: &OmniAccount) -> Result<EvmAddress, KeysUnavailable> {
-        Ok(self.0.derive_wallet(account).address())
-    }
-
-    fn sign_eip191(&self, account: &OmniAccount, message: &[u8]) -> Result<EvmSignature, KeysUnavailable> {
-        Ok(self.0.derive_wallet(account).sign_eip191(message))
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Keys(…)")
     }
 }
 
