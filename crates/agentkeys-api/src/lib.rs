@@ -32,7 +32,7 @@ pub use identity::{
     Identities, LinkEmail, LinkOauth, LinkOauthStarted, LinkOauthVerify, LinkPending, LinkedIdentity, Pending,
 };
 pub use log::{
-    BackupEntry, BackupShares, CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome,
+    BackupEntry, BackupShares, CounterEntry, DeviceChange, DeviceEntry, LogEntry, SigningEntry, SigningOutcome,
 };
 pub use oauth::{
     AUTHORIZATION_CODE_GRANT, AuthorizationServer, DEVICE_CODE_GRANT, DeviceAuthorization, OAUTH_CLIENT, OauthError,

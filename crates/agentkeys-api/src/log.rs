@@ -59,13 +59,13 @@ pub struct DeviceEntry {
     /// The session of the caller.
     pub session: SessionId,
     /// What changes.
-    pub device: DeviceStep,
+    pub device: DeviceChange,
 }
 
 /// A change in who may sign for an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
-pub enum DeviceStep {
+pub enum DeviceChange {
     /// The account's first device is pinned.
     FirstUse {
         /// The device.
@@ -221,7 +221,7 @@ mod tests {
         let backup = LogEntry::read(BACKUP.as_bytes()).unwrap();
 
         assert!(matches!(&signing, LogEntry::Signing(entry) if entry.message == [3; 32]));
-        assert!(matches!(&device, LogEntry::Device(entry) if matches!(entry.device, DeviceStep::Approved { .. })));
+        assert!(matches!(&device, LogEntry::Device(entry) if matches!(entry.device, DeviceChange::Approved { .. })));
         assert!(matches!(&counter, LogEntry::Counter(entry) if entry.counter == 42));
         assert!(matches!(&backup, LogEntry::Backup(entry) if entry.backup.threshold == 2));
         assert_eq!([backup.seq(), signing.seq(), device.seq(), counter.seq()], [1, 7, 8, 9]);

@@ -16,7 +16,7 @@ use agentkeys_api::{
     attestation::{ActivatedCredential, AttestationEvidence, Backend, Bound},
     paths,
 };
-use agentkeys_attestation::{Check, Outcome};
+use agentkeys_attestation::Check;
 use agentkeys_tlog::{TileId, Tiles};
 use agentkeys_types::Timestamp;
 use http_body_util::Full;
@@ -34,7 +34,7 @@ use tokio::{
 
 use self::{
     connection::{Connection, Missed},
-    judge::Question,
+    judge::{Question, failed},
     log::{Fault, Growth, LoggedSigning, Seen},
     trust::invalid,
 };
@@ -77,8 +77,17 @@ pub struct Examined {
 impl Examined {
     /// The first check because of which it is not accepted.
     pub fn failed(&self) -> Option<&Check> {
-        let has = |outcome| self.checks.iter().find(|check| check.outcome == outcome);
-        has(Outcome::Failed).or_else(|| has(Outcome::Pending))
+        failed(&self.checks)
+    }
+
+    /// Because of what it is not accepted: the name of a check, and what is wrong. Nothing where it is.
+    pub fn refusal(&self) -> Option<(&'static str, &str)> {
+        if self.is_accepted {
+            return None;
+        }
+        Some(self.failed().map_or(("form", "nothing in its evidence could be looked at"), |check| {
+            (check.name.as_str(), check.detail.as_str())
+        }))
     }
 }
 
@@ -167,9 +176,9 @@ impl AttestedWay {
     pub(crate) async fn examine(&self) -> Result<Examined, ClientError> {
         let examining = async {
             let mut connection = Connection::open(&self.url, &self.http).await?;
-            let examined = self.question(&mut connection).await?;
+            let (examined, kept) = self.question(&mut connection).await?;
             if examined.is_accepted {
-                self.accept(&mut connection, &examined).await?;
+                self.accept(&mut connection, &examined, kept).await?;
             }
             Ok(examined)
         };
@@ -256,18 +265,16 @@ impl AttestedWay {
     }
 
     async fn attest(&self, connection: &mut Connection) -> Result<(), ClientError> {
-        let examined = self.question(connection).await?;
-        if !examined.is_accepted {
-            return Err(match examined.failed() {
-                Some(check) => invalid(&self.url, check.name.as_str(), check.detail.clone()),
-                None => invalid(&self.url, "form", "nothing in its evidence could be looked at"),
-            });
+        let (examined, kept) = self.question(connection).await?;
+        if let Some((check, detail)) = examined.refusal() {
+            return Err(invalid(&self.url, check, detail.to_owned()));
         }
-        self.accept(connection, &examined).await
+        self.accept(connection, &examined, kept).await
     }
 
-    /// Asks for evidence and judges it. Nothing but the nonce, and the challenge to the attestation key, is sent.
-    async fn question(&self, connection: &mut Connection) -> Result<Examined, ClientError> {
+    /// Asks for evidence, and judges it by what is remembered. Nothing but the nonce, and the challenge to the attestation
+    /// key, is sent.
+    async fn question(&self, connection: &mut Connection) -> Result<(Examined, KeptSigner), ClientError> {
         let kept = self.kept()?.unwrap_or_default();
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|_| ClientError::NoRandomness)?;
@@ -286,7 +293,7 @@ impl AttestedWay {
             let reply: ActivatedCredential = self.ask(connection, &request).await?;
             judgement = (activation.settle)(&reply);
         }
-        Ok(Examined {
+        let examined = Examined {
             is_accepted: judgement.is_accepted(),
             backend: judgement.backend,
             release: judgement.release,
@@ -296,7 +303,8 @@ impl AttestedWay {
             ek_sha256: judgement.ek_sha256,
             policy_version: self.policy.version(),
             examined_at: now,
-        })
+        };
+        Ok((examined, kept))
     }
 
     /// Sends a request to whoever is there, accepted or not.
@@ -320,8 +328,12 @@ impl AttestedWay {
     }
 
     /// Remembers an accepted signer, once its log was found to go on from where it was last seen.
-    async fn accept(&self, connection: &mut Connection, examined: &Examined) -> Result<(), ClientError> {
-        let kept = self.kept()?.unwrap_or_default();
+    async fn accept(
+        &self,
+        connection: &mut Connection,
+        examined: &Examined,
+        kept: KeptSigner,
+    ) -> Result<(), ClientError> {
         kept.clone().accept(examined).map_err(|(check, fault)| invalid(&self.url, check, fault))?;
         let vkey = &examined.bound.log_vkey;
         let new = Seen::open(&examined.bound.log_checkpoint, vkey).map_err(|fault| self.log_fault(fault))?;

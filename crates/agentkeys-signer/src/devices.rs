@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
+use agentkeys_api::DeviceChange;
 use agentkeys_types::{Clock, KeyThumbprint, OmniAccount, Timestamp};
 use tokio::sync::Mutex;
 
 use self::account::AccountDevices;
-use crate::{DeviceChange, Entry, Event, LogUnavailable, SessionCaller, SigningRecord};
+use crate::{Entry, Event, LogUnavailable, SessionCaller, SigningRecord};
 
 /// Why a device may not have something signed, or not change who may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -26,7 +26,7 @@ pub use broker_standing::{BrokerStanding, BrokerUrlError};
 pub use caller::{CallerError, SessionCaller};
 pub use devices::DeviceError;
 pub use purpose::Purpose;
-pub use record::{DeviceChange, Entry, Event, LogUnavailable, Outcome, Receipt, SigningRecord};
+pub use record::{Entry, Event, LogUnavailable, Receipt, SigningRecord};
 pub use routes::router;
 pub use signer::{SignError, Signed, Signer, SignerConfig, SignerParts};
 pub use signing_log::{LogError, SigningLog};

@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc};
 
-use agentkeys_types::{EvmAddress, KeyThumbprint, OmniAccount, SessionId, Timestamp};
+use agentkeys_api::{DeviceChange, SigningOutcome};
+use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
 use async_trait::async_trait;
 
 /// The entry is not on disk.
@@ -34,63 +35,10 @@ pub enum Event {
         /// The Keccak-256 of the message's raw bytes.
         message: [u8; 32],
         /// Whether it is signed.
-        outcome: Outcome,
+        outcome: SigningOutcome,
     },
     /// A device key of the account changes its state.
     Device(DeviceChange),
-}
-
-/// Whether a message is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is.
-    Allowed,
-    /// It is not one that this signer signs.
-    Refused,
-}
-
-/// A change in who may sign for an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceChange {
-    /// The account's first device is pinned.
-    FirstUse(KeyThumbprint),
-    /// A device asks to be pinned, and is at that time unless stopped.
-    Asked {
-        /// The device.
-        key: KeyThumbprint,
-        /// When its wait is over.
-        until: Timestamp,
-    },
-    /// A pinned device lets another one in.
-    Approved {
-        /// The new one.
-        key: KeyThumbprint,
-        /// The one that approves.
-        by: KeyThumbprint,
-    },
-    /// A device is pinned because its person has just signed in, and no wait is left.
-    Recovered(KeyThumbprint),
-    /// The same, in the place of one that was pinned long ago, without another device's word.
-    Replaced {
-        /// The new one.
-        key: KeyThumbprint,
-        /// The one that goes.
-        old: KeyThumbprint,
-    },
-    /// A pinned device takes another one, or itself, away, or stops one that waits.
-    Removed {
-        /// The one that goes.
-        key: KeyThumbprint,
-        /// The one that says so.
-        by: KeyThumbprint,
-    },
-    /// A pinned device sets how long others have to wait.
-    RecoveryWait {
-        /// In seconds.
-        seconds: u64,
-        /// The one that says so.
-        by: KeyThumbprint,
-    },
 }
 
 /// What shows that an entry is in the log.

@@ -1,13 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
-use agentkeys_api::Message;
+use agentkeys_api::{Message, SigningOutcome};
 use agentkeys_crypto::{EvmSignature, HolderCheck, Presentation, keccak256};
 use agentkeys_types::{Clock, EvmAddress, KeyThumbprint, OmniAccount};
 use quick_cache::sync::Cache;
 
 use crate::{
-    Attester, CallerError, DeviceError, Entry, Event, KeysUnavailable, LogUnavailable, Outcome, Purpose, Receipt,
-    SessionCaller, SigningRecord, Standing, WalletKeys,
+    Attester, CallerError, DeviceError, Entry, Event, KeysUnavailable, LogUnavailable, Purpose, Receipt, SessionCaller,
+    SigningRecord, Standing, WalletKeys,
     attester::Attestation,
     caller::Callers,
     devices::Devices,
@@ -207,7 +207,7 @@ impl Signer {
         if let Some(signings) = &self.signings {
             signings.count(account, time).map_err(|TooOften(left)| SignError::TooOften { left })?;
         }
-        let event = Event::Signing { address, message: keccak256(&message.0), outcome: Outcome::Allowed };
+        let event = Event::Signing { address, message: keccak256(&message.0), outcome: SigningOutcome::Allowed };
         let receipt = self.record.append(Entry { time, account: *account, session, event }).await?;
         Ok((address, receipt))
     }

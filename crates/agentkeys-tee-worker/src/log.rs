@@ -29,8 +29,8 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::BackupShares;
-use agentkeys_signer::{DeviceChange, Entry, LogUnavailable, Receipt, SigningRecord};
+use agentkeys_api::{BackupShares, DeviceChange};
+use agentkeys_signer::{Entry, LogUnavailable, Receipt, SigningRecord};
 use agentkeys_tlog::{AuditError, Audited, NoteError, SignerKey, TileId, VerifierKey, audit};
 use agentkeys_types::{Clock, OmniAccount, Timestamp};
 use async_trait::async_trait;

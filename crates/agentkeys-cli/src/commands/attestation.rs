@@ -3,16 +3,12 @@ mod kept_checkpoint;
 mod keygen;
 mod offline_key;
 mod policy;
-mod refusal;
 mod show;
 
 use clap::Subcommand;
 
+pub(crate) use self::show::{in_words, release_in_words};
 use self::{approve::ApproveArgs, keygen::KeygenArgs, policy::PolicyCommand, show::ShowArgs};
-pub(crate) use self::{
-    refusal::Refusal,
-    show::{in_words, release_in_words},
-};
 
 /// What can be done with evidence, and with the policy by which it is judged.
 #[derive(Debug, Subcommand)]

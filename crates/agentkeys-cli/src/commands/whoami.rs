@@ -7,9 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    agent,
-    attestation::{self, Refusal},
-    daemon,
+    agent, attestation, daemon,
     devices::{self, Fingerprint},
 };
 use crate::{context::Context, duration, error::CliError, output::Output};
@@ -144,9 +142,9 @@ impl SignerKind {
             Err(error) => return Self::of_error(&error),
         };
         match signer.examine().await {
-            Ok(Some(examined)) => match Refusal::of(&examined) {
+            Ok(Some(examined)) => match examined.refusal() {
                 None => return (Self::Attested, Some(attestation::release_in_words(&examined))),
-                Some(Refusal { check, detail }) => {
+                Some((check, detail)) => {
                     return (Self::Refused, Some(format!("REFUSED: {detail} ({check})")));
                 }
             },

@@ -31,15 +31,15 @@ pub(crate) struct Judgement {
 }
 
 impl Judgement {
-    /// The first check because of which the signer is not accepted.
-    pub(crate) fn failed(&self) -> Option<&Check> {
-        let has = |outcome| self.checks.iter().find(|check| check.outcome == outcome);
-        has(Outcome::Failed).or_else(|| has(Outcome::Pending))
-    }
-
     pub(crate) fn is_accepted(&self) -> bool {
-        !self.checks.is_empty() && self.failed().is_none()
+        !self.checks.is_empty() && failed(&self.checks).is_none()
     }
+}
+
+/// The first check because of which a signer is not accepted.
+pub(crate) fn failed(checks: &[Check]) -> Option<&Check> {
+    let has = |outcome| checks.iter().find(|check| check.outcome == outcome);
+    has(Outcome::Failed).or_else(|| has(Outcome::Pending))
 }
 
 /// How an attestation key is shown to be in the TPM that is vouched for.

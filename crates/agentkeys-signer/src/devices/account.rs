@@ -1,13 +1,10 @@
 use std::{collections::HashMap, time::Duration};
 
-use agentkeys_api::{DeviceState, DeviceView, PinnedBy};
+use agentkeys_api::{DeviceChange, DeviceState, DeviceView, PinnedBy};
 use agentkeys_types::{KeyThumbprint, Timestamp};
 
 use super::DeviceError;
-use crate::{
-    DeviceChange,
-    pace::{Lately, TooOften},
-};
+use crate::pace::{Lately, TooOften};
 
 /// How many keys may be pinned.
 const MOST_PINNED: usize = 32;
@@ -81,13 +78,13 @@ impl AccountDevices {
             return Ok(None);
         }
         if !self.is_claimed {
-            return Ok(Some(DeviceChange::FirstUse(key)));
+            return Ok(Some(DeviceChange::FirstUse { key }));
         }
         let waiting = self.waiting.get(&key).filter(|waiting| !waiting.is_lapsed(now));
         let (is_recent, until) = (self.is_recent(signed_in_at, now), self.recovered_at(now));
         if waiting.is_some_and(|waiting| waiting.until <= now) || (is_recent && until <= now) {
             if self.pinned.len() < MOST_BY_RECOVERY {
-                return Ok(Some(DeviceChange::Recovered(key)));
+                return Ok(Some(DeviceChange::Recovered { key }));
             }
             let old = self.oldest(now).ok_or(DeviceError::LimitReached)?;
             return Ok(Some(DeviceChange::Replaced { key, old }));
@@ -163,7 +160,7 @@ impl AccountDevices {
             self.came_in.note(time, MOST_COMING_IN);
         }
         match change {
-            DeviceChange::FirstUse(key) => {
+            DeviceChange::FirstUse { key } => {
                 // A second one means that the first was never answered.
                 self.pinned.clear();
                 self.is_claimed = true;
@@ -174,7 +171,7 @@ impl AccountDevices {
                 self.waiting.insert(key, Waiting { since: time, until });
             }
             DeviceChange::Approved { key, .. } => self.pin(key, time, PinnedBy::Approval),
-            DeviceChange::Recovered(key) => self.pin(key, time, PinnedBy::Recovery),
+            DeviceChange::Recovered { key } => self.pin(key, time, PinnedBy::Recovery),
             DeviceChange::Replaced { key, old } => {
                 self.pinned.remove(&old);
                 self.pin(key, time, PinnedBy::Recovery);
@@ -264,9 +261,9 @@ impl Waiting {
 /// Whether a device comes in by it without another one's word.
 fn comes_in(change: &DeviceChange) -> bool {
     match change {
-        DeviceChange::FirstUse(_)
+        DeviceChange::FirstUse { .. }
         | DeviceChange::Asked { .. }
-        | DeviceChange::Recovered(_)
+        | DeviceChange::Recovered { .. }
         | DeviceChange::Replaced { .. } => true,
         DeviceChange::Approved { .. } | DeviceChange::Removed { .. } | DeviceChange::RecoveryWait { .. } => false,
     }

@@ -1,7 +1,8 @@
+use agentkeys_api::SigningOutcome;
 use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
 use serde::{Serialize, Serializer};
 
-use crate::record::{self, Event, LogUnavailable, Outcome};
+use crate::record::{self, Event, LogUnavailable};
 
 /// One line of the signing log.
 #[derive(Clone, Debug, Serialize)]
@@ -12,7 +13,7 @@ pub(super) struct Line {
     #[serde(serialize_with = "as_hex")]
     message: [u8; 32],
     session: SessionId,
-    outcome: &'static str,
+    outcome: SigningOutcome,
 }
 
 impl TryFrom<record::Entry> for Line {
@@ -24,10 +25,6 @@ impl TryFrom<record::Entry> for Line {
     fn try_from(entry: record::Entry) -> Result<Self, LogUnavailable> {
         let record::Entry { time, account, session, event } = entry;
         let Event::Signing { address, message, outcome } = event else { return Err(LogUnavailable) };
-        let outcome = match outcome {
-            Outcome::Allowed => "allowed",
-            Outcome::Refused => "refused",
-        };
         Ok(Self { time, account, address, message, session, outcome })
     }
 }
@@ -48,7 +45,7 @@ pub(super) mod tests {
             event: Event::Signing {
                 address: EvmAddress::from_bytes([number; 20]),
                 message: [number; 32],
-                outcome: Outcome::Allowed,
+                outcome: SigningOutcome::Allowed,
             },
         }
     }

@@ -5,9 +5,8 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{DeviceState, ErrorCode, PinnedBy, headers, paths};
+use agentkeys_api::{DeviceChange, DeviceState, ErrorCode, PinnedBy, headers, paths};
 use agentkeys_crypto::DeviceKey;
-use agentkeys_signer::DeviceChange;
 use agentkeys_types::{Clock, Timestamp};
 use reqwest::Method;
 use serde_json::json;
@@ -159,7 +158,7 @@ async fn a_wait_that_nobody_stops_ends_by_itself() {
     assert_eq!(just_before, Err(ErrorCode::DeviceWaiting));
     worker.prove(&phone).await.unwrap();
     assert_eq!(worker.counts(&laptop).await, (2, 0));
-    assert_eq!(worker.record.changes().last(), Some(&DeviceChange::Recovered(phone.thumbprint())));
+    assert_eq!(worker.record.changes().last(), Some(&DeviceChange::Recovered { key: phone.thumbprint() }));
 }
 
 #[tokio::test]

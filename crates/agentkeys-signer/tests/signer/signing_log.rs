@@ -2,8 +2,9 @@
 
 use std::{fs, io::Write, os::unix::fs::PermissionsExt};
 
+use agentkeys_api::SigningOutcome;
 use agentkeys_crypto::keccak256;
-use agentkeys_signer::{Entry, Event, LogError, Outcome, SigningLog, SigningRecord, signing_log::verify};
+use agentkeys_signer::{Entry, Event, LogError, SigningLog, SigningRecord, signing_log::verify};
 use agentkeys_types::{EvmAddress, OmniAccount, SessionId, Timestamp};
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ fn entry(number: u8) -> Entry {
         event: Event::Signing {
             address: EvmAddress::from_bytes([number; 20]),
             message: [number; 32],
-            outcome: Outcome::Allowed,
+            outcome: SigningOutcome::Allowed,
         },
     }
 }

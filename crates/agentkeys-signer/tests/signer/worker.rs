@@ -6,11 +6,9 @@ use std::{
     },
 };
 
-use agentkeys_api::{Devices, ErrorCode, paths};
+use agentkeys_api::{DeviceChange, Devices, ErrorCode, paths};
 use agentkeys_crypto::{Confirmation, DeviceKey, SessionTokenClaims, SiweMessage};
-use agentkeys_signer::{
-    DeviceChange, Entry, Event, LogUnavailable, NotAttested, Purpose, Receipt, SignerConfig, SigningRecord,
-};
+use agentkeys_signer::{Entry, Event, LogUnavailable, NotAttested, Purpose, Receipt, SignerConfig, SigningRecord};
 use agentkeys_types::{Clock, KeyThumbprint, OmniAccount, Timestamp, TokenDigest};
 use async_trait::async_trait;
 use reqwest::{Method, Response};

@@ -1,7 +1,5 @@
-use agentkeys_api::{
-    BackupEntry, BackupShares, CounterEntry, DeviceEntry, DeviceStep, LogEntry, SigningEntry, SigningOutcome,
-};
-use agentkeys_signer::{DeviceChange, Entry, Event, LogUnavailable, Outcome};
+use agentkeys_api::{BackupEntry, BackupShares, CounterEntry, DeviceChange, DeviceEntry, LogEntry, SigningEntry};
+use agentkeys_signer::{Entry, Event, LogUnavailable};
 use agentkeys_types::{OmniAccount, Timestamp};
 
 /// The leaf of `entry` at `seq`.
@@ -9,13 +7,9 @@ pub(super) fn of_entry(seq: u64, entry: Entry) -> Result<Vec<u8>, LogUnavailable
     let Entry { time, account, session, event } = entry;
     let entry = match event {
         Event::Signing { address, message, outcome } => {
-            let outcome = match outcome {
-                Outcome::Allowed => SigningOutcome::Allowed,
-                Outcome::Refused => SigningOutcome::Refused,
-            };
             LogEntry::Signing(SigningEntry { seq, time, account, address, message, session, outcome })
         }
-        Event::Device(change) => LogEntry::Device(DeviceEntry { seq, time, account, session, device: step_of(change) }),
+        Event::Device(change) => LogEntry::Device(DeviceEntry { seq, time, account, session, device: change }),
         // A kind that this log does not know is not recorded, and so not done.
         _ => return Err(LogUnavailable),
     };
@@ -50,34 +44,10 @@ impl Found {
             return Ok(());
         }
         match LogEntry::read(leaf).ok_or("it is no entry")? {
-            LogEntry::Device(entry) => self.devices.push((entry.account, entry.time, change_of(entry.device))),
+            LogEntry::Device(entry) => self.devices.push((entry.account, entry.time, entry.device)),
             LogEntry::Counter(entry) => self.counter = Some(entry.counter),
             LogEntry::Backup(_) | LogEntry::Signing(_) => {}
         }
         Ok(())
-    }
-}
-
-fn step_of(change: DeviceChange) -> DeviceStep {
-    match change {
-        DeviceChange::FirstUse(key) => DeviceStep::FirstUse { key },
-        DeviceChange::Asked { key, until } => DeviceStep::Asked { key, until },
-        DeviceChange::Approved { key, by } => DeviceStep::Approved { key, by },
-        DeviceChange::Recovered(key) => DeviceStep::Recovered { key },
-        DeviceChange::Replaced { key, old } => DeviceStep::Replaced { key, old },
-        DeviceChange::Removed { key, by } => DeviceStep::Removed { key, by },
-        DeviceChange::RecoveryWait { seconds, by } => DeviceStep::RecoveryWait { seconds, by },
-    }
-}
-
-fn change_of(step: DeviceStep) -> DeviceChange {
-    match step {
-        DeviceStep::FirstUse { key } => DeviceChange::FirstUse(key),
-        DeviceStep::Asked { key, until } => DeviceChange::Asked { key, until },
-        DeviceStep::Approved { key, by } => DeviceChange::Approved { key, by },
-        DeviceStep::Recovered { key } => DeviceChange::Recovered(key),
-        DeviceStep::Replaced { key, old } => DeviceChange::Replaced { key, old },
-        DeviceStep::Removed { key, by } => DeviceChange::Removed { key, by },
-        DeviceStep::RecoveryWait { seconds, by } => DeviceChange::RecoveryWait { seconds, by },
     }
 }

@@ -7,8 +7,8 @@ use std::{
     sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
-use agentkeys_api::LogEntry;
-use agentkeys_signer::{Event, Outcome};
+use agentkeys_api::{LogEntry, SigningOutcome};
+use agentkeys_signer::Event;
 use agentkeys_tlog::{Checkpoint, Tiles, tiles_for_consistency, tiles_for_inclusion};
 use agentkeys_types::{EvmAddress, KeyThumbprint, SessionId};
 use tempfile::TempDir;
@@ -195,13 +195,13 @@ fn signing(number: u8) -> Entry {
         event: Event::Signing {
             address: EvmAddress::from_bytes([number; 20]),
             message: [number; 32],
-            outcome: Outcome::Allowed,
+            outcome: SigningOutcome::Allowed,
         },
     }
 }
 
 fn device(number: u8) -> Entry {
-    let change = DeviceChange::FirstUse(KeyThumbprint::from_bytes([number; 32]));
+    let change = DeviceChange::FirstUse { key: KeyThumbprint::from_bytes([number; 32]) };
     Entry { event: Event::Device(change), ..signing(number) }
 }
 
@@ -261,7 +261,7 @@ async fn a_log_goes_on_after_a_restart_with_its_devices() {
 
     assert_eq!((written.as_str(), journal), (&*checkpoint, 0));
     let devices: Vec<DeviceChange> = log.device_changes().into_iter().map(|(_, _, change)| change).collect();
-    let pinned = |number| DeviceChange::FirstUse(KeyThumbprint::from_bytes([number; 32]));
+    let pinned = |number| DeviceChange::FirstUse { key: KeyThumbprint::from_bytes([number; 32]) };
     assert_eq!(devices, [pinned(1), pinned(2)]);
     // Signings, devices, and a counter: at each of four starts, behind each device, and behind 256 entries.
     assert!(bench.leaves().len() >= 300 + 2 + 4 + 2);

@@ -6,7 +6,7 @@ use agentkeys_client::{AttestationPolicy, Examined, Exit};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Refusal, kept_checkpoint};
+use super::kept_checkpoint;
 use crate::{context::Context, error::CliError, output::Output};
 
 /// The flags of `agentkeys attestation show`.
@@ -69,9 +69,9 @@ impl ShowArgs {
     }
 
     fn print(&self, shown: &Shown<'_>, examined: &Examined, policy: &AttestationPolicy, output: &Output) {
-        match Refusal::of(examined) {
+        match examined.refusal() {
             None => output.done(format_args!("{} is accepted", shown.signer_url)),
-            Some(Refusal { check, detail }) => {
+            Some((check, detail)) => {
                 output.failed(format_args!("{} is refused: {detail} ({check})", shown.signer_url));
             }
         }

@@ -1,10 +1,7 @@
 use agentkeys_client::{Attestation, ClientError, Examined, SignerClient};
 
 use super::finding::Finding;
-use crate::{
-    commands::attestation::{self, Refusal},
-    context::Context,
-};
+use crate::{commands::attestation, context::Context};
 
 const NAME: &str = "signer";
 
@@ -32,8 +29,9 @@ async fn ask(signer: &SignerClient) -> Result<Attestation, ClientError> {
 }
 
 fn judged(examined: &Examined, signer: &SignerClient, context: &Context) -> Finding {
-    if let Some(Refusal { check, detail }) = Refusal::of(examined) {
-        let error = ClientError::AttestationInvalid { url: signer.url().to_string(), check, detail };
+    if let Some((check, detail)) = examined.refusal() {
+        let (url, check, detail) = (signer.url().to_string(), check.to_owned(), detail.to_owned());
+        let error = ClientError::AttestationInvalid { url, check, detail };
         return Finding::of_error(NAME, error, context);
     }
     let message = attestation::release_in_words(examined);

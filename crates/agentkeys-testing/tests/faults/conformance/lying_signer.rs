@@ -1,20 +1,15 @@
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use agentkeys_api::{ErrorCode, Problem, paths};
 use agentkeys_client::{Http, SignerClient, SignerTrust};
-use agentkeys_crypto::{EvmSignature, MasterSecret};
+use agentkeys_crypto::MasterSecret;
 use agentkeys_http::{Running, Server};
-use agentkeys_signer::{
-    BrokerStanding, KeysUnavailable, NotAttested, Signer, SignerConfig, SignerParts, SigningLog, WalletKeys,
-};
+use agentkeys_signer::{BrokerStanding, NotAttested, Signer, SignerConfig, SignerParts, SigningLog};
 use agentkeys_testing::System;
-use agentkeys_types::{EvmAddress, OmniAccount, SystemClock};
+use agentkeys_types::SystemClock;
 use axum::{
     Json,
     body::{Body, Bytes, to_bytes},

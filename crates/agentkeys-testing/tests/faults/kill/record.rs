@@ -82,6 +82,7 @@ fn signings(path: &Path) -> Vec<String> {
 }
 
 mod tests {
+    use agentkeys_api::SigningOutcome;
     use agentkeys_crypto::keccak256;
     use agentkeys_signer::{self as signer, SigningLog, SigningRecord};
     use agentkeys_store::{Action, Entry, Outcome};
@@ -118,7 +119,7 @@ mod tests {
                 event: signer::Event::Signing {
                     address: EvmAddress::from_bytes([number; 20]),
                     message,
-                    outcome: signer::Outcome::Allowed,
+                    outcome: SigningOutcome::Allowed,
                 },
             };
             log.append(signing).await.unwrap();
