@@ -2,6 +2,7 @@
 
 mod certificate;
 mod connection;
+mod examined;
 mod judge;
 mod kept;
 mod log;
@@ -13,10 +14,9 @@ use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use agentkeys_api::{
     ErrorCode, Problem,
-    attestation::{ActivatedCredential, AttestationEvidence, Backend, Bound},
+    attestation::{ActivatedCredential, AttestationEvidence},
     paths,
 };
-use agentkeys_attestation::Check;
 use agentkeys_tlog::{TileId, Tiles};
 use agentkeys_types::Timestamp;
 use http_body_util::Full;
@@ -34,11 +34,12 @@ use tokio::{
 
 use self::{
     connection::{Connection, Missed},
-    judge::{Question, failed},
+    judge::Question,
     log::{Fault, Growth, LoggedSigning, Seen},
     trust::invalid,
 };
 pub use self::{
+    examined::Examined,
     kept::{KeptAttestations, KeptDevices, KeptSigner},
     trust::{AttestationPolicy, SignerTrust, read_policy, read_release_key, signature_of},
 };
@@ -50,46 +51,6 @@ use crate::{
 
 /// How often a log is looked at anew because others have seen more of it meanwhile.
 const MOST_TURNS: usize = 8;
-
-/// What a signer's evidence came to, check by check.
-#[derive(Clone, Debug)]
-pub struct Examined {
-    /// Whether it is accepted: nothing but a nonce goes there otherwise.
-    pub is_accepted: bool,
-    /// What vouches for it.
-    pub backend: Backend,
-    /// The release that its measurements are of.
-    pub release: Option<String>,
-    /// Everything that was looked at.
-    pub checks: Vec<Check>,
-    /// What the evidence binds, as the signer says it: believed only where it is accepted.
-    pub bound: Bound,
-    /// The name of its attestation key, hex.
-    pub ak_name: Option<String>,
-    /// The SHA-256 of the endorsement key that vouches for that one, hex.
-    pub ek_sha256: Option<String>,
-    /// The version of the policy.
-    pub policy_version: u64,
-    /// When it was looked at.
-    pub examined_at: Timestamp,
-}
-
-impl Examined {
-    /// The first check because of which it is not accepted.
-    pub fn failed(&self) -> Option<&Check> {
-        failed(&self.checks)
-    }
-
-    /// Because of what it is not accepted: the name of a check, and what is wrong. Nothing where it is.
-    pub fn refusal(&self) -> Option<(&'static str, &str)> {
-        if self.is_accepted {
-            return None;
-        }
-        Some(self.failed().map_or(("form", "nothing in its evidence could be looked at"), |check| {
-            (check.name.as_str(), check.detail.as_str())
-        }))
-    }
-}
 
 /// The way to one signer: one connection at a time, on which it shows where it runs before it hears anything.
 #[derive(Debug)]
