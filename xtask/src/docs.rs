@@ -20,7 +20,7 @@ struct Page {
     render: fn(&str) -> Result<String>,
 }
 
-const PAGES: [Page; 3] = [
+const PAGES: [Page; 4] = [
     Page { path: "docs/reference/commands.md", commands: &[("agentkeys", &["docs", "commands"])], render: as_printed },
     Page {
         path: "docs/reference/http-api.md",
@@ -31,6 +31,11 @@ const PAGES: [Page; 3] = [
         path: "docs/reference/settings.md",
         commands: &[("agentkeys-broker", &["docs", "settings"]), ("agentkeys-tee-worker", &["docs", "settings"])],
         render: as_printed,
+    },
+    Page {
+        path: "docs/reference/signer-api.md",
+        commands: &[("agentkeys-tee-worker", &["docs", "openapi"])],
+        render: http_api::render,
     },
 ];
 

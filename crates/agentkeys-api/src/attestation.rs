@@ -69,7 +69,7 @@ pub struct AttestationEvidence {
 pub struct Bound {
     /// The SHA-256 of the TLS key (`SubjectPublicKeyInfo`), 64 hex digits.
     pub tls_spki_sha256: String,
-    /// [`EXPORTER_LABEL`]; the exported value itself is never sent.
+    /// `EXPORTER-agentkeys-attest`; the exported value itself is never sent.
     pub exporter_label: String,
     /// The public key that only this master secret gives: 33 bytes of secp256k1 (SEC1), hex.
     pub identity_pub: String,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 macro_rules! error_codes {
-    ($($(#[$doc:meta])* $variant:ident = $status:literal $text:literal,)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $status:literal $text:tt,)*) => {
         /// What went wrong, for programs: stable, and never reused for something else.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         #[non_exhaustive]

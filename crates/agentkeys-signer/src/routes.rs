@@ -2,6 +2,7 @@ mod attestation;
 mod derive_address;
 mod devices;
 mod healthz;
+mod reference;
 mod sign_message;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use axum::{
     routing::{get, post, put},
 };
 use http::{HeaderMap, HeaderName};
+
+pub use self::reference::openapi;
 
 use crate::{SessionCaller, Signer};
 

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 pub use collection::{Collection, Progress};
 pub use key::RecipientKey;
+pub(crate) use restore::DescribedRestore;
 pub use restore::{RESTORE, Restoration};
 
 use crate::config::Backup;

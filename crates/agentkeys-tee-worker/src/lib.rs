@@ -15,6 +15,7 @@ mod first_boot;
 pub mod init;
 pub mod log;
 mod nitro;
+mod reference;
 pub mod sandbox;
 mod sealer;
 pub mod tpm2;
@@ -28,5 +29,6 @@ pub use first_boot::{MasterError, Origin, generate, open};
 #[cfg(any(test, feature = "mock-nsm"))]
 pub use nitro::MockNsm;
 pub use nitro::{Nitro, NsmProvider};
+pub use reference::openapi;
 pub use sealer::{SealError, SealedBlob, Sealer};
 pub use worker::run;

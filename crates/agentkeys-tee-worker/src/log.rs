@@ -44,6 +44,7 @@ use self::{
     writer::{Job, Writer},
 };
 
+pub(crate) use self::routes::DescribedLog;
 pub use self::{
     counter::{Counter, CounterError},
     routes::log_routes,

@@ -2,9 +2,11 @@
 
 #![cfg(target_os = "linux")]
 
+#[cfg(feature = "docs")]
+mod docs;
 mod share;
 
-use std::{io::Write, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use agentkeys_memory::WipingAllocator;
 use agentkeys_tee_worker::{Config, init};
@@ -54,19 +56,15 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Prints a page of the reference.
+    #[cfg(feature = "docs")]
     #[command(hide = true)]
     Docs {
         #[arg(value_enum)]
-        page: Page,
+        page: docs::Page,
     },
     /// For those who keep a share of the master secret: no part of a worker that runs.
     #[command(subcommand)]
     Share(share::Share),
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Page {
-    Settings,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -76,7 +74,8 @@ fn main() -> anyhow::Result<()> {
     agentkeys_memory::close_process().context("the system does not let the process protect itself")?;
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Command::Docs { page: Page::Settings }) => return print_settings(),
+        #[cfg(feature = "docs")]
+        Some(Command::Docs { page }) => return page.print(),
         Some(Command::Share(share)) => return share.run(),
         None => {}
     }
@@ -93,8 +92,4 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     agentkeys_tee_worker::run(config, &arguments.config)
-}
-
-fn print_settings() -> anyhow::Result<()> {
-    std::io::stdout().write_all(agentkeys_tee_worker::settings_page().as_bytes()).context("stdout")
 }

@@ -8,7 +8,11 @@ use serde_json::{Map, Value};
 /// The page: routes in the description's order, then every body's fields.
 pub(super) fn render(description: &str) -> Result<String> {
     let api: Value = serde_json::from_str(description).context("the description is not JSON")?;
-    let mut page = format!("# HTTP API\n\n{}\n", text(&api["info"], "description"));
+    let mut page = format!("# {}: HTTP API\n", text(&api["info"], "title"));
+    let about = text(&api["info"], "description");
+    if !about.is_empty() {
+        write!(page, "\n{about}\n")?;
+    }
     for (path, operations) in members(&api["paths"]) {
         for (method, operation) in members(operations).filter(|(_, operation)| operation["responses"].is_object()) {
             route(&mut page, &format!("{} {path}", method.to_uppercase()), operation)?;
@@ -35,18 +39,35 @@ fn route(page: &mut String, title: &str, operation: &Value) -> Result<()> {
         write!(page, "Bearer: {}.\n\n", schemes.join(" or "))?;
     }
     for parameter in items(&operation["parameters"]) {
-        let name = text(parameter, "name");
-        let place = text(parameter, "in");
-        writeln!(page, "- `{name}` ({place}, {}): {}", kind(&parameter["schema"]), cell(parameter))?;
+        named(page, text(parameter, "name"), text(parameter, "in"), parameter)?;
+    }
+    if items(&operation["parameters"]).next().is_some() {
+        page.push('\n');
     }
     if let Some(request) = content(&operation["requestBody"]) {
-        write!(page, "Request: {request}\n\n")?;
+        let parts = [request, cell(&operation["requestBody"])];
+        write!(page, "Request: {}\n\n", parts.join(" ").trim())?;
     }
     page.push_str("| status | body | when |\n|---|---|---|\n");
     for (status, response) in members(&operation["responses"]) {
         let body = content(response).unwrap_or_default();
         writeln!(page, "| {status} | {body} | {} |", cell(response))?;
     }
+    let mut separator = "\n";
+    for (status, response) in members(&operation["responses"]) {
+        for (name, header) in members(&response["headers"]) {
+            page.push_str(std::mem::take(&mut separator));
+            named(page, name, &format!("header of {status}"), header)?;
+        }
+    }
+    Ok(())
+}
+
+/// A line for a parameter or a header.
+fn named(page: &mut String, name: &str, place: &str, what: &Value) -> Result<()> {
+    let about = cell(what);
+    let separator = if about.is_empty() { "" } else { ": " };
+    writeln!(page, "- `{name}` ({place}, {}){separator}{about}", kind(&what["schema"]))?;
     Ok(())
 }
 
@@ -130,12 +151,19 @@ mod tests {
     #[test]
     fn a_route_shows_its_bearer_its_request_and_its_answers() {
         let api = json!({
-            "info": {"description": "What the broker answers."},
+            "info": {"title": "Broker", "description": "What the broker answers."},
             "paths": {"/v1/wallet/link": {"post": {
                 "summary": "Links a wallet.",
                 "security": [{"session": []}],
+                "parameters": [
+                    {"name": "DPoP", "in": "header", "schema": {"type": "string"}, "description": "The proof."},
+                    {"name": "wait", "in": "query", "schema": {"type": "integer"}},
+                ],
                 "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/LinkWallet"}}}},
-                "responses": {"201": {"description": "Linked,\nnot proved | yet."}},
+                "responses": {
+                    "201": {"description": "Linked,\nnot proved | yet."},
+                    "429": {"headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}},
+                },
             }}},
             "components": {"schemas": {"LinkWallet": {
                 "description": "Which wallet.",
@@ -151,9 +179,11 @@ mod tests {
 
         assert_eq!(
             page,
-            "# HTTP API\n\nWhat the broker answers.\n\
-             \n## `POST /v1/wallet/link`\n\nLinks a wallet.\n\nBearer: session.\n\nRequest: [LinkWallet](#linkwallet)\n\n\
-             | status | body | when |\n|---|---|---|\n| 201 |  | Linked, not proved \\| yet. |\n\
+            "# Broker: HTTP API\n\nWhat the broker answers.\n\
+             \n## `POST /v1/wallet/link`\n\nLinks a wallet.\n\nBearer: session.\n\n\
+             - `DPoP` (header, string): The proof.\n- `wait` (query, integer)\n\nRequest: [LinkWallet](#linkwallet)\n\n\
+             | status | body | when |\n|---|---|---|\n| 201 |  | Linked, not proved \\| yet. |\n| 429 |  |  |\n\n\
+             - `Retry-After` (header of 429, integer): Seconds.\n\
              \n### LinkWallet\n\nWhich wallet.\n\n| field | type | |\n|---|---|---|\n\
              | `address` | string | EIP-55. |\n| `tags` | array or null | optional. |\n"
         );

@@ -22,7 +22,7 @@ pub(super) fn build(workspace: &Workspace, cargo_home: &Path, target: &Path, pro
     let mut rust = vec!["-Ctarget-feature=+crt-static".to_owned(), RANDOM.to_owned()];
     rust.extend(prefixes.iter().rev().map(|prefix| format!("--remap-path-prefix={prefix}")));
     let c: Vec<_> = prefixes.iter().rev().map(|prefix| format!("-ffile-prefix-map={prefix}")).collect();
-    let arguments = ["build", "--locked", "--profile", profile, "--target", TARGET];
+    let arguments = ["build", "--locked", "--no-default-features", "--profile", profile, "--target", TARGET];
     let mut build = workspace.cargo(&arguments);
     build.args(["--package", PACKAGE, "--bin", PACKAGE, "--target-dir"]).arg(target);
     build.env("CARGO_ENCODED_RUSTFLAGS", rust.join(SEPARATOR));

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use agentkeys_api::{
-    ErrorCode,
+    ErrorCode, Problem,
     attestation::{ActivateCredential, ActivatedCredential, AttestationEvidence},
+    paths,
 };
 use agentkeys_http::{Json, Refusal, Source, TlsChannel};
 use axum::extract::{FromRequestParts, RawQuery, State};
@@ -22,7 +23,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Channel {
     }
 }
 
-/// `GET /attestation`
+/// Fresh evidence of where the signer runs, for a nonce and for this TLS connection alone.
+///
+/// While the worker waits for the shares of a backup, `identity_pub` in it is 00 and the key to which they are sealed.
+#[utoipa::path(get, path = paths::ATTESTATION,
+    params(("nonce" = String, Query, description = "64 hex digits, and nothing beside it")), responses(
+    (status = 200, body = AttestationEvidence),
+    (status = 400, body = Problem, description = "`invalid_field`: the nonce"),
+    (status = 404, body = Problem, description = "`not_attested`: at the development signer, always"),
+    (status = 503, body = Problem, description = "`signer_disabled`: too many ask at once, or what vouches does not answer"),
+))]
 pub(super) async fn show(
     State(signer): State<Arc<Signer>>,
     Channel(channel): Channel,
@@ -35,7 +45,14 @@ pub(super) async fn show(
     evidence.map(Json).map_err(|error| ApiError::from(error).into())
 }
 
-/// `POST /attestation/activate`
+/// Proves that the attestation key is in the TPM whose endorsement key is certified: by a secret that only that TPM reads.
+#[utoipa::path(post, path = paths::ATTESTATION_ACTIVATE, request_body = ActivateCredential, responses(
+    (status = 200, body = ActivatedCredential),
+    (status = 400, body = Problem, description = "`credential_invalid`: malformed, or made for another TPM or key"),
+    (status = 404, body = Problem, description = "`not_attested`: at the development signer, and without a TPM"),
+    (status = 503, body = Problem, description = "`signer_disabled`: no master secret yet, too many ask at once, or the TPM \
+        does not answer"),
+))]
 pub(super) async fn activate(
     State(signer): State<Arc<Signer>>,
     _: Channel,

@@ -1,7 +1,8 @@
-use agentkeys_api::Health;
+use agentkeys_api::{Health, paths};
 use agentkeys_http::Json;
 
-/// `GET /healthz`
+/// Whether the process is up.
+#[utoipa::path(get, path = paths::HEALTHZ, responses((status = 200, body = Health)))]
 pub(super) async fn show() -> Json<Health> {
     Json(Health::ok())
 }

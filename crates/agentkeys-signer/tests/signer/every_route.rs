@@ -1,10 +1,16 @@
 //! A table of all routes, each called by those who may not.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use agentkeys_api::{ErrorCode, paths};
 use agentkeys_crypto::SessionTokenClaims;
+use reqwest::Method;
 use serde_json::json;
 
-use crate::bench::{ADA, Bench, GRACE, new_issuer, outcome, problem};
+use crate::{
+    bench::{ADA, Bench, GRACE, new_issuer, outcome, problem},
+    worker::Worker,
+};
 
 /// Every route that needs a session, with a right body.
 fn guarded() -> [(&'static str, serde_json::Value); 2] {
@@ -21,11 +27,34 @@ const OPEN: [&str; 2] = [paths::ATTESTATION, paths::HEALTHZ];
 const OF_THE_WORKER: [&str; 4] =
     [paths::ATTESTATION_ACTIVATE, paths::DEVICES, paths::DEVICES_RECOVERY, paths::DEVICE_BY_KEY];
 
-#[test]
-fn no_route_is_missing_from_the_table() {
-    let source = include_str!("../../src/routes.rs");
+/// Every path that the reference has, with its methods.
+fn described() -> BTreeMap<String, BTreeSet<String>> {
+    let description = serde_json::to_value(agentkeys_signer::openapi()).unwrap();
+    let paths = description["paths"].as_object().unwrap().iter();
+    paths.map(|(path, operations)| (path.clone(), operations.as_object().unwrap().keys().cloned().collect())).collect()
+}
 
-    assert_eq!(source.matches(".route(").count(), guarded().len() + OPEN.len() + OF_THE_WORKER.len());
+#[test]
+fn the_tables_and_the_reference_have_every_route_of_the_router() {
+    let source = include_str!("../../src/routes.rs");
+    let tables = guarded().into_iter().map(|(path, _)| path).chain(OPEN).chain(OF_THE_WORKER);
+    let mut tables: Vec<_> = tables.collect();
+    tables.sort_unstable();
+
+    assert_eq!(described().into_keys().collect::<Vec<_>>(), tables);
+    assert_eq!(source.matches(".route(").count(), tables.len());
+}
+
+#[tokio::test]
+async fn the_reference_has_every_method_of_every_route() {
+    let worker = Worker::start().await;
+    for (path, methods) in described() {
+        let response = worker.client.request(Method::TRACE, worker.url(&path)).send().await.unwrap();
+        let allowed = response.headers()["allow"].to_str().unwrap().to_ascii_lowercase();
+        let allowed = allowed.split(',').filter(|method| *method != "head").map(str::to_owned);
+
+        assert_eq!(allowed.collect::<BTreeSet<_>>(), methods, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -85,10 +85,25 @@ impl Restoration {
     }
 }
 
+/// What describes its routes.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show, create))]
+pub(crate) struct DescribedRestore;
+
+/// The key to which shares of a backup are sealed, while the worker waits for them: at no other time is there this route.
+#[utoipa::path(get, path = RESTORE, responses(
+    (status = 200, content_type = "application/json", description = "`{\"public_key\"}`: X25519, 64 hex digits"),
+))]
 async fn show(State(restoration): State<Restoration>) -> Json<impl Serialize> {
     Json(Wanted { public_key: hex::encode(restoration.public_key) })
 }
 
+/// Takes a share of a backup, sealed to that key: with the last one there is the master secret, and the worker signs.
+#[utoipa::path(post, path = RESTORE, request_body(content_type = "application/json",
+    description = "`{\"v\", \"identity_pub\", \"threshold\", \"recipient\", \"enc\", \"ciphertext\"}`"), responses(
+    (status = 200, content_type = "application/json", description = "`{\"restored\", \"shares\", \"threshold\"}`"),
+    (status = 400, body = Problem, description = "`credential_invalid`: for another identity or key, or malformed"),
+))]
 async fn create(
     State(restoration): State<Restoration>,
     Json(share): Json<SealedShare>,

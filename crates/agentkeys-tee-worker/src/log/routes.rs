@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use agentkeys_api::{ErrorCode, paths};
+use agentkeys_api::{ErrorCode, Problem, paths};
 use agentkeys_http::Refusal;
 use agentkeys_tlog::TileId;
 use axum::{
@@ -21,12 +21,29 @@ pub fn log_routes(log: Arc<TransparencyLog>) -> Router {
         .with_state(log)
 }
 
-/// `GET /log/checkpoint`
+/// What describes them.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show_checkpoint, show_tile))]
+pub(crate) struct DescribedLog;
+
+/// The latest checkpoint of the signing log, signed (C2SP tlog-checkpoint): at the worker alone.
+///
+/// An extension line has the last value of the counter that cannot go back, as `counter 7`.
+#[utoipa::path(get, path = paths::LOG_CHECKPOINT, responses((status = 200, body = String, description = "The signed note")))]
 async fn show_checkpoint(State(log): State<Arc<TransparencyLog>>) -> impl IntoResponse {
     (headers("text/plain; charset=utf-8", "no-store"), log.checkpoint().to_string())
 }
 
-/// `GET /log/tile/{level}/{*index}`
+/// A tile of hashes of the signing log (C2SP tlog-tiles), never one of its entries: at the worker alone.
+#[utoipa::path(get, path = "/log/tile/{level}/{index}", params(
+    ("level" = u8, Path),
+    ("index" = String, Path, description = "In groups of three digits, all but the last after an `x`, as `x001/067`; then \
+        `.p/` and the number of its hashes, where it is not whole"),
+), responses(
+    (status = 200, content_type = "application/octet-stream", description = "SHA-256 hashes, which never change"),
+    (status = 404, body = Problem, description = "`not_found`: the log has not grown that far"),
+    (status = 503, body = Problem, description = "`storage_unavailable`"),
+))]
 async fn show_tile(
     State(log): State<Arc<TransparencyLog>>,
     Path((level, index)): Path<(String, String)>,

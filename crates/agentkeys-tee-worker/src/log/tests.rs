@@ -697,6 +697,13 @@ async fn a_log_of_another_key_or_name_is_refused() {
 }
 
 #[tokio::test]
+async fn the_reference_describes_the_routes_of_the_log() {
+    let bench = Bench::with(1).await;
+
+    crate::reference::tests::assert_described("/log", log_routes(Arc::new(bench.open().unwrap()))).await;
+}
+
+#[tokio::test]
 async fn everybody_sees_the_checkpoint_and_the_hashes_and_nobody_the_entries() {
     let bench = Bench::with(255).await;
     let log = Arc::new(bench.open().unwrap());
