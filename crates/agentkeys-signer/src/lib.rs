@@ -1,8 +1,8 @@
 //! The signer's routes, gate and signing log, over any source of wallet keys.
 //!
 //! [`Signer`] decides; it knows nothing of HTTP. [`router`] translates HTTP to and from it, and [`openapi`] describes
-//! that. [`WalletKeys`] is where the keys come from: the development signer and the TEE worker each bring their own, and share
-//! the rest. [`Standing`] is what the broker is asked, and [`BrokerStanding`] asks it over HTTP.
+//! that. [`WalletKeys`] is where the keys come from: the development signer and the TEE worker each bring their own, and
+//! share the rest. [`Standing`] is what the broker is asked, and [`BrokerStanding`] asks it over HTTP.
 //! [`SigningRecord`] remembers every signing before it happens, [`SigningLog`] in a file; where devices are pinned, who may
 //! sign for an account is nothing but what it remembers. [`Purpose`] says what is signed, [`Attester`] shows where.
 

@@ -75,7 +75,7 @@ pub(super) async fn update(
     (status = 404, body = Problem, description = "`device_unknown`"),
     (status = 409, body = Problem, description = "`last_device`; `device_limit_reached`, for the caller's own that is to be \
         pinned"),
-    (status = 429, body = Problem, description = "`rate_limited`: the same"),
+    (status = 429, body = Problem, description = "`rate_limited`, likewise"),
     (status = 503, body = Problem, description = UNAVAILABLE),
 ))]
 pub(super) async fn delete(

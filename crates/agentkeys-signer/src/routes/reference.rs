@@ -5,7 +5,8 @@ use super::{attestation, derive_address, devices, healthz, sign_message};
 /// What goes for every route, in Markdown.
 const ABOUT: &str = "\
 The worker and the development signer answer alike. The development signer has no `/v1/devices`, no `/log` and no
-`/restore`: 404 `not_found`. Until the worker has its master secret, connections to it wait.
+`/restore`: 404 `not_found`. Until the worker has its master secret, connections to it wait. Only while it waits for the
+shares of a backup, it has `/restore` and no `/log`, and answers 503 `signer_disabled` to all with a bearer.
 
 A route with a bearer takes the 30-day session token of the account that it is asked for. A token that is bound to a
 device key comes as `Authorization: DPoP …`, with a proof in `DPoP`; one that is not, as `Authorization: Bearer …`,
