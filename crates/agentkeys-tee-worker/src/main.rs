@@ -2,8 +2,6 @@
 
 #![cfg(target_os = "linux")]
 
-mod share;
-
 use std::{io::Write, net::SocketAddr, path::PathBuf};
 
 use agentkeys_memory::WipingAllocator;
@@ -59,9 +57,6 @@ enum Command {
         #[arg(value_enum)]
         page: Page,
     },
-    /// For those who keep a share of the master secret: no part of a worker that runs.
-    #[command(subcommand)]
-    Share(share::Share),
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -75,10 +70,8 @@ fn main() -> anyhow::Result<()> {
     }
     agentkeys_memory::close_process().context("the system does not let the process protect itself")?;
     let arguments = Arguments::parse();
-    match arguments.command {
-        Some(Command::Docs { page: Page::Settings }) => return print_settings(),
-        Some(Command::Share(share)) => return share.run(),
-        None => {}
+    if let Some(Command::Docs { page: Page::Settings }) = arguments.command {
+        return print_settings();
     }
     let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
