@@ -6,6 +6,7 @@
 
 mod agent;
 pub mod attestation;
+mod backup;
 mod body;
 pub mod daemon;
 mod device;
@@ -22,6 +23,7 @@ mod wallet;
 mod web_identity;
 
 pub use agent::{AgentGrant, AgentView, Agents, Audiences};
+pub use backup::{RestoreProgress, SealedShare, ShareRecipient};
 pub use body::{Body, Field, Fields, Text, Value, read_body};
 pub use daemon::{
     AccessKind, AccessRequest, AccessRequested, Allowed, AllowedRole, ContainerCredentials, ContainerProblem,

@@ -102,3 +102,5 @@ pub const DEVICES_RECOVERY: &str = "/v1/devices/recovery";
 pub const LOG_CHECKPOINT: &str = "/log/checkpoint";
 /// The worker: a tile of hashes of the signing log (C2SP tlog-tiles), such as `/log/tile/0/x001/067.p/8`.
 pub const LOG_TILE: &str = "/log/tile/{level}/{*index}";
+/// The worker, while it restores: `GET` shows the key that shares are sealed to, `POST` takes one.
+pub const RESTORE: &str = "/restore";

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use agentkeys_types::Timestamp;
 
 use crate::{
-    ActivationRequest, Check, CheckName, PcrValues, Release,
+    ActivationRequest, Check, CheckName, PcrValues, Release, Stage,
     certificate::{Anchors, Certificate, verify_chain},
 };
 
@@ -21,6 +21,7 @@ pub(crate) struct Context<'a> {
     /// In the form that fills a report.
     pub(crate) sha512: Option<[u8; 64]>,
     pub(crate) nonce: &'a [u8; 32],
+    pub(crate) stage: Stage,
 }
 
 impl Context<'_> {

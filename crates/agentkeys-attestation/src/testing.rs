@@ -20,7 +20,7 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::{Channel, Check, CheckName, Expected, Pinned, Policy, Verdict, Verifier, report::Context};
+use crate::{Channel, Check, CheckName, Expected, Pinned, Policy, Stage, Verdict, Verifier, report::Context};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_767_225_600);
 pub(crate) const NONCE: [u8; 32] = [1; 32];
@@ -104,7 +104,11 @@ impl Worker {
         Public { attributes: Attributes(self.ak_attributes), auth_policy: Vec::new(), parameters }.to_bytes()
     }
 
+    /// The key of its log, and what that is at; neither where it has no entries.
     pub(crate) fn checkpoint(&self) -> (String, String) {
+        if self.log_size == 0 {
+            return (String::new(), String::new());
+        }
         let key = SignerKey::from_seed(ORIGIN, &self.log_seed).unwrap();
         let root = Hash::from_bytes([u8::try_from(self.log_size).unwrap(); 32]);
         let note = Checkpoint::new(ORIGIN, self.log_size, root, Some(3)).sign(&key).unwrap();
@@ -208,14 +212,33 @@ impl Worker {
 }
 
 pub(crate) fn judge(policy: &Policy, evidence: &AttestationEvidence, pinned: &Pinned, now: Timestamp) -> Verdict {
-    let expected = Expected { nonce: NONCE, channel: CHANNEL, pinned };
+    judge_in(Stage::Signing, policy, evidence, pinned, now)
+}
+
+pub(crate) fn judge_in(
+    stage: Stage,
+    policy: &Policy,
+    evidence: &AttestationEvidence,
+    pinned: &Pinned,
+    now: Timestamp,
+) -> Verdict {
+    let expected = Expected { nonce: NONCE, channel: CHANNEL, pinned, stage };
     Verifier::new(policy.clone()).verify(evidence, &expected, now)
 }
 
 /// What genuine evidence is judged by: it binds something else than our workers do.
 pub(crate) fn context(now: Timestamp) -> Context<'static> {
     static NOTHING: BTreeSet<[u8; 32]> = BTreeSet::new();
-    Context { now, revoked: &NOTHING, pinned_ak: None, activated_ek: None, sha256: None, sha512: None, nonce: &NONCE }
+    Context {
+        now,
+        revoked: &NOTHING,
+        pinned_ak: None,
+        activated_ek: None,
+        sha256: None,
+        sha512: None,
+        nonce: &NONCE,
+        stage: Stage::Signing,
+    }
 }
 
 pub(crate) fn failed_checks(checks: &[Check]) -> Vec<CheckName> {

@@ -1,10 +1,12 @@
 //! Quotes of a TPM 2.0, and who vouches for the TPM.
 
 use agentkeys_api::attestation::{AttestationEvidence, RawEvidence};
-use agentkeys_tpm::{AttestationKey, PcrValues as Registers, Pcrs as _, Quote, Signature, VerifyingKey};
+use agentkeys_tpm::{
+    AttestationKey, CAPPED_PCR, PcrValues as Registers, Pcrs as _, Quote, Signature, VerifyingKey, capped,
+};
 
 use crate::{
-    AcceptTpm2, ActivationRequest, Check, CheckName, PcrValues, TpmAnchor,
+    AcceptTpm2, ActivationRequest, Check, CheckName, PcrValues, Stage, TpmAnchor,
     certificate::{Anchors, Certificate, EK_CERTIFICATE},
     report::{Context, Report, best, registers},
     wire,
@@ -88,7 +90,8 @@ impl SignedQuote {
 
     pub(crate) fn checks(&self, key: &VerifyingKey, policy: &PcrValues<32>, context: &Context<'_>) -> [Check; 4] {
         let judge = |policy: &PcrValues<32>| {
-            self.registers().and_then(|found| registers("PCR", policy, |number| found.get(&number).copied()))
+            let found = self.registers()?;
+            registers("PCR", policy, |number| Some(as_listed(number, found.get(&number)?, context.stage)))
         };
         let (command_line, measured) = policy.clone().into_iter().partition(|(number, _)| *number == COMMAND_LINE);
         let signed =
@@ -99,6 +102,16 @@ impl SignedQuote {
             Check::of(CheckName::Pcrs, judge(&measured)),
             Check::of(CheckName::CommandLine, judge(&command_line)),
         ]
+    }
+}
+
+/// The value as policies list it, which is the one that a worker shows once it has closed its secret away.
+///
+/// One that restores must not have done so: it could not seal what it restores.
+fn as_listed(number: u8, found: &[u8; 32], stage: Stage) -> [u8; 32] {
+    match stage {
+        Stage::Restoring { .. } if number == CAPPED_PCR => capped(found),
+        _ => *found,
     }
 }
 

@@ -1,4 +1,4 @@
-use agentkeys_api::attestation::{AttestationEvidence, Backend, EXPORTER_LABEL, SigningPurpose};
+use agentkeys_api::attestation::{AttestationEvidence, Backend, Bound, EXPORTER_LABEL, SigningPurpose};
 use agentkeys_crypto::ReportData;
 use agentkeys_types::Timestamp;
 
@@ -23,6 +23,27 @@ pub struct Expected<'a> {
     pub channel: Channel,
     /// What is remembered of this signer.
     pub pinned: &'a Pinned,
+    /// How far the worker must be.
+    pub stage: Stage,
+}
+
+/// How far a worker is: one in another stage than the expected one is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits for the shares of a backup, and has neither master secret nor log.
+    Restoring {
+        /// The identity that those shares are of. A policy that names an identity names this one.
+        identity_pub: [u8; 33],
+    },
+    /// It has its master secret, and signs.
+    Signing,
+}
+
+/// What evidence binds as the identity of a worker that restores: 0, with which no key begins, and the key (X25519)
+/// that shares are to be sealed to. Nothing where it binds an identity.
+pub fn restoring_key(identity_pub: &[u8; 33]) -> Option<[u8; 32]> {
+    let (first, key) = identity_pub.split_first()?;
+    (*first == 0).then(|| key.try_into().ok())?
 }
 
 /// A TLS connection, as the evidence binds it.
@@ -79,6 +100,7 @@ impl Verifier {
             sha256: report_data.map(|data| data.sha256()),
             sha512: report_data.map(|data| data.sha512()),
             nonce: &expected.nonce,
+            stage: expected.stage,
         };
         let report = self.backend(evidence, &context);
         let mut checks = vec![
@@ -92,8 +114,8 @@ impl Verifier {
         checks.extend(report.checks);
         checks.extend([
             Check::of(CheckName::Release, self.release(evidence, report.release)),
-            Check::of(CheckName::Identity, identity.and_then(|identity| self.identity(identity, expected.pinned))),
-            Check::of(CheckName::Log, log::verify(&evidence.bound, &self.policy, expected.pinned)),
+            Check::of(CheckName::Identity, identity.and_then(|identity| self.identity(identity, expected))),
+            Check::of(CheckName::Log, self.log(&evidence.bound, expected)),
             Check::of(CheckName::Purpose, self.purpose(evidence.bound.purpose)),
         ]);
         Verdict {
@@ -150,7 +172,36 @@ impl Verifier {
         Ok(format!("release {release}"))
     }
 
-    fn identity(&self, identity: [u8; 33], pinned: &Pinned) -> Result<String, String> {
+    fn identity(&self, identity: [u8; 33], expected: &Expected<'_>) -> Result<String, String> {
+        match (expected.stage, restoring_key(&identity)) {
+            (Stage::Signing, Some(_)) => {
+                Err("it waits for the shares of a backup, and has no master secret yet".to_owned())
+            }
+            (Stage::Signing, None) => self.known_identity(identity, expected.pinned),
+            (Stage::Restoring { .. }, None) => {
+                Err("it does not wait for the shares of a backup: it has a master secret".to_owned())
+            }
+            (Stage::Restoring { identity_pub }, Some(_)) => match self.policy.identity_pub {
+                Some(named) if named != identity_pub => {
+                    Err("the share is of another master secret than the one that the policy names".to_owned())
+                }
+                Some(_) => Ok("it waits for shares of the master secret that the policy names".to_owned()),
+                None => Ok("it waits for the shares of a backup".to_owned()),
+            },
+        }
+    }
+
+    fn log(&self, bound: &Bound, expected: &Expected<'_>) -> Result<String, String> {
+        match expected.stage {
+            Stage::Signing => log::verify(bound, &self.policy, expected.pinned),
+            Stage::Restoring { .. } if bound.log_vkey.is_empty() && bound.log_checkpoint.is_empty() => {
+                Ok("it has none while it waits".to_owned())
+            }
+            Stage::Restoring { .. } => Err("it has a signing log, so it does not wait for shares".to_owned()),
+        }
+    }
+
+    fn known_identity(&self, identity: [u8; 33], pinned: &Pinned) -> Result<String, String> {
         if !matches!(identity[0], 2 | 3) {
             return Err("`identity_pub` is not a compressed key".to_owned());
         }

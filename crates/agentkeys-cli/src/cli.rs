@@ -152,6 +152,9 @@ pub(crate) enum Command {
     /// What a signer has signed, by its log
     #[command(subcommand)]
     Audit(commands::audit::AuditCommand),
+    /// Shares of a worker's backup, for those who hold one
+    #[command(subcommand)]
+    Backup(commands::backup::BackupCommand),
     /// The signer, as somebody who runs or writes one looks at it
     #[command(subcommand)]
     Signer(commands::signer::SignerCommand),

@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod attestation;
 pub(crate) mod audit;
 pub(crate) mod aws;
+pub(crate) mod backup;
 mod code;
 pub(crate) mod completion;
 pub(crate) mod daemon;
@@ -26,7 +27,7 @@ pub(crate) mod signer;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
-use self::attestation::AttestationCommand;
+use self::{attestation::AttestationCommand, backup::BackupCommand};
 use crate::{
     cli::{Cli, Command},
     context::Context,
@@ -56,6 +57,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Attestation(AttestationCommand::Policy(command)) => {
             return plain(command.run(cli.global.release_key.as_deref(), output));
         }
+        // For a holder of a share, who may have neither settings nor a session here.
+        Command::Backup(BackupCommand::Keygen(args)) => return plain(args.run(output)),
         // It has no use for the session, so nothing opens the store for it.
         Command::Mcp(args) => return plain(args.run(&cli.global).await),
         #[cfg(feature = "dev")]
@@ -73,6 +76,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Sessions(command) => command.run(&context, output).await.map(|()| 0),
         Command::Identities(command) => command.run(&context, output).await.map(|()| 0),
         Command::Attestation(AttestationCommand::Show(args)) => Box::pin(args.run(&context, output)).await,
+        Command::Backup(BackupCommand::Restore(args)) => args.run(&context, output).await.map(|()| 0),
         Command::Devices(command) => command.run(&context, output).await.map(|()| 0),
         Command::Agent(command) => command.run(&context, output).await.map(|()| 0),
         Command::Signer(command) => command.run(&context, output).await,
@@ -86,6 +90,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, Failure> {
         Command::Serve(_) => Ok(0),
         Command::Attestation(_)
         | Command::Audit(_)
+        | Command::Backup(_)
         | Command::Completion(_)
         | Command::Man(_)
         | Command::Mcp(_)

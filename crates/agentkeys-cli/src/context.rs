@@ -71,6 +71,16 @@ impl Context {
         SignerClient::new(&self.http, settings.signer_url, trust)
     }
 
+    /// No policy judges the signer at `url`, which the command cannot do without.
+    pub(crate) fn unjudged(&self, url: &ServerUrl) -> CliError {
+        let place = self.places.attestation_policy();
+        CliError::Usage(format!(
+            "no attestation policy judges the signer `{url}`: `--attestation-policy FILE` names one, or put it at `{}`; only a \
+             signer with https can be judged",
+            place.display()
+        ))
+    }
+
     /// What must be known of the signer.
     pub(crate) fn signer_trust(&self) -> Result<SignerTrust, ClientError> {
         SignerTrust::of(&self.settings, &self.places, &self.profile)

@@ -204,6 +204,11 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
                 place.as_deref().unwrap_or("~/.config/agentkeys/attestation-policy.toml")
             )
         }
+        ClientError::NotRestoring { .. } => {
+            "only one that was started with `backup.restore_identity` takes a share, and only until it has enough: \
+             `--signer-url` names it"
+                .to_owned()
+        }
         ClientError::AttestationInvalid { check, .. } if check == "memory" => return None,
         ClientError::AttestationInvalid { check, .. } if check == "channel" => {
             "point `--signer-url` at the signer of that policy; for a development signer of your own, say `allow_dev = true` \

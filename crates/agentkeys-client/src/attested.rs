@@ -6,6 +6,7 @@ mod examined;
 mod judge;
 mod kept;
 mod log;
+mod restoring;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -17,6 +18,7 @@ use agentkeys_api::{
     attestation::{ActivatedCredential, AttestationEvidence},
     paths,
 };
+use agentkeys_attestation::Stage;
 use agentkeys_tlog::{TileId, Tiles};
 use agentkeys_types::Timestamp;
 use http_body_util::Full;
@@ -41,6 +43,7 @@ use self::{
 pub use self::{
     examined::Examined,
     kept::{KeptAttestations, KeptDevices, KeptSigner},
+    restoring::RestoringWorker,
     trust::{AttestationPolicy, SignerTrust, read_policy, read_release_key, signature_of},
 };
 pub(crate) use self::{log::Signing, trust::no_development_signer};
@@ -137,7 +140,8 @@ impl AttestedWay {
     pub(crate) async fn examine(&self) -> Result<Examined, ClientError> {
         let examining = async {
             let mut connection = Connection::open(&self.url, &self.http).await?;
-            let (examined, kept) = self.question(&mut connection).await?;
+            let kept = self.kept()?.unwrap_or_default();
+            let examined = self.question(&mut connection, &kept, Stage::Signing).await?;
             if examined.is_accepted {
                 self.accept(&mut connection, &examined, kept).await?;
             }
@@ -226,7 +230,8 @@ impl AttestedWay {
     }
 
     async fn attest(&self, connection: &mut Connection) -> Result<(), ClientError> {
-        let (examined, kept) = self.question(connection).await?;
+        let kept = self.kept()?.unwrap_or_default();
+        let examined = self.question(connection, &kept, Stage::Signing).await?;
         if let Some((check, detail)) = examined.refusal() {
             return Err(invalid(&self.url, check, detail.to_owned()));
         }
@@ -235,8 +240,12 @@ impl AttestedWay {
 
     /// Asks for evidence, and judges it by what is remembered. Nothing but the nonce, and the challenge to the attestation
     /// key, is sent.
-    async fn question(&self, connection: &mut Connection) -> Result<(Examined, KeptSigner), ClientError> {
-        let kept = self.kept()?.unwrap_or_default();
+    async fn question(
+        &self,
+        connection: &mut Connection,
+        kept: &KeptSigner,
+        stage: Stage,
+    ) -> Result<Examined, ClientError> {
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|_| ClientError::NoRandomness)?;
         let mut url = self.url.join(paths::ATTESTATION);
@@ -244,7 +253,7 @@ impl AttestedWay {
         let evidence: AttestationEvidence = self.ask(connection, &Request::new(Method::GET, url)).await?;
         let now = self.http.now();
         let channel = connection.channel;
-        let question = Question { nonce: &nonce, channel: &channel, kept: &kept, now };
+        let question = Question { nonce: &nonce, channel: &channel, kept, now, stage };
         let (mut judgement, activation) = self.policy.judge().judge(&evidence, &question);
         if let Some(activation) = activation {
             let mut request = Request::new(Method::POST, self.url.join(paths::ATTESTATION_ACTIVATE));
@@ -254,7 +263,7 @@ impl AttestedWay {
             let reply: ActivatedCredential = self.ask(connection, &request).await?;
             judgement = (activation.settle)(&reply);
         }
-        let examined = Examined {
+        Ok(Examined {
             is_accepted: judgement.is_accepted(),
             backend: judgement.backend,
             release: judgement.release,
@@ -264,8 +273,7 @@ impl AttestedWay {
             ek_sha256: judgement.ek_sha256,
             policy_version: self.policy.version(),
             examined_at: now,
-        };
-        Ok((examined, kept))
+        })
     }
 
     /// Sends a request to whoever is there, accepted or not.

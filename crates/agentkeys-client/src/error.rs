@@ -62,6 +62,12 @@ pub enum ClientError {
     /// Nobody has approved on the page, for as long as that was possible.
     #[error("nobody approved it in the browser in time")]
     NotApproved,
+    /// The worker has a master secret, or its evidence has no form that could show one: no share goes there.
+    #[error("the worker `{url}` does not wait for the shares of a backup")]
+    NotRestoring {
+        /// The worker.
+        url: String,
+    },
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     NotSignedIn,
@@ -191,6 +197,7 @@ impl ClientError {
             Self::NoDaemon { .. } | Self::Unreachable { .. } => Exit::Unreachable,
             Self::AttestationInvalid { .. }
             | Self::ChallengeRefused(_)
+            | Self::NotRestoring { .. }
             | Self::OtherIssuer { .. }
             | Self::UnattestedSigner { .. } => Exit::Denied,
             Self::Oauth { problem, .. } => match problem.error {
@@ -234,6 +241,7 @@ impl ClientError {
             Self::NoDaemon { .. } => "no_daemon",
             Self::NoRandomness => "no_randomness",
             Self::NotApproved => "not_approved",
+            Self::NotRestoring { .. } => "not_restoring",
             Self::NotSignedIn => "not_signed_in",
             Self::Oauth { problem, .. } => problem.error.as_str(),
             Self::OtherBroker { .. } => "other_broker",
@@ -317,6 +325,7 @@ mod tests {
             (oauth(OauthError::TemporarilyUnavailable), Exit::Unreachable),
             (oauth(OauthError::InvalidClient), Exit::Other),
             (ClientError::NotApproved, Exit::TimedOut),
+            (ClientError::NotRestoring { url: String::new() }, Exit::Denied),
             (ClientError::NotSignedIn, Exit::SignInNeeded),
             (ClientError::InsecureUrl { url: String::new() }, Exit::Usage),
             (ClientError::Storage(StorageError::Locked), Exit::StoreUnavailable),

@@ -41,8 +41,8 @@ mod sts;
 pub use agent_book::{Agent, AgentBook, AgentPages, AgentRequest};
 pub use agent_folder::AgentFolder;
 pub use attested::{
-    AttestationPolicy, Examined, KeptAttestations, KeptDevices, KeptSigner, SignerTrust, read_policy, read_release_key,
-    signature_of,
+    AttestationPolicy, Examined, KeptAttestations, KeptDevices, KeptSigner, RestoringWorker, SignerTrust, read_policy,
+    read_release_key, signature_of,
 };
 pub use aws_names::{Region, RoleArn, SessionDuration};
 pub use broker::BrokerClient;

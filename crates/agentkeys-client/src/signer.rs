@@ -6,7 +6,7 @@ use agentkeys_types::{EvmAddress, OmniAccount};
 use serde_json::Value;
 
 use crate::{
-    AttestationPolicy, ClientError, Examined, Http, KeptSigner, ServerUrl, Session, SignerTrust,
+    AttestationPolicy, ClientError, Examined, Http, KeptSigner, RestoringWorker, ServerUrl, Session, SignerTrust,
     attested::{AttestedWay, Signing, no_development_signer},
     conformance::Wire,
     http::{Credential, Server},
@@ -108,6 +108,17 @@ impl SignerClient {
     pub async fn examine(&self) -> Result<Option<Examined>, ClientError> {
         match self.0.way() {
             Some(way) => Box::pin(way.examine()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The worker, once the policy has accepted it as one that waits for the shares of the master secret with this identity;
+    /// nothing, where no policy is to judge it.
+    ///
+    /// Nothing of it is remembered.
+    pub async fn restoring(&self, identity_pub: [u8; 33]) -> Result<Option<RestoringWorker>, ClientError> {
+        match self.0.way() {
+            Some(way) => Box::pin(way.restoring(identity_pub)).await.map(Some),
             None => Ok(None),
         }
     }

@@ -235,6 +235,12 @@ impl Config {
 }
 
 impl Backup {
+    /// The keys of the recipients, which were checked to be some.
+    pub(crate) fn recipient_keys(&self) -> Vec<[u8; 32]> {
+        let key = |recipient: &String| hex::decode(recipient).ok()?.try_into().ok();
+        self.recipients.iter().filter_map(key).collect()
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if let Some(identity) = &self.restore_identity
             && !is_hex_of(33, identity)
@@ -248,7 +254,7 @@ impl Backup {
             return Ok(());
         }
         if let Some(recipient) = self.recipients.iter().find(|recipient| !is_hex_of(32, recipient)) {
-            let reason = format!("`{recipient}` is not what `agentkeys-tee-worker share keygen` prints: 64 hex digits");
+            let reason = format!("`{recipient}` is not what `agentkeys backup keygen` prints: 64 hex digits");
             return Err(refused("backup.recipients", &reason));
         }
         let mut distinct = self.recipients.clone();

@@ -6,7 +6,6 @@
 
 #![cfg(target_os = "linux")]
 
-pub mod backup;
 mod blobs;
 mod config;
 mod configfs_tsm;

@@ -4,14 +4,13 @@
 
 #[cfg(feature = "docs")]
 mod docs;
-mod share;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use agentkeys_memory::WipingAllocator;
 use agentkeys_tee_worker::{Config, init};
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -49,22 +48,20 @@ struct Arguments {
     #[arg(long, env = "AGENTKEYS_LOG", default_value = "info")]
     log: String,
 
+    #[cfg(feature = "docs")]
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[cfg(feature = "docs")]
+#[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Prints a page of the reference.
-    #[cfg(feature = "docs")]
     #[command(hide = true)]
     Docs {
         #[arg(value_enum)]
         page: docs::Page,
     },
-    /// For those who keep a share of the master secret: no part of a worker that runs.
-    #[command(subcommand)]
-    Share(share::Share),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -73,11 +70,9 @@ fn main() -> anyhow::Result<()> {
     }
     agentkeys_memory::close_process().context("the system does not let the process protect itself")?;
     let arguments = Arguments::parse();
-    match arguments.command {
-        #[cfg(feature = "docs")]
-        Some(Command::Docs { page }) => return page.print(),
-        Some(Command::Share(share)) => return share.run(),
-        None => {}
+    #[cfg(feature = "docs")]
+    if let Some(Command::Docs { page }) = arguments.command {
+        return page.print();
     }
     let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

@@ -1,6 +1,6 @@
 use utoipa::{OpenApi as _, openapi::OpenApi};
 
-use crate::{backup::DescribedRestore, log::DescribedLog};
+use crate::{log::DescribedLog, worker::DescribedRestore};
 
 /// The description of the API (OpenAPI 3.1), made from the handlers: the signer's, and the worker's own.
 pub fn openapi() -> OpenApi {
@@ -41,7 +41,7 @@ pub(crate) mod tests {
         let described = |description: OpenApi| description.paths.paths.len();
         let of_the_worker = described(openapi()) - described(agentkeys_signer::openapi());
 
-        let routes = [include_str!("log/routes.rs"), include_str!("backup/restore.rs")];
+        let routes = [include_str!("log/routes.rs"), include_str!("worker/restoration.rs")];
         let places = [include_str!("worker.rs"), include_str!("worker/restoring.rs")];
         assert_eq!(routes.map(|source| source.matches(".route(").count()).iter().sum::<usize>(), of_the_worker);
         assert_eq!(places.map(|source| source.matches(".merge(").count()).iter().sum::<usize>(), routes.len());

@@ -1,8 +1,10 @@
 mod parts;
+mod restoration;
 mod restoring;
 
 use std::{path::Path, sync::Arc};
 
+use agentkeys_backup::ShareError;
 use agentkeys_crypto::MasterSecret;
 use agentkeys_http::{Running, Server, TlsIdentity};
 use agentkeys_signer::{BrokerStanding, Signer, SignerConfig, SignerParts};
@@ -13,8 +15,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use self::parts::Parts;
+pub(crate) use self::restoration::DescribedRestore;
 use crate::{
-    Blobs, Config, MasterError, Origin, PlatformAttester, Statement, backup, first_boot,
+    Blobs, Config, MasterError, Origin, PlatformAttester, Statement, first_boot,
     log::{TransparencyLog, log_routes},
     sandbox,
 };
@@ -171,10 +174,11 @@ fn unseal(
 /// Writes the shares that the configuration asks for: once, before the secret is sealed.
 fn share(config: &Config, secret: &[u8; 32]) -> Result<(), MasterError> {
     let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) else { return Ok(()) };
-    let failed = |error: backup::ShareError| MasterError::Source(format!("the shares of the backup: {error}"));
+    let failed = |error: ShareError| MasterError::Source(format!("the shares of the backup: {error}"));
     let identity = MasterSecret::new(secret).identity_public_key();
-    let shares = backup::split(secret, &identity, backup).map_err(failed)?;
-    backup::write(&config.state.join("backup"), &shares).map_err(failed)
+    let shares =
+        agentkeys_backup::split(secret, &identity, backup.threshold, &backup.recipient_keys()).map_err(failed)?;
+    agentkeys_backup::write(&config.state.join("backup"), &shares).map_err(failed)
 }
 
 /// A worker that signs.

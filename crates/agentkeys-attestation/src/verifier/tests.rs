@@ -1,5 +1,7 @@
 //! A worker on a TPM, judged whole.
 
+mod restoring;
+
 use agentkeys_api::attestation::{ActivatedCredential, AttestationEvidence, SigningPurpose};
 use agentkeys_tlog::{Checkpoint, Hash, SignerKey};
 use agentkeys_types::Timestamp;

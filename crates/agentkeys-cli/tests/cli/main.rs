@@ -4,6 +4,7 @@
 
 mod attestation;
 mod aws_configure;
+mod backup;
 mod bench;
 mod commands;
 mod dev;

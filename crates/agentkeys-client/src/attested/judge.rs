@@ -1,7 +1,7 @@
 use std::fmt;
 
 use agentkeys_api::attestation::{ActivateCredential, ActivatedCredential, AttestationEvidence, Backend};
-use agentkeys_attestation::{Channel, Check, Outcome};
+use agentkeys_attestation::{Channel, Check, Outcome, Stage};
 use agentkeys_types::Timestamp;
 
 use super::KeptSigner;
@@ -12,6 +12,7 @@ pub(crate) struct Question<'a> {
     pub(crate) channel: &'a Channel,
     pub(crate) kept: &'a KeptSigner,
     pub(crate) now: Timestamp,
+    pub(crate) stage: Stage,
 }
 
 /// Judges evidence by a policy.

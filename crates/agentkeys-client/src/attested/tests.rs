@@ -1,4 +1,5 @@
 mod fake;
+mod restoring;
 
 use std::{
     fs,

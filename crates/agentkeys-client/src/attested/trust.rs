@@ -91,6 +91,12 @@ impl AttestationPolicy {
         &self.path
     }
 
+    /// Which one it is, for a person.
+    pub fn in_words(&self) -> String {
+        let signed = if self.is_signed { "signed by the release key" } else { "without a signature" };
+        format!("version {}, {signed}: {}", self.version, self.path.display())
+    }
+
     /// What is remembered of the signers that were accepted.
     pub fn kept(&self) -> &KeptAttestations {
         &self.kept
@@ -189,7 +195,7 @@ impl Judge for Verifier {
     ) -> (Judgement, Option<Activation>) {
         let pinned = pinned(question.kept);
         let channel = *question.channel;
-        let expected = Expected { nonce: *question.nonce, channel, pinned: &pinned };
+        let expected = Expected { nonce: *question.nonce, channel, pinned: &pinned, stage: question.stage };
         let mut verdict = self.verify(evidence, &expected, question.now);
         let judgement = Judgement::of(&verdict);
         let challenge = verdict.activation().and_then(|request| request.challenge().ok());

@@ -56,8 +56,8 @@ pub(super) const SETTINGS: &[(&str, &str, &str)] = &[
     (
         "backup.recipients",
         "[]",
-        "The public keys of those who get a share of the master secret at first boot, as \
-         `agentkeys-tee-worker share keygen` prints them: 64 hex digits each, 32 at most.",
+        "The public keys of those who get a share of the master secret at first boot, as `agentkeys backup keygen` prints \
+         them: 64 hex digits each, 32 at most.",
     ),
     ("backup.threshold", "must be set with recipients", "How many of them it takes to restore it: at least 2."),
     (

@@ -7,6 +7,7 @@ use std::{
 };
 
 use agentkeys_api::BackupShares;
+use agentkeys_backup::fingerprint;
 use agentkeys_crypto::MasterSecret;
 use agentkeys_tlog::{AuditError, CHECKPOINT_FILE};
 use agentkeys_tpm::{Approval, ReleaseKey};
@@ -15,7 +16,6 @@ use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::{
     AttesterKind, Config, ConfigfsTsm, MasterError, Platform, REPORTS, SealError, Sealer, SealerKind,
-    backup::fingerprint,
     log::{Counter, CounterError, LogError, TransparencyLog},
     tpm2::{SharedTpm, Tpm2Attester, Tpm2Sealer},
 };
@@ -76,8 +76,7 @@ impl Parts {
         }
         let log = self.log(TransparencyLog::create, config, master_secret, clock)?;
         if let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) {
-            let recipients = backup.recipients.iter().filter_map(|recipient| hex::decode(recipient).ok());
-            let recipients = recipients.map(|recipient| fingerprint(&recipient)).collect();
+            let recipients = backup.recipient_keys().iter().map(fingerprint).collect();
             log.append_backup(clock.now(), BackupShares { threshold: backup.threshold, recipients })
                 .map_err(|error| MasterError::Source(format!("the signing log: {error}")))?;
         }

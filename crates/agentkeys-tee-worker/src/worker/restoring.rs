@@ -12,8 +12,8 @@ use anyhow::Context;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use super::parts::Parts;
-use crate::{Blobs, Config, LatestCheckpoint, PlatformAttester, Statement, backup::Restoration};
+use super::{parts::Parts, restoration::Restoration};
+use crate::{Blobs, Config, LatestCheckpoint, PlatformAttester, Statement};
 
 /// Whether this start has nothing to unseal, and the configuration names what to restore.
 pub(super) fn is_needed(config: &Config, parts: &Parts) -> anyhow::Result<bool> {

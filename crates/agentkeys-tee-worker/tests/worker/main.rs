@@ -5,7 +5,6 @@
 
 mod no_other_secret;
 mod refused;
-mod share;
 
 use std::process::{Command, Output};
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use agentkeys_api::attestation::AttestationEvidence;
-use agentkeys_attestation::{Channel, CheckName, Expected, Outcome, Pinned, Policy, Verdict, Verifier};
+use agentkeys_attestation::{Channel, CheckName, Expected, Outcome, Pinned, Policy, Stage, Verdict, Verifier};
 use agentkeys_crypto::MasterSecret;
 use agentkeys_http::TlsChannel;
 use agentkeys_signer::Attester;
@@ -76,7 +76,8 @@ impl Enclave {
         TlsChannel { spki_sha256, exporter }: TlsChannel,
     ) -> Verdict {
         let pinned = Pinned::default();
-        let expected = Expected { nonce, channel: Channel { spki_sha256, exporter }, pinned: &pinned };
+        let expected =
+            Expected { nonce, channel: Channel { spki_sha256, exporter }, pinned: &pinned, stage: Stage::Signing };
         Verifier::new(policy.clone()).verify(evidence, &expected, self.clock.now())
     }
 }

@@ -51,13 +51,7 @@ impl ShowArgs {
     pub(crate) async fn run(&self, context: &Context, output: &Output) -> Result<u8, CliError> {
         let signer = context.signer()?;
         let (Some(policy), Some(examined)) = (signer.policy(), signer.examine().await?) else {
-            let place = context.places.attestation_policy();
-            return Err(CliError::Usage(format!(
-                "no attestation policy judges the signer `{}`: `--attestation-policy FILE` names one, or put it at `{}`; \
-                 only a signer with https can be judged",
-                signer.url(),
-                place.display()
-            )));
+            return Err(context.unjudged(signer.url()));
         };
         let shown = Shown::of(signer.url().to_string(), policy, &examined);
         // One that is not accepted can show whichever log it likes.
@@ -82,7 +76,7 @@ impl ShowArgs {
         }
         output.line(format_args!("backend   {}", in_words(examined.backend)));
         output.line(format_args!("release   {}", examined.release.as_deref().unwrap_or("none that the policy lists")));
-        output.line(format_args!("identity  {}", shown.identity_pub));
+        output.line(format_args!("identity  {}", identity_in_words(shown.identity_pub)));
         let entries = shown.log_checkpoint.lines().nth(1).unwrap_or("?");
         let origin = shown.log_checkpoint.lines().next().unwrap_or("?");
         output.line(format_args!("log       {origin}, {entries} entries"));
@@ -100,8 +94,7 @@ impl ShowArgs {
                 SigningPurpose::AnyMessage => "any message",
             }
         ));
-        let signed = if policy.is_signed() { "signed by the release key" } else { "without a signature" };
-        output.line(format_args!("policy    version {}, {signed}: {}", policy.version(), policy.path().display()));
+        output.line(format_args!("policy    {}", policy.in_words()));
     }
 }
 
@@ -135,6 +128,16 @@ impl<'a> ShownCheck<'a> {
             Outcome::NotApplicable => "not_applicable",
         };
         Self { check: check.name.as_str(), outcome, detail: &check.detail }
+    }
+}
+
+/// What binds the place of an identity, for a person: while a worker restores, that is a key for shares.
+fn identity_in_words(identity_pub: &str) -> &str {
+    let restores = hex::decode(identity_pub).is_ok_and(|bytes| bytes.first() == Some(&0));
+    if restores {
+        "none yet: it says that it waits for the shares of a backup (`agentkeys backup restore`)"
+    } else {
+        identity_pub
     }
 }
 

@@ -10,7 +10,7 @@ use agentkeys_api::{
     },
     headers,
 };
-use agentkeys_attestation::{Check, CheckName, Outcome};
+use agentkeys_attestation::{Check, CheckName, Outcome, Stage};
 use agentkeys_crypto::{MasterSecret, ReportData, keccak256};
 use agentkeys_http::{Running, Server, TlsChannel, TlsIdentity};
 use agentkeys_tlog::{Checkpoint, Hash, SignerKey, Tree};
@@ -47,6 +47,8 @@ pub(super) enum Trick {
     Redirects,
     /// Its answer has no end.
     TooLarge,
+    /// It waits for the shares of a backup.
+    Restores,
     /// It says nothing of its log.
     NoReceipt,
     /// It shows the entry of an earlier signature of the same message, in a log that goes on.
@@ -153,6 +155,7 @@ impl State {
                 axum::Json(self.evidence(nonce, channel)).into_response()
             }
             "/attestation/activate" => axum::Json(json!({"secret": "c2VjcmV0"})).into_response(),
+            "/restore" => axum::Json(json!({"restored": false, "shares": 1, "threshold": 2})).into_response(),
             "/dev/derive-address" => self.dressed(self.derived()),
             "/dev/sign-message" => self.sign(body),
             "/v1/devices" => axum::Json(self.devices.clone().unwrap()).into_response(),
@@ -233,13 +236,20 @@ impl State {
     }
 
     fn evidence(&self, nonce: &str, channel: &TlsChannel) -> AttestationEvidence {
-        let identity_pub = MasterSecret::new(&self.master).identity_public_key();
+        let mut identity_pub = MasterSecret::new(&self.master).identity_public_key();
+        let (mut log_vkey, mut log_checkpoint) = (self.log_key().verifier().to_string(), self.checkpoint());
+        if self.trick == Trick::Restores {
+            identity_pub = [6; 33];
+            identity_pub[0] = 0;
+            log_vkey.clear();
+            log_checkpoint.clear();
+        }
         let bound = Bound {
             tls_spki_sha256: hex::encode(channel.spki_sha256),
             exporter_label: EXPORTER_LABEL.to_owned(),
             identity_pub: hex::encode(identity_pub),
-            log_vkey: self.log_key().verifier().to_string(),
-            log_checkpoint: self.checkpoint(),
+            log_vkey,
+            log_checkpoint,
             boot_counter: 1,
             purpose: SigningPurpose::WalletProof,
         };
@@ -288,6 +298,9 @@ pub(super) fn problem(error: ErrorCode) -> Response {
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
 }
 
+/// The version of the policy that accepts a worker that restores.
+const POLICY_VERSION: u64 = 7;
+
 /// Believes whatever is bound to the question and the connection, as if a TPM had signed it.
 #[derive(Debug, Default)]
 pub(super) struct ByReportData {
@@ -302,6 +315,10 @@ impl Judge for ByReportData {
         let is_ours = evidence.report_data == hex::encode(expected.sha256());
         let is_key = evidence.bound.tls_spki_sha256 == hex::encode(channel.spki_sha256);
         let mut checks = vec![check(CheckName::TlsKey, is_key), check(CheckName::Exporter, is_ours)];
+        if let Stage::Restoring { .. } = question.stage {
+            checks.push(check(CheckName::PolicyVersion, question.kept.policy_version <= POLICY_VERSION));
+            checks.push(check(CheckName::AttestationKey, question.kept.ak_name.is_none()));
+        }
         let ak_name = Some("000b01".to_owned());
         let judgement = |checks| Judgement {
             backend: Backend::Tpm2,

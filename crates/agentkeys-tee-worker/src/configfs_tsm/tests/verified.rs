@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use agentkeys_api::attestation::AttestationEvidence;
-use agentkeys_attestation::{Channel, CheckName, Expected, Outcome, Pinned, Policy, Verifier};
+use agentkeys_attestation::{Channel, CheckName, Expected, Outcome, Pinned, Policy, Stage, Verifier};
 use agentkeys_http::TlsChannel;
 use agentkeys_signer::Attester;
 use agentkeys_tlog::{Checkpoint, Hash, SignerKey};
@@ -72,7 +72,8 @@ fn failures(evidence: &AttestationEvidence, accept: &str, now: Timestamp) -> Vec
         "version = 1\nmin_release = \"{RELEASE}\"\nrevoked = []\n[[accept]]\nrelease = \"{RELEASE}\"\n{accept}"
     );
     let (TlsChannel { spki_sha256, exporter }, pinned) = (CHANNEL, Pinned::default());
-    let expected = Expected { nonce: NONCE, channel: Channel { spki_sha256, exporter }, pinned: &pinned };
+    let expected =
+        Expected { nonce: NONCE, channel: Channel { spki_sha256, exporter }, pinned: &pinned, stage: Stage::Signing };
     let verdict = Verifier::new(Policy::parse(&policy).unwrap()).verify(evidence, &expected, now);
     let checks = verdict.checks().iter();
     // What is neither passed nor failed does not concern the platform.

@@ -47,7 +47,7 @@ pub(super) struct Machine {
 pub(super) struct Worker {
     pub(super) process: Process,
     pub(super) identity: String,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Machine {

@@ -1,11 +1,16 @@
 use std::{fmt, path::Path};
 
+use agentkeys_api::SealedShare;
 use agentkeys_crypto::private_file;
-use rustls::crypto::hpke::HpkePrivateKey;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use rustls::crypto::hpke::{EncapsulatedSecret, HpkePrivateKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{SUITE, ShareError};
+use crate::{
+    ShareError, fingerprint,
+    share::{SUITE, Use, associated, seal},
+};
 
 /// A key pair that shares are sealed to (X25519).
 pub struct RecipientKey {
@@ -33,8 +38,29 @@ impl RecipientKey {
         self.public
     }
 
-    pub(super) fn private(&self) -> &HpkePrivateKey {
-        &self.private
+    /// Whether `share` says that it is sealed to this key.
+    pub fn is_recipient_of(&self, share: &SealedShare) -> bool {
+        share.recipient.eq_ignore_ascii_case(&fingerprint(&self.public))
+    }
+
+    /// The share, sealed to a worker that restores instead of to this key.
+    ///
+    /// `worker` has the share then. It must be out of evidence that was accepted.
+    pub fn reseal(&self, share: &SealedShare, worker: &[u8; 32]) -> Result<SealedShare, ShareError> {
+        let opened = self.open(Use::Backup, share)?;
+        seal(Use::Restore, &share.identity_pub, share.threshold, &opened, worker)
+    }
+
+    /// The share itself.
+    pub(crate) fn open(&self, of: Use, share: &SealedShare) -> Result<Zeroizing<Vec<u8>>, ShareError> {
+        if share.v != 1 {
+            return Err(ShareError::Malformed("another version of shares"));
+        }
+        let decode = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| ShareError::Malformed("not base64"));
+        let enc = EncapsulatedSecret(decode(&share.enc)?);
+        let aad = associated(&share.identity_pub, share.threshold);
+        let opened = SUITE.open(&enc, of.info(), &aad, &decode(&share.ciphertext)?, &self.private);
+        opened.map(Zeroizing::new).map_err(|_| ShareError::Key)
     }
 
     /// Writes it to a file that is not there yet, for its owner alone.
@@ -55,6 +81,11 @@ impl RecipientKey {
         let mut private = Zeroizing::new([0; 32]);
         hex::decode_to_slice(key.private, private.as_mut_slice()).map_err(|_| malformed())?;
         Ok(Self { public, private: HpkePrivateKey::from(private.to_vec()) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn secret_bytes(&self) -> &[u8] {
+        self.private.secret_bytes()
     }
 }
 

@@ -1,42 +1,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agentkeys_api::{Body, ErrorCode, Fields, Problem, attestation::Encoded};
+use agentkeys_api::{ErrorCode, Problem, RestoreProgress, SealedShare, ShareRecipient, paths};
+use agentkeys_backup::{Collection, Progress, ShareError};
 use agentkeys_http::{Json, Refusal};
 use axum::{Router, extract::State, routing::get};
-use serde::Serialize;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::{Collection, Progress, SealedShare, ShareError};
-
-/// Where shares go.
-pub const RESTORE: &str = "/restore";
-
 /// A restoration under way: takes shares over HTTP until they give the secret.
 #[derive(Clone, Debug)]
-pub struct Restoration {
+pub(super) struct Restoration {
     collection: Arc<Mutex<Collection>>,
     public_key: [u8; 32],
     secret: Arc<watch::Sender<Option<Zeroizing<[u8; 32]>>>>,
 }
 
-/// `GET /restore`
-#[derive(Serialize)]
-struct Wanted {
-    public_key: String,
-}
-
-/// `POST /restore`
-#[derive(Serialize)]
-struct Taken {
-    restored: bool,
-    shares: usize,
-    threshold: u8,
-}
-
 impl Restoration {
     /// Restores the secret with this identity.
-    pub fn of(identity_pub: &str) -> Result<Self, ShareError> {
+    pub(super) fn of(identity_pub: &str) -> Result<Self, ShareError> {
         let collection = Collection::new(identity_pub)?;
         let public_key = collection.public_key();
         Ok(Self {
@@ -48,14 +29,14 @@ impl Restoration {
 
     /// What evidence shows as the identity while there is none: 0, which no identity begins with, and the key that
     /// shares are to be sealed to.
-    pub fn identity_pub(&self) -> [u8; 33] {
+    pub(super) fn identity_pub(&self) -> [u8; 33] {
         let mut identity = [0; 33];
         identity[1..].copy_from_slice(&self.public_key);
         identity
     }
 
     /// The secret, once enough shares have come in.
-    pub async fn secret(&self) -> Zeroizing<[u8; 32]> {
+    pub(super) async fn secret(&self) -> Zeroizing<[u8; 32]> {
         let mut changed = self.secret.subscribe();
         loop {
             let secret = changed.borrow_and_update().clone();
@@ -69,17 +50,17 @@ impl Restoration {
     }
 
     /// Its routes.
-    pub fn router(&self) -> Router {
-        Router::new().route(RESTORE, get(show).post(create)).with_state(self.clone())
+    pub(super) fn router(&self) -> Router {
+        Router::new().route(paths::RESTORE, get(show).post(create)).with_state(self.clone())
     }
 
-    fn add(&self, share: &SealedShare) -> Result<Taken, ShareError> {
+    fn add(&self, share: &SealedShare) -> Result<RestoreProgress, ShareError> {
         let progress = self.collection.lock().unwrap_or_else(PoisonError::into_inner).add(share)?;
         Ok(match progress {
-            Progress::Waiting { shares, threshold } => Taken { restored: false, shares, threshold },
+            Progress::Waiting { shares, threshold } => RestoreProgress { restored: false, shares, threshold },
             Progress::Complete(secret) => {
                 self.secret.send_replace(Some(secret));
-                Taken { restored: true, shares: share.threshold.into(), threshold: share.threshold }
+                RestoreProgress { restored: true, shares: share.threshold.into(), threshold: share.threshold }
             }
         })
     }
@@ -91,23 +72,20 @@ impl Restoration {
 pub(crate) struct DescribedRestore;
 
 /// The key to which shares of a backup are sealed, while the worker waits for them: at no other time is there this route.
-#[utoipa::path(get, path = RESTORE, responses(
-    (status = 200, content_type = "application/json", description = "`{\"public_key\"}`: X25519, 64 hex digits"),
-))]
-async fn show(State(restoration): State<Restoration>) -> Json<impl Serialize> {
-    Json(Wanted { public_key: hex::encode(restoration.public_key) })
+#[utoipa::path(get, path = paths::RESTORE, responses((status = 200, body = ShareRecipient)))]
+async fn show(State(restoration): State<Restoration>) -> Json<ShareRecipient> {
+    Json(ShareRecipient { public_key: hex::encode(restoration.public_key) })
 }
 
 /// Takes a share of a backup, sealed to that key: with the last one there is the master secret, and the worker signs.
-#[utoipa::path(post, path = RESTORE, request_body(content_type = "application/json",
-    description = "`{\"v\", \"identity_pub\", \"threshold\", \"recipient\", \"enc\", \"ciphertext\"}`"), responses(
-    (status = 200, content_type = "application/json", description = "`{\"restored\", \"shares\", \"threshold\"}`"),
+#[utoipa::path(post, path = paths::RESTORE, request_body = SealedShare, responses(
+    (status = 200, body = RestoreProgress),
     (status = 400, body = Problem, description = "`credential_invalid`: for another identity or key, or malformed"),
 ))]
 async fn create(
     State(restoration): State<Restoration>,
     Json(share): Json<SealedShare>,
-) -> Result<Json<impl Serialize>, Refusal> {
+) -> Result<Json<RestoreProgress>, Refusal> {
     let taken = restoration.add(&share).map_err(|error| {
         tracing::warn!(%error, "a share was refused");
         Refusal::new(ErrorCode::CredentialInvalid, error.to_string())
@@ -116,25 +94,14 @@ async fn create(
     Ok(Json(taken))
 }
 
-impl Body for SealedShare {
-    fn read(fields: &mut Fields) -> Result<Self, Problem> {
-        let mut text = |name: &'static str| fields.required::<Encoded>(name).map(|encoded| encoded.0);
-        let (identity_pub, recipient) = (text("identity_pub")?, text("recipient")?);
-        let (enc, ciphertext) = (text("enc")?, text("ciphertext")?);
-        let (v, threshold) = (fields.required::<Small>("v")?.0, fields.required::<Small>("threshold")?.0);
-        Ok(Self { v, identity_pub, threshold, recipient, enc, ciphertext })
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// 0 to 255.
-struct Small(u8);
+    #[tokio::test]
+    async fn its_routes_are_those_of_the_reference() {
+        let restoration = Restoration::of(&format!("02{}", "ab".repeat(32))).unwrap();
 
-impl agentkeys_api::Field for Small {
-    const CODE: ErrorCode = ErrorCode::InvalidField;
-    const EXPECTED: &'static str = "must be a number from 0 to 255";
-
-    fn read(value: agentkeys_api::Value) -> Option<Self> {
-        let agentkeys_api::Value::Integer(number) = value else { return None };
-        u8::try_from(number).ok().map(Self)
+        crate::reference::tests::assert_described("/restore", restoration.router()).await;
     }
 }

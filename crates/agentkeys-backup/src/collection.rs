@@ -1,8 +1,9 @@
+use agentkeys_api::SealedShare;
 use agentkeys_crypto::MasterSecret;
 use blahaj::{Share, Sharks};
 use zeroize::Zeroizing;
 
-use super::{RecipientKey, SealedShare, ShareError, Use};
+use crate::{RecipientKey, ShareError, share::Use};
 
 /// How long a share is: its number, and a byte for each of the secret's.
 const LENGTH: usize = 33;
@@ -49,7 +50,7 @@ impl Collection {
         if sealed.threshold < 2 {
             return Err(ShareError::Malformed("a threshold is at least 2"));
         }
-        let share = sealed.open(Use::Restore, &self.key)?;
+        let share = self.key.open(Use::Restore, sealed)?;
         if share.len() != LENGTH || share[0] == 0 {
             return Err(ShareError::Malformed("a share is 33 bytes"));
         }

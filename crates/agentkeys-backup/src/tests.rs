@@ -1,6 +1,9 @@
+use agentkeys_api::SealedShare;
 use agentkeys_crypto::MasterSecret;
+use zeroize::Zeroizing;
 
 use super::*;
+use crate::share::{Use, seal};
 
 const SECRET: [u8; 32] = [7; 32];
 
@@ -12,14 +15,13 @@ struct Holders {
 impl Holders {
     fn of(secret: &[u8; 32], threshold: u8, count: usize) -> Self {
         let keys: Vec<RecipientKey> = (0..count).map(|_| RecipientKey::generate().unwrap()).collect();
-        let recipients = keys.iter().map(|key| hex::encode(key.public())).collect();
-        let backup = Backup { recipients, threshold, restore_identity: None, restore_without_log: false };
-        let shares = split(secret, &identity(secret), &backup).unwrap();
+        let recipients: Vec<_> = keys.iter().map(RecipientKey::public).collect();
+        let shares = split(secret, &identity(secret), threshold, &recipients).unwrap();
         Self { keys, shares }
     }
 
     fn reseal(&self, number: usize, worker: &Collection) -> SealedShare {
-        self.shares[number].reseal(&self.keys[number], &worker.public_key()).unwrap()
+        self.keys[number].reseal(&self.shares[number], &worker.public_key()).unwrap()
     }
 }
 
@@ -62,7 +64,7 @@ fn a_share_is_opened_by_its_recipient_alone() {
     let holders = Holders::of(&SECRET, 2, 2);
     let worker = restoring(&SECRET);
 
-    let opened = holders.shares[0].reseal(&holders.keys[1], &worker.public_key());
+    let opened = holders.keys[1].reseal(&holders.shares[0], &worker.public_key());
 
     assert!(matches!(opened, Err(ShareError::Key)));
 }
@@ -93,8 +95,8 @@ fn wrong_shares_give_no_secret_and_are_forgotten() {
     let (right, wrong) = (Holders::of(&SECRET, 2, 3), Holders::of(&[8; 32], 2, 3));
     let mut worker = restoring(&SECRET);
     let name = hex::encode(identity(&SECRET));
-    let share = wrong.shares[0].open(Use::Backup, &wrong.keys[0]).unwrap();
-    let forged = SealedShare::seal(Use::Restore, &name, 2, &share, &worker.public_key()).unwrap();
+    let share = wrong.keys[0].open(Use::Backup, &wrong.shares[0]).unwrap();
+    let forged = seal(Use::Restore, &name, 2, &share, &worker.public_key()).unwrap();
     worker.add(&forged).unwrap();
 
     let refused = worker.add(&right.reseal(1, &worker));
@@ -125,10 +127,10 @@ fn keys_and_shares_read_back_from_their_files() {
     write(folder.path(), &holders.shares).unwrap();
 
     let key = RecipientKey::read(&file).unwrap();
-    let share = SealedShare::read(&folder.path().join("share-1.json")).unwrap();
+    let share = read(&folder.path().join("share-1.json")).unwrap();
     assert_eq!(share, holders.shares[0]);
-    assert_eq!(share.recipient, fingerprint(&key.public()));
-    assert!(share.open(Use::Backup, &key).is_ok());
+    assert!(key.is_recipient_of(&share) && !holders.keys[1].is_recipient_of(&share));
+    assert!(key.open(Use::Backup, &share).is_ok());
     assert!(holders.keys[1].write(&file).is_err());
 }
 
@@ -136,7 +138,7 @@ fn keys_and_shares_read_back_from_their_files() {
 fn neither_keys_nor_shares_print_what_is_secret() {
     let key = RecipientKey::generate().unwrap();
 
-    assert!(!format!("{key:?}").contains(&hex::encode(key.private().secret_bytes())));
+    assert!(!format!("{key:?}").contains(&hex::encode(key.secret_bytes())));
 }
 
 #[tokio::test]
