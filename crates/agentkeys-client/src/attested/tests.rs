@@ -60,6 +60,7 @@ fn session(signer_url: &str) -> Session {
     Session {
         token: SessionToken::new(TOKEN.to_owned()),
         device_key: Some(DeviceKey::generate().unwrap()),
+        unused_key: None,
         session_id: SessionId::from_bytes(SESSION),
         expires_at: "2030-12-22T10:00:00Z".parse().unwrap(),
         renew_at: None,
