@@ -1,3 +1,4 @@
+mod boot_counter;
 mod fake;
 
 use std::{
@@ -31,13 +32,14 @@ struct Machine {
     policy_version: u64,
     allow_dev: bool,
     activates: bool,
+    has_no_ak: bool,
 }
 
 impl Machine {
     fn new() -> Self {
         let clock = Arc::new(SetClock(Mutex::new(Timestamp::from_unix(START))));
         let home = tempfile::tempdir().unwrap();
-        Self { home, clock, policy_version: 7, allow_dev: false, activates: false }
+        Self { home, clock, policy_version: 7, allow_dev: false, activates: false, has_no_ak: false }
     }
 
     fn kept(&self) -> KeptAttestations {
@@ -45,7 +47,7 @@ impl Machine {
     }
 
     fn try_client(&self, url: &str) -> Result<SignerClient, ClientError> {
-        let judge = Arc::new(ByReportData { activates: self.activates });
+        let judge = Arc::new(ByReportData { activates: self.activates, has_no_ak: self.has_no_ak });
         let policy = AttestationPolicy::with_judge(judge, self.policy_version, self.allow_dev, self.kept());
         let http = Http::with_clock(Duration::from_secs(30), Arc::clone(&self.clock) as Arc<_>);
         SignerClient::new(&http, url.parse().unwrap(), SignerTrust::Policy(Arc::new(policy)))

@@ -76,6 +76,9 @@ pub(super) struct State {
     pub(super) master: [u8; 32],
     pub(super) leaves: Vec<Vec<u8>>,
     pub(super) devices: Option<Value>,
+    pub(super) boot_counter: u64,
+    /// What happens elsewhere once evidence was asked for, and is not there yet.
+    pub(super) meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A signer with TLS, on loopback.
@@ -89,7 +92,8 @@ impl FakeSigner {
     pub(super) async fn start() -> Self {
         let master = [7; 32];
         let leaves = vec![b"{\"counter\":1}".to_vec()];
-        let state = State { trick: Trick::None, asked: Vec::new(), master, leaves, devices: None };
+        let (asked, devices, meanwhile) = (Vec::new(), None, None);
+        let state = State { trick: Trick::None, asked, master, leaves, devices, boot_counter: 1, meanwhile };
         let (state, identity) = (Arc::new(Mutex::new(state)), TlsIdentity::generate(["signer.example.com"]).unwrap());
         let shared = Arc::clone(&state);
         let handler = move |Extension(channel): Extension<TlsChannel>, request: Request| async move {
@@ -150,6 +154,7 @@ impl State {
             "/attestation" if self.trick == Trick::NoEvidence => problem(ErrorCode::NotAttested),
             "/attestation" => {
                 let nonce = query.strip_prefix("nonce=").unwrap();
+                self.meanwhile.take().into_iter().for_each(|meanwhile| meanwhile());
                 axum::Json(self.evidence(nonce, channel)).into_response()
             }
             "/attestation/activate" => axum::Json(json!({"secret": "c2VjcmV0"})).into_response(),
@@ -240,7 +245,7 @@ impl State {
             identity_pub: hex::encode(identity_pub),
             log_vkey: self.log_key().verifier().to_string(),
             log_checkpoint: self.checkpoint(),
-            boot_counter: 1,
+            boot_counter: self.boot_counter,
             purpose: SigningPurpose::WalletProof,
         };
         let mut asked = [0; 32];
@@ -293,6 +298,8 @@ pub(super) fn problem(error: ErrorCode) -> Response {
 pub(super) struct ByReportData {
     /// Whether it has the attestation key activated first.
     pub(super) activates: bool,
+    /// Whether no TPM vouches, so that there is no attestation key.
+    pub(super) has_no_ak: bool,
 }
 
 impl Judge for ByReportData {
@@ -302,7 +309,7 @@ impl Judge for ByReportData {
         let is_ours = evidence.report_data == hex::encode(expected.sha256());
         let is_key = evidence.bound.tls_spki_sha256 == hex::encode(channel.spki_sha256);
         let mut checks = vec![check(CheckName::TlsKey, is_key), check(CheckName::Exporter, is_ours)];
-        let ak_name = Some("000b01".to_owned());
+        let ak_name = Some("000b01".to_owned()).filter(|_| !self.has_no_ak);
         let judgement = |checks| Judgement {
             backend: Backend::Tpm2,
             release: None,
