@@ -77,7 +77,7 @@ pub struct Bound {
     pub log_vkey: String,
     /// The log's latest checkpoint (C2SP tlog-checkpoint).
     pub log_checkpoint: String,
-    /// How often the worker has started on this machine, by a counter that cannot go back.
+    /// The counter of this machine's TPM as the worker started, which cannot go back; 0 where nothing counts.
     pub boot_counter: u64,
     /// What it would sign.
     pub purpose: SigningPurpose,

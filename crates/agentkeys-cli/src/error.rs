@@ -30,6 +30,8 @@ pub(crate) enum CliError {
     #[cfg(feature = "dev")]
     #[error(transparent)]
     Dev(#[from] crate::dev::DevError),
+    #[error("the device key of the sign-in before cannot be read: {0}")]
+    DeviceKeyUnread(StorageError),
     #[error("`{}` was left as it is: {source}", path.display())]
     Edit {
         path: PathBuf,
@@ -114,6 +116,7 @@ impl CliError {
             Self::Daemon(error) => error.exit(),
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.exit(),
+            Self::DeviceKeyUnread(_) => Exit::StoreUnavailable,
             Self::EndsSoon(_) => Exit::SignInNeeded,
             Self::Interrupted => Exit::Interrupted,
             Self::NoAgent(_) | Self::NoDevice(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => {
@@ -150,6 +153,7 @@ impl CliError {
             Self::Daemon(RunError::Socket(_)) => "socket_unavailable",
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.code(),
+            Self::DeviceKeyUnread(error) => error.code(),
             Self::Edit { source: EditError::NotOurs(_), .. } | Self::NotOurs(_) => "not_ours",
             Self::Edit { .. } => "file_malformed",
             Self::EndsSoon(_) => "session_ends_soon",

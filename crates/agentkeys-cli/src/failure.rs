@@ -159,6 +159,7 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
         CliError::NoAgent(_) => format!("`{command} agent list` shows them"),
         CliError::NoDevice(_) => format!("`{command} devices list` shows them"),
         CliError::NoRequest(_) => format!("`{command} agent requests` shows them"),
+        CliError::DeviceKeyUnread(error) => device_key_hint(error, &command),
         CliError::EndsSoon(_) => format!("{command} init --force"),
         CliError::NoIdentity(_) => format!("`{command} identities list` shows them"),
         CliError::NoPerson => {
@@ -322,11 +323,12 @@ fn storage_hint(error: &StorageError, command: &str) -> String {
     match error {
         StorageError::Insecure { advice, .. } => advice.clone(),
         StorageError::KeyLost { .. } => {
-            format!("`{command} init` signs in anew, `{command} logout --local` forgets it")
+            format!("`{command} init` signs in anew, as another device; `{command} logout --local` forgets it")
         }
-        StorageError::Damaged { .. } | StorageError::Malformed => {
-            format!("`{command} init --force` replaces it")
-        }
+        StorageError::Damaged { .. } | StorageError::Malformed => format!(
+            "put back what was there before; where that is lost, `{command} init --new-device-key` replaces it, as another \
+             device"
+        ),
         StorageError::WrongPassphrase { .. } => {
             format!("try again; where it is lost, `{command} logout --local` forgets the session")
         }
@@ -342,6 +344,22 @@ fn storage_hint(error: &StorageError, command: &str) -> String {
             "unlock the keychain (log in to the desktop, or run `gnome-keyring-daemon --unlock`), or keep the session \
              elsewhere: `{command} init --store file` encrypts it, `{command} init --store memory` keeps it until it ends"
         ),
+    }
+}
+
+/// The ways out where a sign-in would otherwise be that of another device.
+fn device_key_hint(error: &StorageError, command: &str) -> String {
+    let other = format!("`{command} init --new-device-key` signs in as another device");
+    match error {
+        StorageError::Damaged { .. } | StorageError::Malformed => storage_hint(error, command),
+        StorageError::Insecure { advice, .. } => format!("{advice}; or {other}"),
+        StorageError::File { .. } => format!("make it usable, and try again; where it is lost, {other}"),
+        StorageError::KeyUnavailable(_) => format!("make its key available, and try again; where it is lost, {other}"),
+        StorageError::WrongKey { .. } => {
+            format!("give back the key that it was written with; where it is lost, {other}")
+        }
+        StorageError::WrongPassphrase { .. } => format!("try again; where the passphrase is lost, {other}"),
+        _ => format!("unlock the keychain, and try again; where that cannot be, {other}"),
     }
 }
 
@@ -383,6 +401,29 @@ mod tests {
             let failure = failure(error);
 
             assert_eq!((failure.exit, failure.hint.as_deref()), (exit, Some(hint)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_device_key_that_cannot_be_read_is_not_silently_another_one() {
+        for (error, way_back) in [
+            (StorageError::Locked, "unlock the keychain"),
+            (StorageError::TimedOut, "unlock the keychain"),
+            (StorageError::Malformed, "put back what was there before"),
+            (StorageError::WrongKey { path: "s.age".into() }, "give back the key"),
+        ] {
+            let code = error.code().to_owned();
+
+            let failure = Failure::of(&CliError::DeviceKeyUnread(error), None);
+
+            assert_eq!((failure.exit, &failure.code), (8, &code));
+            assert!(
+                failure.message.starts_with("the device key of the sign-in before cannot be read: "),
+                "{failure:?}"
+            );
+            let hint = failure.hint.unwrap();
+            assert!(hint.starts_with(way_back) && hint.contains("`agentkeys init --new-device-key`"), "{hint}");
+            assert!(hint.ends_with("as another device"), "{hint}");
         }
     }
 

@@ -303,7 +303,8 @@ impl AttestedWay {
         examined: &Examined,
         kept: KeptSigner,
     ) -> Result<(), ClientError> {
-        kept.clone().accept(examined).map_err(|(check, fault)| invalid(&self.url, check, fault))?;
+        let acceptable = kept.clone().accept(examined).and_then(|()| kept.check_boot(examined));
+        acceptable.map_err(|(check, fault)| invalid(&self.url, check, fault))?;
         let vkey = &examined.bound.log_vkey;
         let new = Seen::open(&examined.bound.log_checkpoint, vkey).map_err(|fault| self.log_fault(fault))?;
         let known = match kept.checkpoint {

@@ -11,6 +11,8 @@ pub struct Session {
     pub token: SessionToken,
     /// The key of this device, without which the token is worth nothing; none for a short-lived plain bearer.
     pub device_key: Option<DeviceKey>,
+    /// The key of this device that a plain bearer does not use: kept beside it, for the next sign-in.
+    pub unused_key: Option<Box<DeviceKey>>,
     /// Names the session.
     pub session_id: SessionId,
     /// When it ends.
@@ -45,7 +47,14 @@ impl Session {
         // At two thirds of its life, which leaves the last third for the days on which nobody is there.
         let renew_at = device_key.is_some().then(|| now.after(expires_at.since(now) * 2 / 3));
         let token = session_token;
-        Ok(Self { token, device_key, session_id, expires_at, renew_at, omni_account, identity, broker_url })
+        let unused_key = None;
+        Ok(Self { token, device_key, unused_key, session_id, expires_at, renew_at, omni_account, identity, broker_url })
+    }
+
+    /// The key of this device at `broker_url`, for the next sign-in there, also when the session is over.
+    pub fn kept_key(&self, broker_url: &ServerUrl) -> Option<&DeviceKey> {
+        let key = self.device_key.as_ref().or(self.unused_key.as_deref());
+        key.filter(|_| self.broker_url == *broker_url)
     }
 
     /// The session itself, for its own broker only and the signer that trusts it.

@@ -32,7 +32,7 @@ pub struct EmailSignIn {
     pub email: EmailAddress,
     /// This machine's name, for the mail and the list of sessions.
     pub client_name: Option<String>,
-    /// Whether the session is bound to a key of this device, made for it.
+    /// Whether the session is bound to a key of this device, and to which.
     pub binding: Binding,
 }
 
@@ -43,24 +43,27 @@ pub struct OauthSignIn {
     pub provider: Option<ProviderName>,
     /// This machine's name, for the page and the list of sessions.
     pub client_name: Option<String>,
-    /// Whether the session is bound to a key of this device, made for it.
+    /// Whether the session is bound to a key of this device, and to which.
     pub binding: Binding,
 }
 
-/// Whether a session is bound to a device key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Whether a session is bound to a device key, without which its token is worth nothing.
+#[derive(Clone, Debug, Default)]
 pub enum Binding {
-    /// It is: whoever has the token alone has nothing.
+    /// It is, to one that is made for it: whoever pins keys sees another device.
     #[default]
     DeviceKey,
+    /// It is, to the one that this device has from an earlier sign-in.
+    KeptKey(DeviceKey),
     /// It is not: whoever has the token is the person, for the few hours that the broker gives it.
     None,
 }
 
 impl Binding {
-    /// A key of this device for one session, if that is to be bound.
-    pub(crate) fn key(self) -> Result<Option<DeviceKey>, ClientError> {
+    /// The key of this device for one session, if that is to be bound.
+    pub(crate) fn key(&self) -> Result<Option<DeviceKey>, ClientError> {
         match self {
+            Self::KeptKey(key) => Ok(Some(key.clone())),
             Self::DeviceKey => DeviceKey::generate().map(Some).map_err(|_| ClientError::DeviceKey),
             Self::None => Ok(None),
         }

@@ -78,6 +78,7 @@ impl Fake {
         Session {
             token: SessionToken::new(TOKEN.to_owned()),
             device_key: None,
+            unused_key: None,
             session_id: SessionId::from_bytes([1; 16]),
             expires_at: "2026-12-22T10:00:00Z".parse().unwrap(),
             renew_at: None,

@@ -82,7 +82,9 @@ fn storage_hint(error: &StorageError) -> String {
         }
         StorageError::KeyLost { .. } => "sign in anew with `agentkeys init`",
         StorageError::WrongPassphrase { .. } => "try again",
-        StorageError::Damaged { .. } | StorageError::Malformed => "`agentkeys init --force` replaces it",
+        StorageError::Damaged { .. } | StorageError::Malformed => {
+            "`agentkeys init --new-device-key` replaces it, as another device"
+        }
         _ => "unlock the keychain, or start one, or sign in with `agentkeys init --store file`",
     };
     text.to_owned()

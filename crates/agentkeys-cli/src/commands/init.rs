@@ -1,3 +1,4 @@
+mod device_key;
 mod standing;
 mod storage;
 mod way;
@@ -44,6 +45,13 @@ pub(crate) struct InitArgs {
     /// Bind the session to no key of this machine: for CI, with a token that counts for hours only
     #[arg(long)]
     no_bind: bool,
+
+    /// Sign in anew with a new key of this machine, because the one before may have leaked or cannot be read
+    ///
+    /// Without it each sign-in of the profile uses the same key until `agentkeys logout`. To a worker a new key is
+    /// another device.
+    #[arg(long, conflicts_with = "no_bind")]
+    new_device_key: bool,
 
     /// Sign in anew although somebody is signed in
     #[arg(long)]
@@ -110,7 +118,7 @@ impl InitArgs {
 
     /// The session that is kept, if it still stands and there is no reason for another.
     async fn standing_session(&self, context: &Context) -> Result<Option<Session>, CliError> {
-        if self.force {
+        if self.force || self.new_device_key {
             return Ok(None);
         }
         let session = match context.session().await {
@@ -122,18 +130,12 @@ impl InitArgs {
             ) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if self.is_of_other(&session) {
-            return Err(CliError::SignedInAsOther(session.identity.value));
-        }
         match context.broker().session(&session).await {
+            Ok(_) if self.is_of_other(&session) => Err(CliError::SignedInAsOther(session.identity.value)),
             Ok(_) => Ok(Some(session)),
             Err(error) if error.needs_sign_in() => Ok(None),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn binding(&self) -> Binding {
-        if self.no_bind { Binding::None } else { Binding::DeviceKey }
     }
 
     /// Whether the session was opened by another identity than the one that was asked for.
@@ -144,26 +146,18 @@ impl InitArgs {
         other_email || other_type
     }
 
+    /// Signs in with the key that this device has, whatever became of its session, unless there is a reason for another.
     async fn sign_in(&self, context: &Context, output: &Output) -> Result<Session, CliError> {
-        let session = match Way::choose(self, Surroundings::of_this_process()) {
-            Way::Email(email) => {
-                let mut prompt = Prompt::new(email.clone(), context.no_input, output)?;
-                let broker = reached_broker(context, output).await?;
-                let (client_name, binding) = (machine_name(), self.binding());
-                request_session_token(&broker, &EmailSignIn { email, client_name, binding }, &mut prompt).await?
-            }
-            Way::Browser { .. } | Way::Device if context.no_input => return Err(CliError::NoPerson),
-            Way::Browser { opens } => {
-                let broker = reached_broker(context, output).await?;
-                let mut screen = Screen::new(output, opens, Purpose::SignIn);
-                sign_in_by_browser(&broker, &self.on_a_page(), &mut screen).await?
-            }
-            Way::Device => {
-                let broker = reached_broker(context, output).await?;
-                let mut screen = Screen::new(output, false, Purpose::SignIn).with_provider(self.oauth2.clone());
-                sign_in_by_device(&broker, &self.on_a_page(), &mut screen).await?
-            }
+        let kept = if self.new_device_key { None } else { device_key::kept(context, output).await? };
+        let (binding, unused_key) = match kept {
+            kept if self.no_bind => (Binding::None, kept.map(Box::new)),
+            Some(key) => (Binding::KeptKey(key), None),
+            None => (Binding::DeviceKey, None),
         };
+        let session = Session { unused_key, ..self.sign_in_with(binding, context, output).await? };
+        if self.new_device_key {
+            device_key::part_with_kept(context, output).await;
+        }
         context.store.save(&context.profile, &session).await?;
         storage::settle(context, output).await;
         let identity = &session.identity;
@@ -171,8 +165,31 @@ impl InitArgs {
         Ok(session)
     }
 
-    fn on_a_page(&self) -> OauthSignIn {
-        OauthSignIn { provider: self.oauth2.clone(), client_name: machine_name(), binding: self.binding() }
+    async fn sign_in_with(&self, binding: Binding, context: &Context, output: &Output) -> Result<Session, CliError> {
+        let session = match Way::choose(self, Surroundings::of_this_process()) {
+            Way::Email(email) => {
+                let mut prompt = Prompt::new(email.clone(), context.no_input, output)?;
+                let broker = reached_broker(context, output).await?;
+                let sign_in = EmailSignIn { email, client_name: machine_name(), binding };
+                request_session_token(&broker, &sign_in, &mut prompt).await?
+            }
+            Way::Browser { .. } | Way::Device if context.no_input => return Err(CliError::NoPerson),
+            Way::Browser { opens } => {
+                let broker = reached_broker(context, output).await?;
+                let mut screen = Screen::new(output, opens, Purpose::SignIn);
+                sign_in_by_browser(&broker, &self.on_a_page(binding), &mut screen).await?
+            }
+            Way::Device => {
+                let broker = reached_broker(context, output).await?;
+                let mut screen = Screen::new(output, false, Purpose::SignIn).with_provider(self.oauth2.clone());
+                sign_in_by_device(&broker, &self.on_a_page(binding), &mut screen).await?
+            }
+        };
+        Ok(session)
+    }
+
+    fn on_a_page(&self, binding: Binding) -> OauthSignIn {
+        OauthSignIn { provider: self.oauth2.clone(), client_name: machine_name(), binding }
     }
 }
 

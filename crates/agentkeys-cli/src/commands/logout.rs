@@ -16,7 +16,8 @@ pub(crate) struct LogoutArgs {
     #[arg(long)]
     all: bool,
 
-    /// Only forget the session here, where the broker or the key cannot be reached; it stands until it ends
+    /// Only forget session and device key here, where the broker or the store cannot be reached; the session stands
+    /// until it ends
     #[arg(long, conflicts_with = "all")]
     local: bool,
 }

@@ -1,6 +1,6 @@
 mod receipt;
 
-use agentkeys_client::{BrokerClient, ClientError, Session};
+use agentkeys_client::{BrokerClient, ClientError};
 use agentkeys_types::SessionId;
 use clap::Args;
 use serde_json::json;
@@ -26,25 +26,16 @@ impl RevokeArgs {
         let own = context.renewal.load().await?.ok_or(ClientError::NotSignedIn)?;
         let session_id = self.session_id.unwrap_or(own.session_id);
         let broker = BrokerClient::new(&context.http, own.broker_url.clone());
+        // What is kept stays: the next sign-in is this device again.
         if self.receipt {
             let receipt = Receipt::of(context, &broker, &own, session_id).await?;
-            self.forget(context, &own, session_id).await?;
             output.result(&receipt, |output| receipt.print(output));
             return receipt.outcome();
         }
         broker.revoke_session(&own, session_id).await?;
-        self.forget(context, &own, session_id).await?;
         output.result(&json!({"revoked": session_id}), |output| {
             output.done(format_args!("Session {session_id} revoked"));
         });
-        Ok(())
-    }
-
-    /// A session that is over is worth keeping no longer.
-    async fn forget(&self, context: &Context, own: &Session, session_id: SessionId) -> Result<(), CliError> {
-        if session_id == own.session_id {
-            context.store.delete(&context.profile).await?;
-        }
         Ok(())
     }
 }

@@ -54,9 +54,6 @@ fn circumstances(session: &SessionView) -> String {
 async fn revoke(context: &Context, output: &Output, session_id: SessionId) -> Result<(), CliError> {
     let own = context.session().await?;
     context.broker().revoke_session(&own, session_id).await?;
-    if session_id == own.session_id {
-        context.store.delete(&context.profile).await?;
-    }
     output.result(&serde_json::json!({"revoked": session_id}), |output| {
         output.done(format_args!("Session {session_id} revoked"));
     });

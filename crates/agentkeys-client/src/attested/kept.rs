@@ -42,6 +42,9 @@ pub struct KeptSigner {
     /// The name of its attestation key, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ak_name: Option<String>,
+    /// The highest boot counter that came with that key: its TPM's own, which only an old state of it would show lower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_counter: Option<u64>,
     /// The SHA-256 of the endorsement key, hex, whose TPM has proved that it holds that one; nothing where the policy
     /// named the attestation key itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,12 +76,30 @@ impl KeptSigner {
             .map_err(|()| ("log", "its signing log has another key than before".to_owned()))?;
         pin(&mut self.ak_name, examined.ak_name.as_ref())
             .map_err(|()| ("attestation_key", "its attestation key is not the one that was seen before".to_owned()))?;
+        if examined.ak_name.is_some() {
+            self.boot_counter = self.boot_counter.max(Some(bound.boot_counter));
+        }
         self.ek_sha256.clone_from(&examined.ek_sha256);
         self.policy_version = examined.policy_version;
         self.backend = serde_json::to_value(examined.backend).ok().and_then(|name| name.as_str().map(str::to_owned));
         self.release.clone_from(&examined.release);
         self.accepted_at = Some(examined.examined_at);
         Ok(())
+    }
+
+    /// Refuses evidence of an earlier start than this was remembered of, before the evidence was asked for.
+    ///
+    /// Where no attestation key names the TPM that counts, another machine may have the master secret, and counts anew.
+    pub(super) fn check_boot(&self, examined: &Examined) -> Result<(), (&'static str, String)> {
+        let shown = examined.bound.boot_counter;
+        match self.boot_counter {
+            Some(seen) if examined.ak_name.is_some() && examined.ak_name == self.ak_name && shown < seen => {
+                let fault =
+                    format!("its boot counter is {shown}, and was {seen} before: an old state was brought back");
+                Err(("boot_counter", fault))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+mod boot_counter;
 mod fake;
 mod restoring;
 
@@ -32,13 +33,14 @@ struct Machine {
     policy_version: u64,
     allow_dev: bool,
     activates: bool,
+    has_no_ak: bool,
 }
 
 impl Machine {
     fn new() -> Self {
         let clock = Arc::new(SetClock(Mutex::new(Timestamp::from_unix(START))));
         let home = tempfile::tempdir().unwrap();
-        Self { home, clock, policy_version: 7, allow_dev: false, activates: false }
+        Self { home, clock, policy_version: 7, allow_dev: false, activates: false, has_no_ak: false }
     }
 
     fn kept(&self) -> KeptAttestations {
@@ -46,7 +48,7 @@ impl Machine {
     }
 
     fn try_client(&self, url: &str) -> Result<SignerClient, ClientError> {
-        let judge = Arc::new(ByReportData { activates: self.activates });
+        let judge = Arc::new(ByReportData { activates: self.activates, has_no_ak: self.has_no_ak });
         let policy = AttestationPolicy::with_judge(judge, self.policy_version, self.allow_dev, self.kept());
         let http = Http::with_clock(Duration::from_secs(30), Arc::clone(&self.clock) as Arc<_>);
         SignerClient::new(&http, url.parse().unwrap(), SignerTrust::Policy(Arc::new(policy)))
@@ -61,6 +63,7 @@ fn session(signer_url: &str) -> Session {
     Session {
         token: SessionToken::new(TOKEN.to_owned()),
         device_key: Some(DeviceKey::generate().unwrap()),
+        unused_key: None,
         session_id: SessionId::from_bytes(SESSION),
         expires_at: "2030-12-22T10:00:00Z".parse().unwrap(),
         renew_at: None,

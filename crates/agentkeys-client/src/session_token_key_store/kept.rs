@@ -14,6 +14,8 @@ pub(super) struct Kept<T> {
     session_token: T,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "device_key")]
     device_key: Option<DeviceKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "device_key")]
+    unused_key: Option<DeviceKey>,
     session_id: SessionId,
     expires_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,6 +31,7 @@ impl Kept<SessionToken> {
         Ok(Session {
             token: kept.session_token,
             device_key: kept.device_key,
+            unused_key: kept.unused_key.map(Box::new),
             session_id: kept.session_id,
             expires_at: kept.expires_at,
             renew_at: kept.renew_at,
@@ -44,6 +47,7 @@ impl<'a> Kept<&'a str> {
         let kept = Self {
             session_token: session.token.expose(),
             device_key: session.device_key.clone(),
+            unused_key: session.unused_key.as_deref().cloned(),
             session_id: session.session_id,
             expires_at: session.expires_at,
             renew_at: session.renew_at,
@@ -88,6 +92,7 @@ pub(super) mod tests {
         Session {
             token: SessionToken::new(token.to_owned()),
             device_key: Some(DeviceKey::from_secret(&[7; 32]).unwrap()),
+            unused_key: None,
             session_id: SessionId::from_bytes([1; 16]),
             expires_at: "2026-12-22T10:00:00Z".parse().unwrap(),
             renew_at: Some("2026-12-12T10:00:00Z".parse().unwrap()),
@@ -106,6 +111,25 @@ pub(super) mod tests {
         assert_eq!(read.token.expose(), "aks_very-secret");
         assert_eq!(read.device_key.unwrap().expose_secret(), [7; 32]);
         assert_eq!(read.broker_url.to_string(), "https://broker.example.com");
+    }
+
+    #[test]
+    fn the_key_that_a_plain_bearer_does_not_use_survives_beside_it() {
+        let key = DeviceKey::from_secret(&[7; 32]).unwrap();
+        let unbound = Session { device_key: None, unused_key: Some(Box::new(key)), ..session("aks_very-secret") };
+
+        let read = Kept::read(&Kept::write(&unbound).unwrap()).unwrap();
+
+        assert!(read.device_key.is_none());
+        assert_eq!(read.unused_key.unwrap().expose_secret(), [7; 32]);
+    }
+
+    #[test]
+    fn a_session_from_before_there_were_unused_keys_is_read() {
+        let written = String::from_utf8(Kept::write(&session("aks_very-secret")).unwrap().to_vec()).unwrap();
+
+        assert!(!written.contains("unused_key"), "it has nothing but what it needs");
+        Kept::read(written.as_bytes()).unwrap();
     }
 
     #[test]

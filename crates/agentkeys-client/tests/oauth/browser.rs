@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use agentkeys_client::{Binding, BrowserScreen, ClientError, Exit, OauthSignIn, sign_in_by_browser};
+use agentkeys_crypto::DeviceKey;
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -56,6 +57,20 @@ async fn a_browser_on_this_machine_brings_a_code_that_only_this_process_can_use(
     );
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&form["code_verifier"]));
     assert_eq!(of("code_challenge"), Some(challenge.as_str()));
+}
+
+#[tokio::test]
+async fn a_key_that_the_device_has_is_the_one_that_is_named_and_kept() {
+    let stand_in = StandIn::start(vec![signed_in("DPoP")]).await;
+    let (mut person, key) = (Person::default(), DeviceKey::generate().unwrap());
+
+    let sign_in = ada(Binding::KeptKey(key.clone()));
+    let session = sign_in_by_browser(&stand_in.broker(), &sign_in, &mut person).await.unwrap();
+
+    assert_eq!(person.query["dpop_jkt"], key.thumbprint().to_string());
+    let broker_url = stand_in.url().parse().unwrap();
+    assert_eq!(session.kept_key(&broker_url).unwrap().thumbprint(), key.thumbprint());
+    assert!(session.kept_key(&"https://elsewhere.example.com".parse().unwrap()).is_none());
 }
 
 /// A person who does not come back, before whom the hours fly by.

@@ -2,7 +2,7 @@ use agentkeys_api::{ErrorCode, OauthError};
 use agentkeys_client::{
     Binding, ClientError, DevicePage, DeviceScreen, Session, sign_in_by_browser, sign_in_by_device,
 };
-use agentkeys_crypto::HolderError;
+use agentkeys_crypto::{DeviceKey, HolderError};
 use agentkeys_types::{Clock, SystemClock};
 use axum::{http::StatusCode, response::IntoResponse};
 
@@ -62,9 +62,11 @@ async fn every_question_has_a_proof_by_the_key_that_the_session_is_bound_to() {
     let answers = [use_nonce, refusal("authorization_pending"), signed_in("DPoP")];
     stand_in.0.answers.lock().unwrap().extend(answers);
 
-    let (session, _) = by_device(&stand_in, Binding::DeviceKey).await;
+    let key = DeviceKey::generate().unwrap();
+    let (session, _) = by_device(&stand_in, Binding::KeptKey(key.clone())).await;
 
     let jkt = session.unwrap().device_key.unwrap().thumbprint();
+    assert_eq!(jkt, key.thumbprint());
     let url = format!("{}/oauth/token", stand_in.url());
     let proofs = stand_in.0.forms.lock().unwrap();
     let holder = |(_, proof): &Submitted| stand_in.0.check.holder(proof.as_deref().unwrap(), "POST", &url, now);

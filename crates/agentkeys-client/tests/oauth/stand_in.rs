@@ -91,6 +91,7 @@ impl StandIn {
         Session {
             token: SessionToken::new("aks_very-secret".to_owned()),
             device_key: None,
+            unused_key: None,
             session_id: SessionId::from_bytes([1; 16]),
             expires_at: "2026-12-22T10:00:00Z".parse().unwrap(),
             renew_at: None,

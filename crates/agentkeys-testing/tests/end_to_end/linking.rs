@@ -42,7 +42,7 @@ async fn a_second_address_opens_the_account_until_the_session_that_it_opened_rem
         "{removed:?}"
     );
     assert!(removed.stdout.contains("this one, ended\n  It had signed in here: `agentkeys init`"), "{removed:?}");
-    assert_eq!((after.0, after.1.as_str()), (3, "not_signed_in"));
+    assert_eq!((after.0, after.1.as_str()), (3, "token_revoked"));
 }
 
 #[tokio::test]

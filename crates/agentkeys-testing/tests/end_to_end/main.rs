@@ -9,6 +9,7 @@ mod agents;
 mod another_signer;
 mod browser_sign_in;
 mod dev;
+mod device_key;
 mod linking;
 mod machine;
 mod recovery;

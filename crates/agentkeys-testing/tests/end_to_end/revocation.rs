@@ -32,11 +32,11 @@ async fn a_receipt_tells_whom_a_revocation_reached() {
         assert!(reached["milliseconds"].as_f64().unwrap() < 5000.0, "{receipt}");
     }
     assert!(receipt["aws_credentials_until"].is_string());
-    assert_eq!(after.status.code(), Some(3), "the session is still kept");
+    assert_eq!(after.status.code(), Some(3), "the session still stands");
 }
 
 #[tokio::test]
-async fn a_plain_revocation_names_the_session_and_forgets_it() {
+async fn a_plain_revocation_names_the_session_and_ends_it() {
     let (machine, system) = (Machine::with_credential(), System::start().await);
     document(&system.init(machine.agentkeys(&INIT), ADA).await);
     let sessions = system.used_by(machine.agentkeys(&["sessions", "list", "--json"])).output().await.unwrap();

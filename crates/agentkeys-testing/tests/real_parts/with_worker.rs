@@ -1,6 +1,7 @@
 //! All of the system with the TEE worker as its signer, in use and under attack.
 
 mod restarts;
+mod same_device;
 mod same_settings;
 mod secrets;
 mod taken_over_broker;

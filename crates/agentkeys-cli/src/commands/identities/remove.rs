@@ -30,11 +30,8 @@ impl RemoveArgs {
         }
         broker.unlink_identity(session, &linked.identity).await?;
 
+        // The session here is over then, and what is kept stays: the next sign-in is this device again.
         let is_own = linked.identity == session.identity;
-        if is_own {
-            context.store.delete(&context.profile).await?;
-            context.storage.forget()?;
-        }
         let ids: Vec<_> = fallen.iter().map(|session| session.session_id).collect();
         let document = json!({"removed": linked.identity, "revoked_sessions": ids, "signed_out": is_own});
         output.result(&document, |output| {

@@ -78,6 +78,9 @@ pub(super) struct State {
     pub(super) master: [u8; 32],
     pub(super) leaves: Vec<Vec<u8>>,
     pub(super) devices: Option<Value>,
+    pub(super) boot_counter: u64,
+    /// What happens elsewhere once evidence was asked for, and is not there yet.
+    pub(super) meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A signer with TLS, on loopback.
@@ -91,7 +94,8 @@ impl FakeSigner {
     pub(super) async fn start() -> Self {
         let master = [7; 32];
         let leaves = vec![b"{\"counter\":1}".to_vec()];
-        let state = State { trick: Trick::None, asked: Vec::new(), master, leaves, devices: None };
+        let (asked, devices, meanwhile) = (Vec::new(), None, None);
+        let state = State { trick: Trick::None, asked, master, leaves, devices, boot_counter: 1, meanwhile };
         let (state, identity) = (Arc::new(Mutex::new(state)), TlsIdentity::generate(["signer.example.com"]).unwrap());
         let shared = Arc::clone(&state);
         let handler = move |Extension(channel): Extension<TlsChannel>, request: Request| async move {
@@ -152,6 +156,7 @@ impl State {
             "/attestation" if self.trick == Trick::NoEvidence => problem(ErrorCode::NotAttested),
             "/attestation" => {
                 let nonce = query.strip_prefix("nonce=").unwrap();
+                self.meanwhile.take().into_iter().for_each(|meanwhile| meanwhile());
                 axum::Json(self.evidence(nonce, channel)).into_response()
             }
             "/attestation/activate" => axum::Json(json!({"secret": "c2VjcmV0"})).into_response(),
@@ -250,7 +255,7 @@ impl State {
             identity_pub: hex::encode(identity_pub),
             log_vkey,
             log_checkpoint,
-            boot_counter: 1,
+            boot_counter: self.boot_counter,
             purpose: SigningPurpose::WalletProof,
         };
         let mut asked = [0; 32];
@@ -306,6 +311,8 @@ const POLICY_VERSION: u64 = 7;
 pub(super) struct ByReportData {
     /// Whether it has the attestation key activated first.
     pub(super) activates: bool,
+    /// Whether no TPM vouches, so that there is no attestation key.
+    pub(super) has_no_ak: bool,
 }
 
 impl Judge for ByReportData {
@@ -319,7 +326,7 @@ impl Judge for ByReportData {
             checks.push(check(CheckName::PolicyVersion, question.kept.policy_version <= POLICY_VERSION));
             checks.push(check(CheckName::AttestationKey, question.kept.ak_name.is_none()));
         }
-        let ak_name = Some("000b01".to_owned());
+        let ak_name = Some("000b01".to_owned()).filter(|_| !self.has_no_ak);
         let judgement = |checks| Judgement {
             backend: Backend::Tpm2,
             release: None,

@@ -81,6 +81,7 @@ impl FakeServer {
         Session {
             token: SessionToken::new("aks_of-a-fake".to_owned()),
             device_key: None,
+            unused_key: None,
             session_id: SessionId::from_bytes([1; 16]),
             expires_at: in_seconds(3600),
             renew_at: None,

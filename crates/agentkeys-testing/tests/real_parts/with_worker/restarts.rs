@@ -1,8 +1,11 @@
 //! What a worker makes of a machine that starts anew, and of a disk that somebody has turned back.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
-use agentkeys_client::Binding;
+use agentkeys_client::{
+    AttestationPolicy, Binding, ClientError, Flow, Http, KeptAttestations, Places, ProfileName, SignerClient,
+    SignerTrust,
+};
 use agentkeys_testing::System;
 
 /// A copy of all files below `from`, with their modes.
@@ -60,6 +63,46 @@ async fn a_log_that_was_cut_off_is_refused() {
 
     let said = system.worker_mut().refuses_to_restart().await;
     assert!(said.contains("cut off"), "{said}");
+}
+
+/// The clients of somebody who has never seen the worker, and remembers it in `folder`.
+fn newcomer(system: &System, folder: &Path) -> Flow {
+    let machine = system.worker().machine();
+    let kept = KeptAttestations::of(&Places::new(folder, None, None, None), &ProfileName::default());
+    let policy = AttestationPolicy::load(&machine.policy(), Some(&machine.release_public_key()), kept).unwrap();
+    let trust = SignerTrust::Policy(Arc::new(policy));
+    let signer = SignerClient::new(&Http::default(), machine.url().parse().unwrap(), trust).unwrap();
+    Flow { signer, ..system.flow() }
+}
+
+#[tokio::test]
+#[ignore = "needs swtpm: cargo xtask test"]
+async fn a_machine_that_was_turned_back_with_its_tpm_is_refused_by_who_has_seen_it_later() {
+    let mut system = System::start_with_worker().await;
+    let ada = system.sign_in("ada", Binding::DeviceKey).await;
+    let wallet = system.flow().connect_wallet(&ada, &mut ()).await.unwrap();
+    let (aside, memory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let state = system.worker().machine().state();
+    let tpm = system.worker().machine().tpm().state().join("tpm2-00.permall");
+    system.worker_mut().kill().await;
+    copy(&state, aside.path());
+    let remembered = fs::read(&tpm).unwrap();
+    for _ in 0..2 {
+        system.worker_mut().restart().await;
+        system.flow().signer.derive_address(&ada, ada.omni_account).await.unwrap();
+        system.worker_mut().kill().await;
+    }
+
+    turn_back(&state, aside.path());
+    fs::write(&tpm, remembered).unwrap();
+    system.worker_mut().restart().await;
+    // A log that is as long as before shows nothing by its length.
+    for _ in 0..4 {
+        newcomer(&system, memory.path()).prove_wallet(&ada, wallet, &mut ()).await.unwrap();
+    }
+    let refused = system.flow().signer.derive_address(&ada, ada.omni_account).await.unwrap_err();
+
+    assert!(matches!(&refused, ClientError::AttestationInvalid { check, .. } if check == "boot_counter"), "{refused}");
 }
 
 #[tokio::test]
