@@ -67,12 +67,8 @@ pub(crate) struct Image {
     pub(crate) release_key: Option<PathBuf>,
 
     /// Take this approval, from `agentkeys attestation approve`, so that the release key need not be here
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["release_key", "epoch"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "release_key")]
     pub(crate) approval: Option<PathBuf>,
-
-    /// How often a release before this one had to be locked out, as the worker's settings say too
-    #[arg(long, default_value_t = 0)]
-    pub(crate) epoch: u32,
 
     /// Take this static worker instead of building it
     #[arg(long, value_name = "FILE")]
@@ -105,7 +101,6 @@ impl Image {
             out: "target/image/out".into(),
             release_key: None,
             approval: None,
-            epoch: 0,
             worker: None,
             kernel: None,
             twice: false,
@@ -118,29 +113,37 @@ impl Image {
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<ExitCode> {
         let out = self.build(workspace)?;
         say(&out.policy()?);
+        if self.approval.is_none() && self.release_key.is_none() {
+            say(&format!("   {}", out.how_to_approve(self.epoch()?)));
+        }
         Ok(ExitCode::SUCCESS)
     }
 
     /// Builds the image into its folder.
     pub(crate) fn build(&self, workspace: &Workspace) -> Result<Outputs> {
-        self.ensure_epoch(&String::from_utf8(read(&self.config)?).context("the worker's settings are text")?)?;
+        let epoch = self.epoch()?;
         install_tools()?;
         let kernel = step("kernel", || match &self.kernel {
             Some(package) => Kernel::from_package(package, workspace),
             None => Kernel::newest(workspace),
         })?;
         let out = Outputs::at(&absolute(&self.out)?)?;
-        let measurement = self.build_once(workspace, &kernel, FIRST, &out)?;
+        let (uki, measurement) = self.build_once(workspace, &kernel, FIRST)?;
+        // Before what is there is replaced: the approval may be of that.
+        let approval =
+            self.approval.as_deref().map(|file| outputs::approval_of(&measurement, epoch, file)).transpose()?;
+        step("disk", || out.write(&uki, &measurement, kernel.package()))?;
         if self.twice {
             let again = Outputs::at(&workspace.target("image/again")?)?;
-            self.build_once(workspace, &kernel, "build-again", &again)?;
+            let (uki, measurement) = self.build_once(workspace, &kernel, "build-again")?;
+            again.write(&uki, &measurement, kernel.package())?;
             step("twice the same", || out.ensure_same_as(&again))?;
         }
         if let Some(key) = &self.release_key {
-            step("approval", || out.approve(&measurement, key, self.epoch))?;
+            step("approval", || out.approve(&measurement, key, epoch))?;
         }
-        if let Some(approval) = &self.approval {
-            step("approval", || out.take_approval(&measurement, approval))?;
+        if let Some(approval) = &approval {
+            step("approval", || out.put(approval))?;
         }
         Ok(out)
     }
@@ -154,7 +157,7 @@ impl Image {
         worker::build(workspace, &self.cargo_home()?, &workspace.target("image")?.join(target), profile)
     }
 
-    fn build_once(&self, workspace: &Workspace, kernel: &Kernel, target: &str, out: &Outputs) -> Result<Measurement> {
+    fn build_once(&self, workspace: &Workspace, kernel: &Kernel, target: &str) -> Result<(Pe, Measurement)> {
         let worker = self.build_worker(workspace, target)?;
         step("image", || {
             worker::check(&worker, &self.config)?;
@@ -167,28 +170,28 @@ impl Image {
             };
             let uki = unite(&kernel.program()?, &initramfs.pack()?)?;
             let measurement = Measurement::predict(&uki)?;
-            out.write(&uki, &measurement, kernel.package())?;
-            Ok(measurement)
+            Ok((uki, measurement))
         })
     }
 
-    /// Fails unless the settings, which are measured, name the epoch that is approved.
-    fn ensure_epoch(&self, settings: &str) -> Result<()> {
-        let settings: toml::Table = settings.parse().context("the worker's settings")?;
-        let measured = settings.get("epoch").map_or(Some(0), toml::Value::as_integer);
-        ensure!(
-            measured == Some(self.epoch.into()),
-            "--epoch is {}, and {} does not say `epoch = {0}`: the worker takes an approval of its own epoch alone",
-            self.epoch,
-            self.config.display()
-        );
-        Ok(())
+    /// The epoch that the worker's settings name, of which its approval has to be.
+    fn epoch(&self) -> Result<u32> {
+        let settings = String::from_utf8(read(&self.config)?).ok();
+        settings.as_deref().and_then(epoch_in).with_context(|| {
+            format!("{} is not TOML with `epoch` as a number from 0 on, or without it", self.config.display())
+        })
     }
 
     fn cargo_home(&self) -> Result<PathBuf> {
         let default = || env::home_dir().map(|home| home.join(".cargo"));
         self.cargo_home.clone().or_else(default).context("where does cargo keep what it has downloaded? --cargo-home")
     }
+}
+
+/// The epoch that a worker's settings name: 0 where they say nothing of it.
+fn epoch_in(settings: &str) -> Option<u32> {
+    let settings: toml::Table = settings.parse().ok()?;
+    settings.get("epoch").map_or(Some(0), |epoch| epoch.as_integer()?.try_into().ok())
 }
 
 /// One file that firmware starts and measures: the stub, with kernel, command line and initramfs in it.
@@ -221,15 +224,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_approved_for_the_epoch_that_is_measured_alone() {
-        let image = |epoch| Image { epoch, ..Image::with_config("worker.toml".into()) };
-
-        assert!(image(0).ensure_epoch("listen = \"127.0.0.1:0\"").is_ok());
-        assert!(image(2).ensure_epoch("epoch = 2").is_ok());
-        for (epoch, settings) in [(0, "epoch = 2"), (2, ""), (0, "epoch = \"0\""), (1, "[backup]\nepoch = 1")] {
-            let refused = image(epoch).ensure_epoch(settings).unwrap_err().to_string();
-
-            assert!(refused.contains("worker.toml"), "{settings}: {refused}");
+    fn the_epoch_is_that_of_the_settings_which_are_measured() {
+        assert_eq!(epoch_in("listen = \"127.0.0.1:0\""), Some(0));
+        assert_eq!(epoch_in("epoch = 2"), Some(2));
+        assert_eq!(epoch_in("[backup]\nepoch = 1"), Some(0));
+        for unusable in ["epoch = \"0\"", "epoch = -1", "epoch = 1\nepoch = 2"] {
+            assert_eq!(epoch_in(unusable), None, "{unusable}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::random_name::random_name;
+use crate::{random_name::random_name, text_file::folder_of};
 
 /// What becomes of a file that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +23,7 @@ pub(crate) fn write(path: &Path, text: &str, existing: Existing) -> io::Result<(
         Existing::Replace => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
         Existing::Keep => path.to_owned(),
     };
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(&target);
     let draft = folder.join(random_name(".agentkeys-").map_err(io::Error::other)?);
     let put = || match existing {
         // Fails where the name is taken.

@@ -54,7 +54,7 @@ impl TextFile {
             return Ok(());
         }
         let failed = |error: io::Error| refused(&self.path, error.to_string());
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let folder = folder_of(&self.path);
         if self.text.is_none() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         }
@@ -85,6 +85,11 @@ impl TextFile {
         file.set_permissions(Permissions::from_mode(self.mode))?;
         file.sync_all()
     }
+}
+
+/// The folder that a file lies in: the current one where the path is a name alone.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn refused(path: &Path, reason: String) -> CliError {
@@ -131,6 +136,13 @@ mod tests {
 
         assert_eq!(mode, 0o600);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_name_alone_lies_in_the_current_folder() {
+        for (path, folder) in [("kept.note", "."), ("./kept.note", "."), ("a/kept.note", "a"), ("/kept.note", "/")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(folder), "{path}");
+        }
     }
 
     #[test]

@@ -8,8 +8,9 @@ use agentkeys_backup::ShareError;
 use agentkeys_crypto::MasterSecret;
 use agentkeys_http::{Running, Server, TlsIdentity};
 use agentkeys_signer::{BrokerStanding, Signer, SignerConfig, SignerParts};
+use agentkeys_tlog::AuditError;
 use agentkeys_types::{Clock, SystemClock};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use reqwest::Url;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
@@ -18,7 +19,7 @@ use self::parts::Parts;
 pub(crate) use self::restoration::DescribedRestore;
 use crate::{
     Blobs, Config, MasterError, Origin, PlatformAttester, Statement, first_boot,
-    log::{TransparencyLog, log_routes},
+    log::{LogError, TransparencyLog, log_routes},
     sandbox,
 };
 
@@ -123,10 +124,21 @@ impl Opened {
         let (master_secret, begun) = unseal(config, parts, restored, &clock)?;
         let log = match begun {
             Some(log) => log,
-            None => parts.open_log(config, &master_secret, &clock).context("the signing log")?,
+            None => parts.open_log(config, &master_secret, &clock).map_err(with_next_step)?,
         };
         let boot_counter = parts.counter()?.unwrap_or(0);
         Ok(Self { master_secret, log, boot_counter })
+    }
+}
+
+/// What went wrong with a log, and what to do where it is older than the machine, or gone.
+fn with_next_step(error: MasterError) -> anyhow::Error {
+    match error {
+        MasterError::Log(LogError::CutOff { .. } | LogError::Audit(AuditError::Missing)) => anyhow!(
+            "{error}. Only the log as the last worker here has left it goes on: start the machine with that state disk. \
+             Where it is lost, restore from the shares of a backup, on a machine that has sealed nothing"
+        ),
+        other => other.into(),
     }
 }
 
@@ -247,5 +259,25 @@ impl StopSignals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_older_than_the_machine_or_gone_comes_with_a_next_step() {
+        for error in [LogError::CutOff { counter: 8, logged: 7 }, LogError::Audit(AuditError::Missing)] {
+            let said = error.to_string();
+
+            let shown = with_next_step(error.into()).to_string();
+
+            assert!(shown.contains(&said) && shown.contains("restore from the shares"), "{shown}");
+        }
+        assert_eq!(
+            with_next_step(LogError::InUse.into()).to_string(),
+            "the signing log: another worker is using the log"
+        );
     }
 }

@@ -50,16 +50,8 @@ impl Outputs {
         self.put(&approval)
     }
 
-    /// Takes an approval that was given elsewhere, if it is of this image, and puts it where [`approve`](Self::approve)
-    /// does.
-    pub(super) fn take_approval(&self, measurement: &Measurement, file: &Path) -> Result<()> {
-        let name = || file.display().to_string();
-        let approval: Approval = serde_json::from_slice(&read(file)?).with_context(name)?;
-        of_image(&approval, measurement).with_context(name)?;
-        self.put(&approval)
-    }
-
-    fn put(&self, approval: &Approval) -> Result<()> {
+    /// Puts an approval that is of this image beside it, and onto the disk.
+    pub(super) fn put(&self, approval: &Approval) -> Result<()> {
         write(&self.approval(), serde_json::to_string_pretty(approval)?.as_bytes())?;
         esp::add_approval(&self.disk(), &self.approval())
     }
@@ -71,6 +63,15 @@ impl Outputs {
             ensure!(read(&one)? == read(&another)?, "{} and {} differ", one.display(), another.display());
         }
         Ok(())
+    }
+
+    /// The command by which the release key approves of the image.
+    pub(super) fn how_to_approve(&self, epoch: u32) -> String {
+        let pcrs = self.pcrs();
+        format!(
+            "Where the release key is: agentkeys attestation approve {} --key FILE --epoch {epoch} --out approval.json",
+            pcrs.display()
+        )
     }
 
     /// What a client's policy has to say to accept the image.
@@ -100,15 +101,29 @@ impl Outputs {
     }
 }
 
+/// Reads an approval that was given elsewhere, if it is of this image and of the epoch that its settings name.
+pub(super) fn approval_of(measurement: &Measurement, epoch: u32, file: &Path) -> Result<Approval> {
+    let name = || file.display().to_string();
+    let approval: Approval = serde_json::from_slice(&read(file)?).with_context(name)?;
+    of_image(&approval, measurement, epoch).with_context(name)?;
+    Ok(approval)
+}
+
 /// Fails unless that is a whole approval of this image.
-fn of_image(approval: &Approval, measurement: &Measurement) -> Result<()> {
+fn of_image(approval: &Approval, measurement: &Measurement, epoch: u32) -> Result<()> {
     let (release, version) = (approval.release(), env!("CARGO_PKG_VERSION"));
     ensure!(release == version, "it approves of release {release}, and this is {version}");
+    let approved = approval.epoch();
+    ensure!(
+        approved == epoch,
+        "it is of epoch {approved}, and the worker's settings name {epoch}: approve with `--epoch {epoch}`"
+    );
     for (register, value) in &measurement.at_start {
         let approved = approval.pcrs().get(register);
         ensure!(
             approved == Some(value),
-            "it is of another image: this one has {} in register {register}",
+            "it is of another image: this one has {} in register {register}. Where only the kernel is a newer one, \
+             `--kernel FILE` takes that which the `pcrs.json` of the other names",
             hex::encode(value)
         );
     }
@@ -126,8 +141,8 @@ fn accept(pcrs: &PcrValues) -> String {
         pcrs.iter().map(|(register, value)| format!("{register} = [\"{}\"]", hex::encode(value))).collect();
     format!(
         "[[accept]]\nbackend = \"tpm2\"\nrelease = \"{}\"\nbank = \"sha256\"\n\n[accept.pcr]\n{}\n\n\
-         # The machines that may run it: by who certified their endorsement keys.\n\
-         # [accept.anchor]\n# ek_ca_sha256 = [\"…\"]\n",
+         # The machines that may run it, by who certified their TPM: a certificate in PEM.\n\
+         # [accept.anchor]\n# ek_ca = '''…'''\n",
         env!("CARGO_PKG_VERSION"),
         pcrs.join("\n")
     )
@@ -160,9 +175,10 @@ mod tests {
         changed["approvals"][0]["signature"] = changed["approvals"][1]["signature"].clone();
         let changed = serde_json::from_value(changed).unwrap();
 
-        let refusal = |approval: &Approval, of: &Measurement| of_image(approval, of).unwrap_err().to_string();
+        let refusal = |approval: &Approval, of: &Measurement| of_image(approval, of, 1).unwrap_err().to_string();
 
-        of_image(&good, &image).unwrap();
+        of_image(&good, &image, 1).unwrap();
+        assert!(of_image(&good, &image, 0).unwrap_err().to_string().contains("approve with `--epoch 0`"));
         assert!(refusal(&good, &another).contains("another image"));
         assert!(refusal(&approval(&image, "9.9.9"), &image).contains("release 9.9.9"));
         assert!(refusal(&changed, &image).contains("not what the release key has signed"));
@@ -172,7 +188,7 @@ mod tests {
         more.insert(9, [0; 32]);
         for pcrs in [fewer, more] {
             assert!(
-                of_image(&approval(&Measurement { capped: pcrs.clone(), at_start: pcrs }, version), &image).is_err()
+                of_image(&approval(&Measurement { capped: pcrs.clone(), at_start: pcrs }, version), &image, 1).is_err()
             );
         }
     }

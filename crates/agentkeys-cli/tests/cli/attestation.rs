@@ -54,6 +54,19 @@ fn a_policy_that_the_release_key_has_signed_is_used_and_a_changed_one_is_not() {
 }
 
 #[test]
+fn an_entry_below_the_lowest_release_is_not_said_to_be_accepted() {
+    let home = Home::new();
+    let policy = write_policy(&home, "policy.toml");
+    let raised = fs::read_to_string(&policy).unwrap().replace("min_release = \"0.1.0\"", "min_release = \"0.2.0\"");
+    fs::write(&policy, raised).unwrap();
+
+    let checked = home.agentkeys(&["attestation", "policy", "check", policy.to_str().unwrap()]);
+
+    assert!(checked.stdout().contains("refuses tpm2, release 0.1.0"), "{}", checked.stdout());
+    assert!(!checked.stdout().contains("accepts"), "{}", checked.stdout());
+}
+
+#[test]
 fn a_policy_in_the_usual_place_counts_for_every_signer_but_that_of_the_development_command() {
     let home = Home::new();
     write_policy(&home, "config/agentkeys/attestation-policy.toml");

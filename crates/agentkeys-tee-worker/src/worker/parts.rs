@@ -218,7 +218,12 @@ fn open_sealer(config: &Config, tpm: &SharedTpm) -> anyhow::Result<Arc<dyn Seale
     let release_key = release_key.context("release_key: it is a P-256 point, uncompressed: 130 hex digits")?;
     let mut approvals = Vec::new();
     for file in &config.approvals {
-        let text = fs::read(file).with_context(|| format!("approvals: {} cannot be read", file.display()))?;
+        let text = fs::read(file).with_context(|| {
+            format!(
+                "approvals: {} cannot be read: the release key's approval of this image belongs there",
+                file.display()
+            )
+        })?;
         let approval: Approval = serde_json::from_slice(&text)
             .with_context(|| format!("approvals: {} is not an approval", file.display()))?;
         approval.verify(&release_key).with_context(|| format!("approvals: {}", file.display()))?;

@@ -100,7 +100,12 @@ impl SignArgs {
 fn print(policy: &Policy, signed: &str, output: &Output) {
     output.done(format_args!("A policy that can be used: version {}, {signed}", policy.version));
     for entry in &policy.accept {
-        output.line(format_args!("accepts      {}, release {}", super::in_words(entry.backend()), entry.release()));
+        let (backend, release) = (super::in_words(entry.backend()), entry.release());
+        if release < policy.min_release {
+            output.failed(format_args!("refuses {backend}, release {release}: it is below `min_release`"));
+        } else {
+            output.line(format_args!("accepts      {backend}, release {release}"));
+        }
     }
     output.line(format_args!("from release {} on", policy.min_release));
     if policy.allow_dev {

@@ -86,7 +86,7 @@ impl ShowArgs {
             Some(_) => output.failed("its checkpoint was not kept: it is that of a signer which is not accepted"),
             None => {}
         }
-        output.line(format_args!("boot      number {}", shown.boot_counter));
+        output.line(format_args!("counter   {} when it started", shown.boot_counter));
         output.line(format_args!(
             "signs     {}",
             match shown.purpose {
