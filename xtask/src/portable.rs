@@ -18,9 +18,8 @@ use crate::{
 const VERIFIER: &str = "agentkeys-attestation";
 
 /// The systems.
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 2] = [
     Target { rust: "aarch64-apple-darwin", zig: "aarch64-macos" },
-    Target { rust: "x86_64-apple-darwin", zig: "x86_64-macos" },
     Target { rust: "x86_64-pc-windows-gnu", zig: "x86_64-windows-gnu" },
 ];
 

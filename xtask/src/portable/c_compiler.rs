@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::Target;
 use crate::{invocation::output_of, parts::python, workspace::Workspace};
 
-/// The exact version, from PyPI.
+/// The exact version, from `PyPI`.
 const REQUIREMENTS: &str = "testdata/python/zig.txt";
 
 /// Zig as a C compiler, which brings the C libraries of other systems.
@@ -19,7 +19,7 @@ pub(super) struct CCompiler {
 }
 
 impl CCompiler {
-    /// Gets it from PyPI; quick where it is here already.
+    /// Gets it from `PyPI`; quick where it is here already.
     pub(super) fn install(workspace: &Workspace, targets: &[Target]) -> Result<Self> {
         let environment = workspace.target("portable/venv")?;
         python::install(&environment, &workspace.path(REQUIREMENTS), &[])?;

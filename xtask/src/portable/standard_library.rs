@@ -38,6 +38,9 @@ impl StandardLibrary {
         let names: Vec<_> = targets.iter().map(|target| target.rust).collect();
         let wanted = format!("{version}{PACKAGE}\n{SHA256}\n{}", names.join("\n"));
         if !is_current(&stamp, &wanted) {
+            // What another compiler has left would be found beside it.
+            fs::remove_dir_all(&folder)?;
+            fs::create_dir(&folder)?;
             let source = unpack(&folder)?;
             check(&source, &folder, targets)?;
             library.collect(&folder, targets)?;
@@ -77,7 +80,7 @@ fn unpack(folder: &Path) -> Result<PathBuf> {
     apt::download_exactly(PACKAGE, SHA256, &package)?;
     // The compiler's own source is in there, too, and is six times as much.
     let mut unpack = Command::new("sh");
-    unpack.args(["-c", "dpkg-deb --fsys-tarfile \"$1\" | tar -x -C \"$2\" --exclude=vendor \"$3\"", "sh"]);
+    unpack.args(["-c", "dpkg-deb --fsys-tarfile \"$1\" | tar -x -C \"$2\" \"$3\"", "sh"]);
     run_quietly(unpack.arg(&package).arg(folder).arg(&library))?;
     fs::remove_file(package)?;
     Ok(folder.join(library))
