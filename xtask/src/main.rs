@@ -11,6 +11,7 @@ mod image;
 mod invocation;
 mod memory_scan;
 mod parts;
+mod portable;
 mod races;
 mod repository;
 mod revocation;
@@ -46,6 +47,8 @@ enum Xtask {
     Image(image::Image),
     /// What is left of tokens in the memory and the cores of the real binaries, and in their registers
     MemoryScan(memory_scan::MemoryScan),
+    /// Whether the verifier is sound for macOS and Windows: its Rust type-checks, its C compiles
+    Portable,
     /// 64 requests at once, 1,000 times, at three brokers, for each thing that may be had once or a few times
     Races(races::Races),
     /// 5,000 sessions revoked while in use, a crash and a restore: nothing accepts them
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Xtask::E2e(e2e) => e2e.run(&workspace),
         Xtask::Image(image) => image.run(&workspace),
         Xtask::MemoryScan(scan) => scan.run(&workspace),
+        Xtask::Portable => portable::run(&workspace),
         Xtask::Races(races) => races.run(&workspace),
         Xtask::Revocation(revocation) => revocation.run(&workspace),
         Xtask::Rotation(rotation) => rotation.run(&workspace),

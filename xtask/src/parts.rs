@@ -16,7 +16,7 @@ mod node_clients;
 mod npm;
 pub(crate) mod oidc_provider;
 mod ports;
-mod python;
+pub(crate) mod python;
 pub(crate) mod swtpm;
 mod systemd;
 pub(crate) mod vectors;
@@ -171,7 +171,7 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 /// Whether `stamp` says that `wanted` was installed before.
-fn is_current(stamp: &Path, wanted: &str) -> bool {
+pub(crate) fn is_current(stamp: &Path, wanted: &str) -> bool {
     fs::read_to_string(stamp).is_ok_and(|installed| installed == wanted)
 }
 

@@ -98,15 +98,20 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// What root makes in somebody's folder is theirs: they could not read it otherwise.
+#[cfg(unix)]
 fn give_to_owner_of(folder: &Path, path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, chown};
-        let (owner, made) = (fs::metadata(folder)?, fs::metadata(path)?);
-        if made.uid() == 0 && owner.uid() != 0 {
-            chown(path, Some(owner.uid()), Some(owner.gid()))?;
-        }
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let (owner, made) = (fs::metadata(folder)?, fs::metadata(path)?);
+    if made.uid() == 0 && owner.uid() != 0 {
+        chown(path, Some(owner.uid()), Some(owner.gid()))?;
     }
+    Ok(())
+}
+
+/// Elsewhere nobody makes files for somebody else.
+#[cfg(not(unix))]
+fn give_to_owner_of(_: &Path, _: &Path) -> io::Result<()> {
     Ok(())
 }
 

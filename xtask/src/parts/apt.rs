@@ -35,6 +35,19 @@ pub(crate) fn download(package: &str, folder: &Path) -> Result<PathBuf> {
     })
 }
 
+/// Gets one file of a Debian archive by its address, whichever release is installed here; quick where `file` is there.
+pub(crate) fn download_exactly(address: &str, sha256: &str, file: &Path) -> Result<()> {
+    const HELPER: &str = "/usr/lib/apt/apt-helper";
+    if file.exists() {
+        return Ok(());
+    }
+    ensure!(Path::new(HELPER).exists(), "there is no apt to download {address} with");
+    // Fails where the file is another, and then leaves it under another name.
+    let mut download = Command::new(HELPER);
+    download.args(["-o", "APT::Sandbox::User=root", "download-file", address]).arg(file);
+    run_quietly(download.arg(format!("SHA256:{sha256}")))
+}
+
 fn download_listed(package: &str, folder: &Path) -> Result<PathBuf> {
     // Elsewhere: of a file that is here already it prints nothing.
     let printed = output_of(apt_get().args(["download", "--print-uris", package]).current_dir("/"))?;

@@ -22,31 +22,32 @@ impl Part for Python {
 
     fn install(&self, workspace: &Workspace) -> Result<()> {
         let folder = workspace.target("parts/venv")?;
-        let requirements = workspace.path("testdata/python/requirements.txt");
-        let constraints = workspace.path("testdata/python/constraints.txt");
-        let [required, constrained] = [&requirements, &constraints].map(fs::read_to_string);
-        // With the folder's name, because a virtual environment does not survive a move.
-        let wanted = format!(
-            "{}
-{}{}",
-            folder.display(),
-            required?,
-            constrained?
-        );
-        let stamp = folder.join("installed");
-        if is_current(&stamp, &wanted) {
-            return Ok(());
-        }
-        make_environment(&folder)?;
-        let mut pip = Command::new(folder.join("bin/pip"));
-        run_quietly(pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements))?;
-        Ok(fs::write(stamp, wanted)?)
+        let [required, constrained] =
+            ["requirements.txt", "constraints.txt"].map(|name| workspace.path("testdata/python").join(name));
+        install(&folder, &required, &[&constrained])
     }
 
     fn start(&self, workspace: &Workspace) -> Result<Started> {
         let programs = workspace.target("parts/venv/bin")?;
         Ok(Started { variable: ("AGENTKEYS_TEST_AWS", programs.display().to_string()), _lifeline: None })
     }
+}
+
+/// A virtual environment with what `requirements` asks for, which may include `others`; quick where it is there already.
+pub(crate) fn install(folder: &Path, requirements: &Path, others: &[&Path]) -> Result<()> {
+    // With the folder's name, because a virtual environment does not survive a move.
+    let mut wanted = format!("{}\n", folder.display());
+    for file in [requirements].iter().chain(others) {
+        wanted += &fs::read_to_string(file)?;
+    }
+    let stamp = folder.join("installed");
+    if is_current(&stamp, &wanted) {
+        return Ok(());
+    }
+    make_environment(folder)?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    run_quietly(pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements))?;
+    Ok(fs::write(stamp, wanted)?)
 }
 
 fn make_environment(folder: &Path) -> Result<()> {
