@@ -140,10 +140,3 @@ fn neither_keys_nor_shares_print_what_is_secret() {
 
     assert!(!format!("{key:?}").contains(&hex::encode(key.secret_bytes())));
 }
-
-#[tokio::test]
-async fn the_reference_describes_the_routes_of_a_restoration() {
-    let restoration = Restoration::of(&hex::encode(identity(&SECRET))).unwrap();
-
-    crate::reference::tests::assert_described(RESTORE, restoration.router()).await;
-}
