@@ -186,6 +186,9 @@ impl Config {
         {
             return Err(refused("public_url", "it must be https://, with nothing after the host and port"));
         }
+        if self.public_url.is_none() && self.listen.ip().is_unspecified() {
+            return Err(refused("public_url", "it must be set where `listen` is every address: clients know it by one"));
+        }
         let broker: Option<Url> = self.broker_url.parse().ok().filter(|_| !self.broker_url.ends_with('/'));
         let broker = broker.ok_or_else(|| {
             refused("broker_url", "the broker's `issuer` exactly as it is set there, without a slash at its end")
@@ -214,7 +217,7 @@ impl Config {
     }
 
     fn default_listen() -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 8443))
+        SocketAddr::from(([0, 0, 0, 0], 8475))
     }
 
     fn default_signings_per_minute() -> u32 {

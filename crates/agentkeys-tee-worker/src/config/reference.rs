@@ -13,10 +13,10 @@ pub fn settings_page() -> String {
 }
 
 pub(super) const SETTINGS: &[(&str, &str, &str)] = &[
-    ("listen", "127.0.0.1:8443", "Where to listen, over TLS alone."),
+    ("listen", "0.0.0.0:8475", "Where to listen, over TLS alone."),
     (
         "public_url",
-        "that of `listen`",
+        "that of `listen`, where this is one address",
         "The URL under which clients know it, which the proofs of their requests name: https, with nothing after the \
          host and port.",
     ),

@@ -63,6 +63,7 @@ fn what_cannot_work_is_refused_with_the_setting_to_change() {
     let table = [
         ("chain_ids = [1]", "", "chain_ids:"),
         ("https://worker.example", "http://worker.example", "public_url:"),
+        ("listen = \"127.0.0.1:0\"\n    public_url = \"https://worker.example\"", "", "public_url:"),
         ("https://worker.example", "https://worker.example/path", "public_url:"),
         ("https://broker.example", "https://broker.example/", "broker_url:"),
         ("https://broker.example", "http://broker.example", "broker_url:"),
