@@ -187,7 +187,10 @@ impl Config {
             return Err(refused("public_url", "it must be https://, with nothing after the host and port"));
         }
         if self.public_url.is_none() && self.listen.ip().is_unspecified() {
-            return Err(refused("public_url", "it must be set where `listen` is every address: clients know it by one"));
+            return Err(refused(
+                "public_url",
+                "it must be set where `listen` is every address: clients know it by one",
+            ));
         }
         let broker: Option<Url> = self.broker_url.parse().ok().filter(|_| !self.broker_url.ends_with('/'));
         let broker = broker.ok_or_else(|| {

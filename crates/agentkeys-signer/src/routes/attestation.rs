@@ -50,29 +50,15 @@ pub(super) async fn show(
     (status = 200, body = ActivatedCredential),
     (status = 400, body = Problem, description = "`credential_invalid`: malformed, or made for another TPM or key"),
     (status = 404, body = Problem, description = "`not_attested`: at the development signer, and without a TPM"),
-    (status = 503, body = Problem, description = "`signer_disabled`: no master secret yet, too many ask at once, or the TPM \
-        does not answer"),
+    (status = 503, body = Problem, description = "`signer_disabled`: too many ask at once, or the TPM does not answer"),
 ))]
 pub(super) async fn activate(
     State(signer): State<Arc<Signer>>,
     _: Channel,
-    _: Ready,
     Source(source): Source,
     Json(request): Json<ActivateCredential>,
 ) -> Result<Json<ActivatedCredential>, ApiError> {
     Ok(Json(signer.attestation().ask(source, move |attester| attester.activate(&request)).await?))
-}
-
-/// There is a master secret.
-pub(super) struct Ready;
-
-impl FromRequestParts<Arc<Signer>> for Ready {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(_: &mut Parts, signer: &Arc<Signer>) -> Result<Self, ApiError> {
-        signer.ready().map_err(CallerError::from)?;
-        Ok(Self)
-    }
 }
 
 fn nonce(query: &str) -> Option<[u8; 32]> {

@@ -5,6 +5,7 @@ use std::fs;
 use crate::{refusal, run};
 
 const GOOD: &str = r#"
+public_url = "https://worker.example"
 broker_url = "https://broker.example"
 tpm = "unix:/nowhere/tpm.sock"
 approvals = ["/nowhere/approval.json"]
