@@ -9,7 +9,7 @@ use agentkeys_http::{Json, Refusal, Source, TlsChannel};
 use axum::extract::{FromRequestParts, RawQuery, State};
 use http::request::Parts;
 
-use crate::{AttestError, CallerError, Signer, error::ApiError};
+use crate::{AttestError, Signer, error::ApiError};
 
 /// The connection of a request, without which evidence would be worth as much on any other.
 pub(super) struct Channel(TlsChannel);
