@@ -3,6 +3,7 @@ use std::{borrow::Cow, fmt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+// `tt`: a `rename` counts for the description of the API only where it is a bare literal.
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $variant:ident = $status:literal $text:tt,)*) => {
         /// What went wrong, for programs: stable, and never reused for something else.
@@ -11,7 +12,7 @@ macro_rules! error_codes {
         pub enum ErrorCode {
             $($(#[$doc])* #[serde(rename = $text)] $variant,)*
             /// A code of a newer server than this client.
-            #[serde(other)]
+            #[serde(rename = "unknown", other)]
             Unknown,
         }
 

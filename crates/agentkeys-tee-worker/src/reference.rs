@@ -23,6 +23,7 @@ pub(crate) mod tests {
         let server = Server::bind("worker", "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let running = server.serve(routes);
         let paths = description["paths"].as_object().unwrap();
+        assert!(paths.keys().any(|path| path.starts_with(prefix)), "{prefix}");
         for (path, operations) in paths.iter().filter(|(path, _)| path.starts_with(prefix)) {
             let client = reqwest::Client::builder().no_proxy().build().unwrap();
             let request = client.request(Method::TRACE, format!("http://{}{path}", running.address()));

@@ -19,9 +19,7 @@ use crate::{SessionCaller, Signer, error::ApiError};
     )),
     (status = 400, body = Problem, description = "`invalid_omni_account`, `ambiguous_auth`"),
     (status = 401, body = Problem, description = UNAUTHORIZED),
-    (status = 403, body = Problem, description = FORBIDDEN, headers(
-        ("Retry-After" = u64, description = "With `device_waiting`: after how many seconds it is pinned, if nobody stops it"),
-    )),
+    (status = 403, body = Problem, description = FORBIDDEN),
     (status = 409, body = Problem, description = NO_PLACE),
     (status = 429, body = Problem, description = TOO_OFTEN),
     (status = 503, body = Problem, description = UNAVAILABLE),

@@ -9,6 +9,12 @@ use http::{StatusCode, request::Parts};
 use super::reference::{AMBIGUOUS, FORBIDDEN, NO_PLACE, PROOF, TOO_OFTEN, UNAUTHORIZED, UNAVAILABLE};
 use crate::{SessionCaller, Signer, error::ApiError};
 
+/// Of the key in a URL.
+const THUMBPRINT: &str = "Its RFC 7638 thumbprint: 43 characters of base64url";
+/// Of 403, where the caller's own device must be a pinned one.
+const OWN_DEVICE: &str =
+    "`session_required`; the caller's own: `device_key_required`, `device_not_pinned`, `device_waiting`";
+
 /// The device that a URL names.
 pub(super) struct DeviceKey(KeyThumbprint);
 
@@ -38,15 +44,12 @@ pub(super) async fn list(State(signer): State<Arc<Signer>>, caller: SessionCalle
 /// Pins a device key of the caller's account at the word of a pinned one, also before it has come: at the worker alone.
 #[utoipa::path(put, path = paths::DEVICE_BY_KEY, security(("session" = [])), params(
     ("DPoP" = String, Header, description = PROOF),
-    ("key" = String, Path, description = "Its RFC 7638 thumbprint: 43 characters of base64url"),
+    ("key" = String, Path, description = THUMBPRINT),
 ), responses(
     (status = 200, body = Devices, description = "It is pinned, now or before"),
     (status = 400, body = Problem, description = "`invalid_field`: the key; `ambiguous_auth`"),
     (status = 401, body = Problem, description = UNAUTHORIZED),
-    (status = 403, body = Problem, description = "`session_required`; the caller's own: `device_key_required`, \
-        `device_not_pinned`, `device_waiting`", headers(
-        ("Retry-After" = u64, description = "With `device_waiting`: after how many seconds it is pinned, if nobody stops it"),
-    )),
+    (status = 403, body = Problem, description = OWN_DEVICE),
     (status = 409, body = Problem, description = "`device_limit_reached`"),
     (status = 429, body = Problem, description = TOO_OFTEN),
     (status = 503, body = Problem, description = UNAVAILABLE),
@@ -63,15 +66,12 @@ pub(super) async fn update(
 /// Takes a device key of the caller's account away, or stops one that waits: at the worker alone.
 #[utoipa::path(delete, path = paths::DEVICE_BY_KEY, security(("session" = [])), params(
     ("DPoP" = String, Header, description = PROOF),
-    ("key" = String, Path, description = "Its RFC 7638 thumbprint: 43 characters of base64url"),
+    ("key" = String, Path, description = THUMBPRINT),
 ), responses(
     (status = 204, description = "It signs no more"),
     (status = 400, body = Problem, description = "`invalid_field`: the key; `ambiguous_auth`"),
     (status = 401, body = Problem, description = UNAUTHORIZED),
-    (status = 403, body = Problem, description = "`session_required`; the caller's own: `device_key_required`, \
-        `device_not_pinned`, `device_waiting`", headers(
-        ("Retry-After" = u64, description = "With `device_waiting`: after how many seconds it is pinned, if nobody stops it"),
-    )),
+    (status = 403, body = Problem, description = OWN_DEVICE),
     (status = 404, body = Problem, description = "`device_unknown`"),
     (status = 409, body = Problem, description = "`last_device`; `device_limit_reached`, for the caller's own that is to be \
         pinned"),
@@ -93,9 +93,7 @@ pub(super) async fn delete(
     (status = 200, body = Devices),
     (status = 400, body = Problem, description = "`invalid_omni_account`, `ambiguous_auth`"),
     (status = 401, body = Problem, description = UNAUTHORIZED),
-    (status = 403, body = Problem, description = FORBIDDEN, headers(
-        ("Retry-After" = u64, description = "With `device_waiting`: after how many seconds it is pinned, if nobody stops it"),
-    )),
+    (status = 403, body = Problem, description = FORBIDDEN),
     (status = 409, body = Problem, description = NO_PLACE),
     (status = 429, body = Problem, description = TOO_OFTEN),
     (status = 503, body = Problem, description = UNAVAILABLE),

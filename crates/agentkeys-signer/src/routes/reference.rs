@@ -15,9 +15,9 @@ which the worker refuses (`device_key_required`).
 Refusals are [problems](#problem), for programs by their code in `error`. Besides those listed, each route can answer 400
 `token_in_url`, 405 `method_not_allowed` with `Allow`, 421 `host_not_allowed` (`/healthz` answers under any name) and 500
 `internal`; one that takes a body 400 `invalid_json`, `invalid_field`, `unknown_field`, `duplicate_field` and
-`json_too_complex`, 413 `body_too_large` and 415 `unsupported_media_type`. Each 429 and 503 has `Retry-After`, in seconds.
-Each 401 has `WWW-Authenticate`, and each answer to a proof `DPoP-Nonce`, for the next one. `X-Request-Id` is the caller's
-own, or a new one.";
+`json_too_complex`, 413 `body_too_large` and 415 `unsupported_media_type`. Each 429 and 503, and each 403 `device_waiting`,
+has `Retry-After`, in seconds. Each 401 has `WWW-Authenticate`, and each answer to a proof `DPoP-Nonce`, for the next one.
+`X-Request-Id` is the caller's own, or a new one.";
 
 /// Of the header `DPoP`.
 pub(super) const PROOF: &str = "The proof by the session's device key, for this method, URL and token, with the nonce of the \

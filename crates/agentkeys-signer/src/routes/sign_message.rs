@@ -28,9 +28,7 @@ use crate::{Receipt, SessionCaller, Signed, Signer, error::ApiError};
     (status = 400, body = Problem, description = "`invalid_omni_account`, `invalid_message_hex`, `ambiguous_auth`"),
     (status = 401, body = Problem, description = UNAUTHORIZED),
     (status = 403, body = Problem, description = "`session_required`, `account_mismatch`; at the worker `message_refused`, \
-        `device_key_required`, `device_not_pinned`, `device_waiting`", headers(
-        ("Retry-After" = u64, description = "With `device_waiting`: after how many seconds it is pinned, if nobody stops it"),
-    )),
+        `device_key_required`, `device_not_pinned`, `device_waiting`"),
     (status = 409, body = Problem, description = NO_PLACE),
     (status = 429, body = Problem, description = "`rate_limited`: at the worker, the account has had too many messages \
         signed, or its devices have changed too often"),
