@@ -2,10 +2,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use agentkeys_api::{Body, ErrorCode, Fields, Problem, attestation::Encoded};
 use agentkeys_http::{Json, Refusal};
+use agentkeys_memory::Secret;
 use axum::{Router, extract::State, routing::get};
 use serde::Serialize;
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 use super::{Collection, Progress, SealedShare, ShareError};
 
@@ -17,7 +17,7 @@ pub const RESTORE: &str = "/restore";
 pub struct Restoration {
     collection: Arc<Mutex<Collection>>,
     public_key: [u8; 32],
-    secret: Arc<watch::Sender<Option<Zeroizing<[u8; 32]>>>>,
+    secret: Arc<watch::Sender<Option<Secret>>>,
 }
 
 /// `GET /restore`
@@ -55,7 +55,7 @@ impl Restoration {
     }
 
     /// The secret, once enough shares have come in.
-    pub async fn secret(&self) -> Zeroizing<[u8; 32]> {
+    pub async fn secret(&self) -> Secret {
         let mut changed = self.secret.subscribe();
         loop {
             let secret = changed.borrow_and_update().clone();
@@ -78,7 +78,7 @@ impl Restoration {
         Ok(match progress {
             Progress::Waiting { shares, threshold } => Taken { restored: false, shares, threshold },
             Progress::Complete(secret) => {
-                self.secret.send_replace(Some(secret));
+                self.secret.send_replace(Some(Secret::apart(secret.to_vec().into())));
                 Taken { restored: true, shares: share.threshold.into(), threshold: share.threshold }
             }
         })
