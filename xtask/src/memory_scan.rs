@@ -6,7 +6,7 @@ use clap::Args;
 use crate::{
     console::step,
     invocation,
-    parts::{Parts, gdb::Gdb, keyring::Keyring},
+    parts::{Part, Parts, gdb::Gdb, keyring::Keyring, swtpm::Swtpm},
     workspace::Workspace,
 };
 
@@ -21,7 +21,8 @@ pub(crate) struct MemoryScan {
 impl MemoryScan {
     /// `cargo xtask memory-scan`: what is left of tokens in the memory and the cores of the real binaries.
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<ExitCode> {
-        let mut parts = Parts::install_only(vec![Box::new(Gdb), Box::new(Keyring)], workspace)?;
+        let wanted: Vec<Box<dyn Part>> = vec![Box::new(Gdb), Box::new(Keyring), Box::new(Swtpm)];
+        let mut parts = Parts::install_only(wanted, workspace)?;
         parts.start(workspace);
         let profile: &[&str] = if self.release { &["--release"] } else { &[] };
         let mut build = workspace.cargo(&["build", "--workspace", "--bins"]);

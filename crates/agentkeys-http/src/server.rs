@@ -204,7 +204,7 @@ impl Service {
             return;
         };
         let shaken = tokio::select! {
-            shaken = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)) => shaken,
+            shaken = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(Wiped::new(stream))) => shaken,
             _ = stopped.changed() => return,
         };
         match shaken {

@@ -11,7 +11,7 @@ use rustls::{
     version::TLS13,
 };
 use sha2::{Digest, Sha256};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use zeroize::Zeroize;
 
@@ -70,7 +70,10 @@ impl TlsIdentity {
         &self.certificate
     }
 
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, TlsChannel)> {
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> io::Result<(TlsStream<S>, TlsChannel)> {
         let stream = self.acceptor.accept(stream).await?;
         let exporter = stream.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL.as_bytes(), None);
         let exporter = exporter.map_err(io::Error::other)?;
@@ -93,7 +96,10 @@ mod tests {
         pki_types::ServerName,
         version::{TLS12, TLS13},
     };
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
     use tokio_rustls::TlsConnector;
 
     use super::*;

@@ -2,11 +2,12 @@ mod parts;
 mod restoration;
 mod restoring;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, thread};
 
 use agentkeys_backup::ShareError;
 use agentkeys_crypto::MasterSecret;
 use agentkeys_http::{Running, Server, TlsIdentity};
+use agentkeys_memory::Secret;
 use agentkeys_signer::{BrokerStanding, Signer, SignerConfig, SignerParts};
 use agentkeys_tlog::AuditError;
 use agentkeys_types::{Clock, SystemClock};
@@ -81,10 +82,16 @@ async fn serve(config: Config, parts: Parts) -> anyhow::Result<()> {
     };
     let opening = {
         let (config, parts) = (Arc::clone(&config), Arc::clone(&parts));
-        tokio::task::spawn_blocking(move || Opened::new(&config, &parts, restored))
+        tokio::task::spawn_blocking(move || {
+            let opened = Opened::new(&config, &parts, restored);
+            agentkeys_memory::clear_residue();
+            opened
+        })
     };
     let opened = opening.await.context("opening did not end")??;
     let worker = Worker::start(&config, &parts, opened, server)?;
+    // This thread sleeps from now on, and not as one of the runtime's own.
+    agentkeys_memory::clear_residue();
 
     let ended = tokio::select! {
         () = stop.come() => Ok(()),
@@ -119,7 +126,7 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(config: &Config, parts: &Parts, restored: Option<Zeroizing<[u8; 32]>>) -> anyhow::Result<Self> {
+    fn new(config: &Config, parts: &Parts, restored: Option<Secret>) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (master_secret, begun) = unseal(config, parts, restored, &clock)?;
         let log = match begun {
@@ -147,16 +154,17 @@ fn with_next_step(error: MasterError) -> anyhow::Error {
 fn unseal(
     config: &Config,
     parts: &Parts,
-    restored: Option<Zeroizing<[u8; 32]>>,
+    restored: Option<Secret>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<(MasterSecret, Option<TransparencyLog>)> {
     let Some(sealer) = &parts.sealer else {
         let secret = restored.context("without a sealer, the secret must be restored")?;
-        return Ok((MasterSecret::new(&secret), None));
+        return Ok((MasterSecret::new(bytes_of(&secret)?), None));
     };
     let source = || {
         if let Some(secret) = restored {
-            return Ok(secret);
+            let bytes = bytes_of(&secret).map_err(|error| MasterError::Source(error.to_string()))?;
+            return Ok(Zeroizing::new(*bytes));
         }
         let secret = first_boot::generate(sealer.as_ref())?;
         share(config, &secret)?;
@@ -164,7 +172,6 @@ fn unseal(
     };
     let begin = |master_secret: &MasterSecret| parts.begin_log(config, master_secret, clock);
     let opened = first_boot::open(sealer.as_ref(), &Blobs::new(&config.state), source, begin);
-    agentkeys_memory::clear_residue();
     let (master_secret, origin) = opened?;
     if let Some(identity) = config.restore_identity() {
         let own = hex::encode(master_secret.identity_public_key());
@@ -183,13 +190,23 @@ fn unseal(
     Ok((master_secret, if let Origin::FirstBoot(log) = origin { Some(log) } else { None }))
 }
 
+fn bytes_of(restored: &Secret) -> anyhow::Result<&[u8; 32]> {
+    restored.expose().first_chunk().context("a master secret is 32 bytes")
+}
+
 /// Writes the shares that the configuration asks for: once, before the secret is sealed.
 fn share(config: &Config, secret: &[u8; 32]) -> Result<(), MasterError> {
     let Some(backup) = config.backup.as_ref().filter(|backup| !backup.recipients.is_empty()) else { return Ok(()) };
     let failed = |error: ShareError| MasterError::Source(format!("the shares of the backup: {error}"));
     let identity = MasterSecret::new(secret).identity_public_key();
-    let shares =
-        agentkeys_backup::split(secret, &identity, backup.threshold, &backup.recipient_keys()).map_err(failed)?;
+    // In a thread of its own, because the generator that the shares come from is the thread's, and is wiped as it ends.
+    let split = || {
+        let shares = agentkeys_backup::split(secret, &identity, backup.threshold, &backup.recipient_keys());
+        agentkeys_memory::clear_residue();
+        shares
+    };
+    let split = thread::scope(|scope| scope.spawn(split).join());
+    let shares = split.map_err(|_| MasterError::Source("the shares of the backup".to_owned()))?.map_err(failed)?;
     agentkeys_backup::write(&config.state.join("backup"), &shares).map_err(failed)
 }
 

@@ -67,9 +67,14 @@ impl System {
 
     /// As [`System::start`], with the TEE worker as the signer.
     pub async fn start_with_worker() -> Self {
+        Self::start_with_worker_settings("").await
+    }
+
+    /// As [`System::start_with_worker`], with more settings of the worker.
+    pub async fn start_with_worker_settings(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut system = Self::start_servers(folder, "info", "", AS_AWS).await;
-        system.hire_worker().await;
+        system.hire_worker(settings).await;
         system
     }
 
@@ -95,15 +100,15 @@ impl System {
     async fn start_in(folder: TempDir, log: &str, settings: &str, lengths: SessionLengths) -> Self {
         let mut system = Self::start_servers(folder, log, settings, lengths).await;
         if wants_worker() {
-            system.hire_worker().await;
+            system.hire_worker("").await;
         }
         system
     }
 
-    /// Has the TEE worker sign from now on.
-    async fn hire_worker(&mut self) {
+    /// Has the TEE worker sign from now on, with these among its settings.
+    async fn hire_worker(&mut self, settings: &str) {
         let folder = self.folder.path().join("worker");
-        self.worker = Some(Worker::start(&folder, &self.broker_url()).await);
+        self.worker = Some(Worker::start(&folder, &self.broker_url(), settings).await);
     }
 
     async fn start_servers(folder: TempDir, log: &str, settings: &str, lengths: SessionLengths) -> Self {

@@ -18,13 +18,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts one for the broker at `broker_url`, with all its files in `folder`.
+    /// Starts one for the broker at `broker_url`, with all its files in `folder` and these among its settings.
     ///
     /// # Panics
     ///
     /// When it does not start, or when there is no swtpm.
-    pub async fn start(folder: &Path, broker_url: &str) -> Self {
-        let machine = WorkerMachine::new(folder, broker_url);
+    pub async fn start(folder: &Path, broker_url: &str, settings: &str) -> Self {
+        let machine = WorkerMachine::with_settings(folder, broker_url, settings);
         let process = Some(ready(&machine).await);
         Self { machine, process }
     }

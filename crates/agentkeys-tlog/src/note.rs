@@ -1,5 +1,6 @@
 use std::{fmt, str::FromStr};
 
+use agentkeys_memory::Secret;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
@@ -101,17 +102,18 @@ impl fmt::Debug for VerifierKey {
 }
 
 /// Signs notes in its name.
+///
+/// It keeps the seed, where no other process can read it. The key pair is made for each signature.
 pub struct SignerKey {
-    pair: Ed25519KeyPair,
+    seed: Secret,
     verifier: VerifierKey,
 }
 
 impl SignerKey {
     /// The key of that name with this seed.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, NoteError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| NoteError::Key)?;
-        let public = pair.public_key().as_ref().try_into().map_err(|_| NoteError::Key)?;
-        Ok(Self { pair, verifier: VerifierKey::new(name, public)? })
+        let public = key_pair(seed)?.public_key().as_ref().try_into().map_err(|_| NoteError::Key)?;
+        Ok(Self { seed: Secret::apart(seed.to_vec().into()), verifier: VerifierKey::new(name, public)? })
     }
 
     /// What verifies its signatures.
@@ -123,7 +125,7 @@ impl SignerKey {
     pub fn sign(&self, text: &str) -> Result<String, NoteError> {
         check_text(text)?;
         let mut signature = self.verifier.id().to_vec();
-        signature.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
+        signature.extend_from_slice(key_pair(self.seed.expose())?.sign(text.as_bytes()).as_ref());
         let signature = BASE64_STANDARD.encode(signature);
         Ok(format!("{text}\n{SIGNATURE_START}{} {signature}\n", self.verifier.name))
     }
@@ -133,6 +135,10 @@ impl fmt::Debug for SignerKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("SignerKey").field("verifier", &self.verifier).finish_non_exhaustive()
     }
+}
+
+fn key_pair(seed: &[u8]) -> Result<Ed25519KeyPair, NoteError> {
+    Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| NoteError::Key)
 }
 
 /// The text of a note of which no signature is checked.

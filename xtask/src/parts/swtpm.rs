@@ -20,7 +20,7 @@ impl Part for Swtpm {
     }
 
     fn tests(&self) -> &'static [&'static str] {
-        &["attestation", "conformance::worker", "tpm", "with_worker", "worker"]
+        &["attestation", "conformance::worker", "memory::the_worker", "tpm", "with_worker", "worker"]
     }
 
     fn install(&self, _workspace: &Workspace) -> Result<()> {

@@ -3,16 +3,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agentkeys_api::{ErrorCode, Problem, RestoreProgress, SealedShare, ShareRecipient, paths};
 use agentkeys_backup::{Collection, Progress, ShareError};
 use agentkeys_http::{Json, Refusal};
+use agentkeys_memory::Secret;
 use axum::{Router, extract::State, routing::get};
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 /// A restoration under way: takes shares over HTTP until they give the secret.
 #[derive(Clone, Debug)]
 pub(super) struct Restoration {
     collection: Arc<Mutex<Collection>>,
     public_key: [u8; 32],
-    secret: Arc<watch::Sender<Option<Zeroizing<[u8; 32]>>>>,
+    secret: Arc<watch::Sender<Option<Secret>>>,
 }
 
 impl Restoration {
@@ -36,7 +36,7 @@ impl Restoration {
     }
 
     /// The secret, once enough shares have come in.
-    pub(super) async fn secret(&self) -> Zeroizing<[u8; 32]> {
+    pub(super) async fn secret(&self) -> Secret {
         let mut changed = self.secret.subscribe();
         loop {
             let secret = changed.borrow_and_update().clone();
@@ -59,7 +59,7 @@ impl Restoration {
         Ok(match progress {
             Progress::Waiting { shares, threshold } => RestoreProgress { restored: false, shares, threshold },
             Progress::Complete(secret) => {
-                self.secret.send_replace(Some(secret));
+                self.secret.send_replace(Some(Secret::apart(secret.to_vec().into())));
                 RestoreProgress { restored: true, shares: share.threshold.into(), threshold: share.threshold }
             }
         })

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use agentkeys_crypto::EvmSignature;
 use agentkeys_http::Server;
+use agentkeys_memory::Secret;
 use agentkeys_signer::{
     BrokerStanding, Entry, KeysUnavailable, LogUnavailable, Receipt, Signer, SignerParts, SigningRecord, WalletKeys,
 };
 use agentkeys_types::{EvmAddress, OmniAccount, SystemClock};
 use anyhow::Context;
 use async_trait::async_trait;
-use zeroize::Zeroizing;
 
 use super::{parts::Parts, restoration::Restoration};
 use crate::{Blobs, Config, LatestCheckpoint, PlatformAttester, Statement};
@@ -30,7 +30,7 @@ pub(super) fn is_needed(config: &Config, parts: &Parts) -> anyhow::Result<bool> 
 }
 
 /// Serves the routes of a restoration until there is the secret.
-pub(super) async fn wait(config: &Config, parts: &Parts, mut server: Server) -> anyhow::Result<Zeroizing<[u8; 32]>> {
+pub(super) async fn wait(config: &Config, parts: &Parts, mut server: Server) -> anyhow::Result<Secret> {
     let identity = config.restore_identity().context("backup.restore_identity")?;
     let restoration = Restoration::of(identity)?;
     let statement = Statement {

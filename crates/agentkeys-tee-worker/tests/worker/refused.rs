@@ -34,7 +34,7 @@ fn a_missing_configuration_is_refused_with_the_flag_that_names_one() {
 fn an_unknown_setting_is_refused_by_name_and_line() {
     let said = refusal_of(&format!("{GOOD}master_secret = \"00\"\n"), &["--check"]);
 
-    assert!(said.contains("unknown field `master_secret`") && said.contains("line 8"), "{said}");
+    assert!(said.contains("unknown field `master_secret`") && said.contains("line 9"), "{said}");
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct WorkerMachine {
     tpm: Swtpm,
     folder: PathBuf,
     broker_url: String,
+    /// More of the worker's settings.
+    settings: String,
     /// PKCS#8.
     release_key: Vec<u8>,
 }
@@ -42,11 +44,21 @@ impl WorkerMachine {
     ///
     /// When there is no swtpm.
     pub fn new(folder: &Path, broker_url: &str) -> Self {
+        Self::with_settings(folder, broker_url, "")
+    }
+
+    /// The same for a worker with more settings.
+    ///
+    /// # Panics
+    ///
+    /// As [`WorkerMachine::new`].
+    pub fn with_settings(folder: &Path, broker_url: &str, settings: &str) -> Self {
         let release_key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
         let release_key = release_key.expect("a key").as_ref().to_vec();
         fs::create_dir_all(folder).expect("a temporary folder can be written");
         let (port, tpm, folder) = (ReservedPort::take(), Swtpm::certified(), folder.to_owned());
-        let machine = Self { port, tpm, folder, broker_url: broker_url.to_owned(), release_key };
+        let (broker_url, settings) = (broker_url.to_owned(), settings.to_owned());
+        let machine = Self { port, tpm, folder, broker_url, settings, release_key };
         machine.approve(0);
         machine.write_policy(1, &machine.policy_text());
         machine
@@ -157,14 +169,15 @@ impl WorkerMachine {
         format!(
             "listen = \"{}\"\npublic_url = \"{}\"\nbroker_url = \"{}\"\nepoch = {epoch}\nstate = \"{}\"\ntpm = \"{}\"\n\
              approvals = [\"{}\"]\nrelease_key = \"{}\"\nlog_origin = \"{ORIGIN}\"\nchain_ids = [1, 8453, 84532]\n\
-             signings_per_minute = {SIGNINGS_PER_MINUTE}\n",
+             signings_per_minute = {SIGNINGS_PER_MINUTE}\n{}",
             self.address(),
             self.url(),
             self.broker_url,
             self.state().display(),
             self.tpm.path(),
             self.folder.join("approval.json").display(),
-            self.release_key()
+            self.release_key(),
+            self.settings
         )
     }
 

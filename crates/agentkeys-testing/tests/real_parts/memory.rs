@@ -11,6 +11,7 @@ mod servers;
 mod sts;
 mod the_daemon;
 mod the_keychain;
+mod the_worker;
 
 use std::time::{Duration, Instant};
 

@@ -29,6 +29,15 @@ pub(crate) fn of_token(name: &str, token: &str) -> Vec<Form> {
     ]
 }
 
+/// Those of a token's signature alone, for where the account that the token names is shown in base64 as well.
+pub(crate) fn of_signature(name: &str, token: &str) -> Vec<Form> {
+    let (_, signature) = token.rsplit_once('.').unwrap();
+    vec![
+        (format!("{name}, text of its signature"), signature.as_bytes().to_vec()),
+        (format!("{name}, signature"), URL_SAFE_NO_PAD.decode(signature).unwrap()),
+    ]
+}
+
 /// Those of 32 bytes, which a library may take for a number.
 pub(crate) fn of_bytes(name: &str, bytes: &[u8; 32]) -> Vec<Form> {
     let reversed = bytes.iter().rev().copied().collect();

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::FileExt,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -44,12 +45,8 @@ impl Scan {
     /// Looks through the memory of a running process, its environment and its arguments.
     pub(crate) fn memory(process: u32, needles: &Needles) -> Self {
         let mut scan = Self::new("memory");
-        let memory = File::open(format!("/proc/{process}/mem")).unwrap();
-        for mapping in mappings(process).iter().filter(|mapping| mapping.access.starts_with('r')) {
-            match mapping.read(&memory) {
-                Ok(bytes) => scan.look_through(&mapping.to_string(), &bytes, needles),
-                Err(error) => assert!(mapping.is_closed(), "{mapping}: {error}"),
-            }
+        for (mapping, bytes) in readable(process) {
+            scan.look_through(&mapping.to_string(), &bytes, needles);
         }
         for file in ["environ", "cmdline"] {
             scan.look_through(file, &fs::read(format!("/proc/{process}/{file}")).unwrap(), needles);
@@ -57,6 +54,17 @@ impl Scan {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
         let swapped = status.lines().find(|line| line.starts_with("VmSwap:"));
         assert!(swapped.is_none_or(|line| line.contains(" 0 kB")), "swap is not looked through: {swapped:?}");
+        scan
+    }
+
+    /// Looks through the memory of a running process for what lies there as the lowest byte of one number of 32 bits
+    /// after the other: bytes that a generator of such numbers gave.
+    pub(crate) fn numbers(process: u32, needles: &Needles) -> Self {
+        let mut scan = Self::new("memory, numbers");
+        for (mapping, bytes) in readable(process) {
+            let lowest: Vec<u8> = bytes.chunks_exact(4).map(|number| number[0]).collect();
+            scan.look_through(&mapping.to_string(), &lowest, needles);
+        }
         scan
     }
 
@@ -69,6 +77,20 @@ impl Scan {
         scan
     }
 
+    /// Looks through every file below a folder.
+    pub(crate) fn files(folder: &Path, needles: &Needles) -> Self {
+        let mut scan = Self::new("files");
+        scan.look_through_folder(folder, needles);
+        scan
+    }
+
+    /// Looks through something else that a process has let out.
+    pub(crate) fn bytes(what: &str, bytes: &[u8], needles: &Needles) -> Self {
+        let mut scan = Self::new(what);
+        scan.look_through(what, bytes, needles);
+        scan
+    }
+
     /// How many windows were found.
     pub(crate) fn windows(&self) -> usize {
         self.finds.iter().map(|find| find.piece.windows()).sum()
@@ -76,6 +98,17 @@ impl Scan {
 
     fn new(what: &str) -> Self {
         Self { what: what.to_owned(), bytes: 0, took: Duration::ZERO, finds: Vec::new() }
+    }
+
+    fn look_through_folder(&mut self, folder: &Path, needles: &Needles) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                self.look_through_folder(&path, needles);
+            } else {
+                self.look_through(&path.display().to_string(), &fs::read(&path).unwrap(), needles);
+            }
+        }
     }
 
     fn look_through(&mut self, place: &str, bytes: &[u8], needles: &Needles) {
@@ -126,6 +159,19 @@ impl fmt::Display for Mapping {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:x}-{:x} {}", self.start, self.end, self.name)
     }
+}
+
+/// What can be read of a process's memory, mapping by mapping.
+fn readable(process: u32) -> impl Iterator<Item = (Mapping, Vec<u8>)> {
+    let memory = File::open(format!("/proc/{process}/mem")).unwrap();
+    let open = mappings(process).into_iter().filter(|mapping| mapping.access.starts_with('r'));
+    open.filter_map(move |mapping| match mapping.read(&memory) {
+        Ok(bytes) => Some((mapping, bytes)),
+        Err(error) => {
+            assert!(mapping.is_closed(), "{mapping}: {error}");
+            None
+        }
+    })
 }
 
 /// All mappings of a process.

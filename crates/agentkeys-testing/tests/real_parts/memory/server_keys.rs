@@ -61,9 +61,7 @@ async fn a_signer_shows_neither_its_master_secret_nor_a_key_that_it_derived() {
     secrets.extend(forms::of_bytes("pseudo-random key", &pseudo_random_key));
     secrets.extend(forms::of_bytes("wallet key", &derived));
 
-    let public = PublicKey::from_secret_key(SECP256K1, &SecretKey::from_byte_array(derived).unwrap());
-    let address = hex::encode(&keccak256(&public.serialize_uncompressed()[1..])[12..]);
-    assert_eq!(format!("0x{address}"), wallet.to_string().to_lowercase(), "what is looked for is the wallet's key");
+    assert_eq!(address_of(derived), wallet.to_string().to_lowercase(), "what is looked for is the wallet's key");
     assert_held("signer", signer, &secrets, &[]);
 }
 
@@ -114,10 +112,16 @@ fn assert_held(name: &str, process: u32, secrets: &[Form], held: &[&str]) {
 }
 
 /// The key of the account's wallet: HKDF-Expand (RFC 5869 section 2.3) of one block.
-fn derived_key(pseudo_random_key: &[u8; 32], session: &Session) -> [u8; 32] {
+pub(super) fn derived_key(pseudo_random_key: &[u8; 32], session: &Session) -> [u8; 32] {
     hmac_of(pseudo_random_key, &[b"agentkeys-evm-wallet-v1:", session.omni_account.as_bytes(), &[1]])
 }
 
-fn hmac_of(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+/// The address of the wallet with this private key, in small letters.
+pub(super) fn address_of(key: [u8; 32]) -> String {
+    let public = PublicKey::from_secret_key(SECP256K1, &SecretKey::from_byte_array(key).unwrap());
+    format!("0x{}", hex::encode(&keccak256(&public.serialize_uncompressed()[1..])[12..]))
+}
+
+pub(super) fn hmac_of(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     hmac::sign(&hmac::Key::new(HMAC_SHA256, key), &parts.concat()).as_ref().try_into().unwrap()
 }
