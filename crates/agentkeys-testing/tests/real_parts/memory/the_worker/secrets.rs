@@ -60,8 +60,8 @@ impl Secrets {
         let expanded = digest(&SHA512, &self.log_key_seed);
         let (scalar, prefix) = expanded.as_ref().split_first_chunk::<32>().unwrap();
         let mut scalar = *scalar;
-        scalar[0] &= 248;
-        scalar[31] = scalar[31] & 127 | 64;
+        scalar[0] &= 0xf8;
+        scalar[31] = scalar[31] & 0x7f | 0x40;
         let identity_key = hmac_of(&self.pseudo_random_key, &[b"agentkeys/identity/v1", &[1]]);
         let named = [
             ("master secret", &self.master_secret),
