@@ -1,8 +1,4 @@
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, io, path::PathBuf};
 
 use tokio::net::UnixStream;
 
@@ -132,7 +128,7 @@ fn executable_of(_: i32, _: Uptime) -> Option<PathBuf> {
 
 /// Whether what runs is what has that name here: not deleted, not replaced, and not of another file system's view.
 #[cfg(target_os = "linux")]
-fn is_same_file(running: &Path, named: &Path) -> bool {
+fn is_same_file(running: &std::path::Path, named: &std::path::Path) -> bool {
     use std::os::unix::fs::MetadataExt;
 
     match (fs::metadata(running), fs::symlink_metadata(named)) {
@@ -146,6 +142,7 @@ fn is_same_file(running: &Path, named: &Path) -> bool {
 mod tests {
     use std::{
         os::unix::fs::symlink,
+        path::Path,
         process::{Child, Command},
     };
 

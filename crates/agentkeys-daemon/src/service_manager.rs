@@ -92,11 +92,22 @@ fn take_listener(handed: &mut ListenFd) -> io::Result<Option<UnixListener>> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the service manager hands over more than one socket"));
     }
     let Some(listener) = handed.take_unix_listener(0)? else { return Ok(None) };
-    if !rustix::net::sockopt::socket_acceptconn(&listener)? {
+    if !is_listening(&listener)? {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the service manager's socket does not listen"));
     }
     listener.set_nonblocking(true)?;
     Ok(Some(listener))
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn is_listening(socket: &UnixListener) -> io::Result<bool> {
+    Ok(rustix::net::sockopt::socket_acceptconn(socket)?)
+}
+
+/// Apple's kernels do not tell.
+#[cfg(target_vendor = "apple")]
+fn is_listening(_: &UnixListener) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// A path, or a name of Linux's own that begins with `@`.
