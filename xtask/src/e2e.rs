@@ -36,7 +36,7 @@ impl E2e {
 
 /// The same tests and binaries with the TEE worker as the signer, built without the development signer.
 pub(crate) fn with_worker(workspace: &Workspace, parts: &Parts) -> Result<()> {
-    let mut build = workspace.cargo(&["build", "--workspace", "--bins", "--tests"]);
+    let mut build = workspace.cargo(&["build", "--workspace", "--bins", "--test", "end_to_end"]);
     step("build without the development signer", || invocation::run(build.args(WITHOUT_DEVELOPMENT_SIGNER)))?;
     let mut tests = Runner::installed(workspace).end_to_end_with_worker(workspace);
     step("end to end, with the worker", || invocation::run(tests.envs(parts.environment())))
