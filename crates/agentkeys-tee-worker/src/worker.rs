@@ -190,7 +190,7 @@ fn share(config: &Config, secret: &[u8; 32]) -> Result<(), MasterError> {
     let identity = MasterSecret::new(secret).identity_public_key();
     let shares =
         agentkeys_backup::split(secret, &identity, backup.threshold, &backup.recipient_keys()).map_err(failed)?;
-    agentkeys_backup::write(&config.state.join("backup"), &shares).map_err(failed)
+    agentkeys_backup::write_shares(&config.state.join("backup"), &shares).map_err(failed)
 }
 
 /// A worker that signs.
