@@ -83,6 +83,18 @@ pub struct Bound {
     pub purpose: SigningPurpose,
 }
 
+impl Bound {
+    /// The key (X25519) that shares of a backup are to be sealed to; nothing, where this binds an identity.
+    ///
+    /// A worker that restores binds it behind a 0, with which no identity begins.
+    pub fn restoring_key(&self) -> Option<[u8; 32]> {
+        let mut identity = [0; 33];
+        hex::decode_to_slice(&self.identity_pub, &mut identity).ok()?;
+        let [0, key @ ..] = identity else { return None };
+        Some(key)
+    }
+}
+
 /// A quote, a report or a document, by backend; what another backend would give is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -169,4 +181,28 @@ impl Body for ActivateCredential {
 pub struct ActivatedCredential {
     /// In base64.
     pub secret: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_and_a_key_is_what_a_worker_that_restores_binds_and_nothing_else_is() {
+        let key = "ab".repeat(32);
+        let bound = |identity_pub: String| Bound {
+            tls_spki_sha256: String::new(),
+            exporter_label: String::new(),
+            identity_pub,
+            log_vkey: String::new(),
+            log_checkpoint: String::new(),
+            boot_counter: 0,
+            purpose: SigningPurpose::WalletProof,
+        };
+
+        assert_eq!(bound(format!("00{key}")).restoring_key(), Some([0xab; 32]));
+        for other in [format!("02{key}"), format!("00{key}00"), "00".to_owned(), String::new(), format!("0x{key}")] {
+            assert_eq!(bound(other.clone()).restoring_key(), None, "{other}");
+        }
+    }
 }

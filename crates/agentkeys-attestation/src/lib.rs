@@ -30,4 +30,4 @@ pub use policy::{
     Policy, PolicyError, Release, ReleaseKey, ReleaseKeyPair, SnpTcb, TcbStatus, TpmAnchor,
 };
 pub use verdict::{Check, CheckName, Outcome, Verdict};
-pub use verifier::{Channel, Expected, Pinned, Stage, Verifier, restoring_key};
+pub use verifier::{Channel, Expected, Pinned, Stage, Verifier};

@@ -39,13 +39,6 @@ pub enum Stage {
     Signing,
 }
 
-/// What evidence binds as the identity of a worker that restores: 0, with which no key begins, and the key (X25519)
-/// that shares are to be sealed to. Nothing where it binds an identity.
-pub fn restoring_key(identity_pub: &[u8; 33]) -> Option<[u8; 32]> {
-    let (first, key) = identity_pub.split_first()?;
-    (*first == 0).then(|| key.try_into().ok())?
-}
-
 /// A TLS connection, as the evidence binds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -114,7 +107,10 @@ impl Verifier {
         checks.extend(report.checks);
         checks.extend([
             Check::of(CheckName::Release, self.release(evidence, report.release)),
-            Check::of(CheckName::Identity, identity.and_then(|identity| self.identity(identity, expected))),
+            Check::of(
+                CheckName::Identity,
+                identity.and_then(|identity| self.identity(identity, &evidence.bound, expected)),
+            ),
             Check::of(CheckName::Log, self.log(&evidence.bound, expected)),
             Check::of(CheckName::Purpose, self.purpose(evidence.bound.purpose)),
         ]);
@@ -172,8 +168,8 @@ impl Verifier {
         Ok(format!("release {release}"))
     }
 
-    fn identity(&self, identity: [u8; 33], expected: &Expected<'_>) -> Result<String, String> {
-        match (expected.stage, restoring_key(&identity)) {
+    fn identity(&self, identity: [u8; 33], bound: &Bound, expected: &Expected<'_>) -> Result<String, String> {
+        match (expected.stage, bound.restoring_key()) {
             (Stage::Signing, Some(_)) => {
                 Err("it waits for the shares of a backup, and has no master secret yet".to_owned())
             }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use agentkeys_api::SealedShare;
 use agentkeys_crypto::MasterSecret;
 use blahaj::{Share, Sharks};
@@ -8,16 +10,15 @@ use crate::{RecipientKey, ShareError, share::Use};
 /// How long a share is: its number, and a byte for each of the secret's.
 const LENGTH: usize = 33;
 
-/// Shares that have come in, until there are enough.
-#[derive(Debug)]
+/// Shares that have come in, until there are enough. Prints how many.
 pub struct Collection {
     key: RecipientKey,
     identity_pub: String,
     shares: Vec<Zeroizing<Vec<u8>>>,
 }
 
-/// How far a restoration is.
-#[derive(Debug, PartialEq, Eq)]
+/// How far a restoration is. Prints the secret as a placeholder.
+#[derive(PartialEq, Eq)]
 pub enum Progress {
     /// So many are there, of so many that it takes.
     Waiting {
@@ -70,5 +71,24 @@ impl Collection {
         secret.copy_from_slice(&combined);
         let identity = hex::encode(MasterSecret::new(&secret).identity_public_key());
         if identity == self.identity_pub { Ok(Progress::Complete(secret)) } else { Err(ShareError::Wrong) }
+    }
+}
+
+impl fmt::Debug for Collection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut formatter = formatter.debug_struct("Collection");
+        formatter.field("key", &self.key).field("identity_pub", &self.identity_pub);
+        formatter.field("shares", &self.shares.len()).finish()
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting { shares, threshold } => {
+                formatter.debug_struct("Waiting").field("shares", shares).field("threshold", threshold).finish()
+            }
+            Self::Complete(_) => formatter.write_str("Complete(…)"),
+        }
     }
 }

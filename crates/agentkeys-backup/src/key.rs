@@ -1,4 +1,4 @@
-use std::{fmt, path::Path};
+use std::{fmt, io, path::Path};
 
 use agentkeys_api::SealedShare;
 use agentkeys_crypto::private_file;
@@ -64,11 +64,11 @@ impl RecipientKey {
     }
 
     /// Writes it to a file that is not there yet, for its owner alone.
-    pub fn write(&self, file: &Path) -> Result<(), ShareError> {
+    pub fn write(&self, file: &Path) -> io::Result<()> {
         let private = Zeroizing::new(hex::encode(self.private.secret_bytes()));
         let key = KeyFile { public: &hex::encode(self.public), private: &private };
-        let text = Zeroizing::new(serde_json::to_vec(&key).map_err(|_| ShareError::Malformed("no JSON"))?);
-        Ok(private_file::create_new(file, &text)?)
+        let text = Zeroizing::new(serde_json::to_vec(&key)?);
+        private_file::create_new(file, &text)
     }
 
     /// Reads it from a file.

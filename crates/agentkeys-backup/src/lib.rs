@@ -10,7 +10,7 @@ mod share;
 
 pub use collection::{Collection, Progress};
 pub use key::RecipientKey;
-pub use share::{ShareError, fingerprint, read, split, write};
+pub use share::{ShareError, fingerprint, read_share, split, write_shares};
 
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,7 @@ pub fn split(
 }
 
 /// Writes the shares into `folder`, one file for each recipient, over those of a first boot that was cut short.
-pub fn write(folder: &Path, shares: &[SealedShare]) -> Result<(), ShareError> {
+pub fn write_shares(folder: &Path, shares: &[SealedShare]) -> Result<(), ShareError> {
     for (number, share) in (1..).zip(shares) {
         let text = serde_json::to_vec_pretty(share).map_err(|_| ShareError::Malformed("no JSON"))?;
         private_file::replace(&folder.join(format!("share-{number}.json")), &text)?;
@@ -79,7 +79,7 @@ pub fn write(folder: &Path, shares: &[SealedShare]) -> Result<(), ShareError> {
 }
 
 /// Reads a share from its file.
-pub fn read(file: &Path) -> Result<SealedShare, ShareError> {
+pub fn read_share(file: &Path) -> Result<SealedShare, ShareError> {
     serde_json::from_slice(&fs::read(file)?).map_err(|_| ShareError::Malformed("the file is not a share"))
 }
 

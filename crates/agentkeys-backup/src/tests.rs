@@ -124,10 +124,10 @@ fn keys_and_shares_read_back_from_their_files() {
     let file = folder.path().join("key.json");
 
     holders.keys[0].write(&file).unwrap();
-    write(folder.path(), &holders.shares).unwrap();
+    write_shares(folder.path(), &holders.shares).unwrap();
 
     let key = RecipientKey::read(&file).unwrap();
-    let share = read(&folder.path().join("share-1.json")).unwrap();
+    let share = read_share(&folder.path().join("share-1.json")).unwrap();
     assert_eq!(share, holders.shares[0]);
     assert!(key.is_recipient_of(&share) && !holders.keys[1].is_recipient_of(&share));
     assert!(key.open(Use::Backup, &share).is_ok());
@@ -136,7 +136,19 @@ fn keys_and_shares_read_back_from_their_files() {
 
 #[test]
 fn neither_keys_nor_shares_print_what_is_secret() {
-    let key = RecipientKey::generate().unwrap();
+    let holders = Holders::of(&SECRET, 2, 2);
+    let (key, mut worker) = (&holders.keys[0], restoring(&SECRET));
+    let share = key.open(Use::Backup, &holders.shares[0]).unwrap();
+    worker.add(&holders.reseal(0, &worker)).unwrap();
 
-    assert!(!format!("{key:?}").contains(&hex::encode(key.secret_bytes())));
+    let printed = format!("{key:?} {worker:?} {:?}", Progress::Complete(Zeroizing::new(SECRET)));
+
+    for secret in [key.secret_bytes(), &share, &SECRET] {
+        let list = format!("{secret:?}");
+        assert!(
+            !printed.contains(&hex::encode(secret)) && !printed.contains(list.trim_matches(['[', ']'])),
+            "{printed}"
+        );
+    }
+    assert!(printed.contains("shares: 1") && printed.contains("Complete(…)"), "{printed}");
 }

@@ -80,6 +80,8 @@ pub(crate) enum CliError {
     NoTerminal,
     #[error("`{}` cannot be used: {reason}", path.display())]
     OperatorsFile { path: PathBuf, reason: String, next: &'static str },
+    #[error("the attestation policy `{}` is without a signature, and no share goes where only such a one says", .0.display())]
+    PolicyUnsigned(PathBuf),
     #[error(transparent)]
     PrivateFile(#[from] PrivateFileError),
     #[cfg(feature = "dev")]
@@ -108,6 +110,15 @@ impl CliError {
         Self::OperatorsFile { path: path.to_owned(), reason: reason.to_string(), next }
     }
 
+    /// A new key could not be written; `where_one_is` says what to do where the file has one already.
+    pub(crate) fn key_not_written(path: &Path, error: &io::Error, where_one_is: &'static str) -> Self {
+        let next = match error.kind() {
+            io::ErrorKind::AlreadyExists => where_one_is,
+            _ => "name a file in a folder that you may write to",
+        };
+        Self::operators_file(path, error, next)
+    }
+
     /// The code to exit with.
     pub(crate) fn exit(&self) -> u8 {
         let exit = match self {
@@ -123,7 +134,12 @@ impl CliError {
                 Exit::NotFound
             }
             Self::DaemonUntold { .. } | Self::NotReached(_) => Exit::Unreachable,
-            Self::Config(_) | Self::NoPerson | Self::NoRole { .. } | Self::NoTerminal | Self::Usage(_) => Exit::Usage,
+            Self::Config(_)
+            | Self::NoPerson
+            | Self::NoRole { .. }
+            | Self::NoTerminal
+            | Self::PolicyUnsigned(_)
+            | Self::Usage(_) => Exit::Usage,
             Self::Edit { .. }
             | Self::Endpoint(_)
             | Self::File { .. }
@@ -172,7 +188,7 @@ impl CliError {
             #[cfg(feature = "dev")]
             Self::Server(_) => "server_failed",
             Self::SignedInAsOther(_) => "signed_in_as_other",
-            Self::Usage(_) => "usage",
+            Self::PolicyUnsigned(_) | Self::Usage(_) => "usage",
             Self::Daemon(_) | Self::System(_) => "system",
         }
     }

@@ -167,6 +167,10 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
                 .to_owned()
         }
         CliError::OperatorsFile { next, .. } => (*next).to_owned(),
+        CliError::PolicyUnsigned(_) => {
+            "`--release-key KEY` names the key that has signed it, which you have from the worker's operator by another way"
+                .to_owned()
+        }
         CliError::NoTerminal => "pipe the code in, or leave `--no-input` out".to_owned(),
         CliError::SignedInAsOther(_) => {
             format!("`{command} init --force` signs in anew; another `--profile` keeps both")

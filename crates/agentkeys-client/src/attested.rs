@@ -14,7 +14,7 @@ mod trust;
 use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use agentkeys_api::{
-    ErrorCode, Problem,
+    ErrorCode,
     attestation::{ActivatedCredential, AttestationEvidence},
     paths,
 };
@@ -23,10 +23,7 @@ use agentkeys_tlog::{TileId, Tiles};
 use agentkeys_types::Timestamp;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use reqwest::{
-    Method, Request,
-    header::{CONTENT_TYPE, HeaderValue},
-};
+use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 use tokio::{
     sync::Mutex,
@@ -256,10 +253,7 @@ impl AttestedWay {
         let question = Question { nonce: &nonce, channel: &channel, kept, now, stage };
         let (mut judgement, activation) = self.policy.judge().judge(&evidence, &question);
         if let Some(activation) = activation {
-            let mut request = Request::new(Method::POST, self.url.join(paths::ATTESTATION_ACTIVATE));
-            let body = serde_json::to_vec(&activation.request).map_err(|_| self.malformed())?;
-            *request.body_mut() = Some(body.into());
-            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let request = connection.post(paths::ATTESTATION_ACTIVATE, &activation.request)?;
             let reply: ActivatedCredential = self.ask(connection, &request).await?;
             judgement = (activation.settle)(&reply);
         }
@@ -279,20 +273,13 @@ impl AttestedWay {
     /// Sends a request to whoever is there, accepted or not.
     async fn ask<A: DeserializeOwned>(&self, connection: &mut Connection, request: &Request) -> Result<A, ClientError> {
         let answer = connection.exchange(request).await.map_err(|missed| self.missed(missed))?;
-        if answer.status.is_success() {
-            return serde_json::from_slice(&answer.body).map_err(|_| self.malformed());
-        }
-        match serde_json::from_slice::<Problem>(&answer.body) {
-            Ok(problem) if problem.status == answer.status.as_u16() && matches!(problem.status, 429 | 500..) => {
-                Err(ClientError::Problem { problem, retry_after: answer.retry_after() })
-            }
-            Ok(problem) if problem.error == ErrorCode::NotAttested => {
+        match answer.into_success(&self.url) {
+            Ok(answer) => serde_json::from_slice(&answer.body).map_err(|_| self.malformed()),
+            Err(ClientError::Problem { problem, .. }) if problem.error == ErrorCode::NotAttested => {
                 Err(invalid(&self.url, "form", "it has no evidence of where it runs, as a development signer"))
             }
-            _ if matches!(answer.status.as_u16(), 502..=504) => {
-                Err(self.unreachable(io::Error::other(format!("HTTP status {}", answer.status))))
-            }
-            _ => Err(invalid(&self.url, "form", "it gives no evidence when it is asked for it")),
+            Err(error) if error.retryable() => Err(error),
+            Err(_) => Err(invalid(&self.url, "form", "it gives no evidence when it is asked for it")),
         }
     }
 

@@ -62,7 +62,7 @@ pub enum ClientError {
     /// Nobody has approved on the page, for as long as that was possible.
     #[error("nobody approved it in the browser in time")]
     NotApproved,
-    /// The worker has a master secret, or its evidence has no form that could show one: no share goes there.
+    /// The worker's evidence shows no key for shares, so none goes there.
     #[error("the worker `{url}` does not wait for the shares of a backup")]
     NotRestoring {
         /// The worker.

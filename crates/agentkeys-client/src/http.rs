@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use agentkeys_api::{OauthError, OauthProblem, Problem};
 use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{Clock, SystemClock, Timestamp};
 use reqwest::{
@@ -209,6 +210,36 @@ impl Answer {
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.header(RETRY_AFTER)?.parse().ok().map(Duration::from_secs)
+    }
+
+    /// Itself, if it is a successful one; what went wrong otherwise.
+    pub(crate) fn into_success(self, server: &ServerUrl) -> Result<Self, ClientError> {
+        let (status, retry_after) = (self.status, self.retry_after());
+        if status.is_success() {
+            return Ok(self);
+        }
+        let unexpected = |reason| ClientError::UnexpectedAnswer { url: server.to_string(), reason };
+        if status.is_redirection() {
+            return Err(unexpected("it is a redirect, and a token follows none"));
+        }
+        if self.content_type_is("application/json")
+            && let Ok(problem) = serde_json::from_slice::<OauthProblem>(&self.body)
+            && problem.error != OauthError::Unknown
+        {
+            return Err(ClientError::Oauth { problem, retry_after });
+        }
+        let is_problem = self.content_type_is("application/problem+json");
+        match serde_json::from_slice::<Problem>(&self.body) {
+            Ok(problem) if is_problem && problem.status == status.as_u16() => {
+                Err(ClientError::Problem { problem, retry_after })
+            }
+            // Something on the way, a proxy most likely, says that the server is away.
+            _ if matches!(status.as_u16(), 502..=504) => Err(ClientError::Unreachable {
+                url: server.to_string(),
+                source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(format!("HTTP status {status}"))),
+            }),
+            _ => Err(unexpected("it is an error without our error shape")),
+        }
     }
 
     fn content_type_is(&self, expected: &str) -> bool {

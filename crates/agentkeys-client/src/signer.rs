@@ -116,9 +116,9 @@ impl SignerClient {
     /// nothing, where no policy is to judge it.
     ///
     /// Nothing of it is remembered.
-    pub async fn restoring(&self, identity_pub: [u8; 33]) -> Result<Option<RestoringWorker>, ClientError> {
+    pub async fn find_restoring(&self, identity_pub: [u8; 33]) -> Result<Option<RestoringWorker>, ClientError> {
         match self.0.way() {
-            Some(way) => Box::pin(way.restoring(identity_pub)).await.map(Some),
+            Some(way) => Box::pin(way.find_restoring(identity_pub)).await.map(Some),
             None => Ok(None),
         }
     }

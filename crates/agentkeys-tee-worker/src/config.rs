@@ -241,7 +241,7 @@ impl Config {
 }
 
 impl Backup {
-    /// The keys of the recipients, which were checked to be some.
+    /// The keys of the recipients, which `check` has found to be keys.
     pub(crate) fn recipient_keys(&self) -> Vec<[u8; 32]> {
         let key = |recipient: &String| hex::decode(recipient).ok()?.try_into().ok();
         self.recipients.iter().filter_map(key).collect()

@@ -207,7 +207,7 @@ fn share(config: &Config, secret: &[u8; 32]) -> Result<(), MasterError> {
     };
     let split = thread::scope(|scope| scope.spawn(split).join());
     let shares = split.map_err(|_| MasterError::Source("the shares of the backup".to_owned()))?.map_err(failed)?;
-    agentkeys_backup::write(&config.state.join("backup"), &shares).map_err(failed)
+    agentkeys_backup::write_shares(&config.state.join("backup"), &shares).map_err(failed)
 }
 
 /// A worker that signs.

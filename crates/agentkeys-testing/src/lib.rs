@@ -37,4 +37,4 @@ pub use provider::{Callback, Canned, Endpoint, KeyKind, Part, TestProvider};
 pub use session_forger::SessionForger;
 pub use swtpm::Swtpm;
 pub use system::System;
-pub use worker::{Worker, WorkerMachine};
+pub use worker::{Worker, WorkerMachine, policy_entry};

@@ -2,7 +2,7 @@ mod machine;
 
 use std::path::Path;
 
-pub use self::machine::WorkerMachine;
+pub use self::machine::{WorkerMachine, policy_entry};
 use crate::Process;
 
 /// What it logs once it answers.

@@ -18,7 +18,7 @@ pcr = { 4 = ["PCR4"], 7 = ["PCR7"], 11 = ["PCR11"], 12 = ["PCR12"] }
 anchor = { ek_ca_sha256 = ["CA"] }
 "#;
 
-fn write_policy(home: &Home, name: &str) -> PathBuf {
+pub(crate) fn write_policy(home: &Home, name: &str) -> PathBuf {
     let path = home.path(name);
     let mut text = POLICY.to_owned();
     for (name, digit) in [("PCR4", "4"), ("PCR7", "7"), ("PCR11", "b"), ("PCR12", "0"), ("CA", "c")] {

@@ -4,10 +4,10 @@ use agentkeys_api::attestation::EXPORTER_LABEL;
 use agentkeys_attestation::Channel;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Request,
+    Method, Request,
     body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
-    header::{HOST, HeaderValue, USER_AGENT},
+    header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -18,6 +18,7 @@ use rustls::{
     server::ParsedCertificate,
     version::TLS13,
 };
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -67,6 +68,15 @@ impl Connection {
 
     pub(super) fn is_open(&self) -> bool {
         !self.sender.is_closed()
+    }
+
+    /// A request that posts `body`.
+    pub(super) fn post(&self, path: &str, body: &impl Serialize) -> Result<reqwest::Request, ClientError> {
+        let mut request = reqwest::Request::new(Method::POST, self.url.join(path));
+        let body = serde_json::to_vec(body).map_err(|_| self.unexpected("it cannot be asked that"))?;
+        *request.body_mut() = Some(body.into());
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(request)
     }
 
     /// Sends a copy of `request`, and reads all of the answer.

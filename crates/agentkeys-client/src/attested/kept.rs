@@ -153,7 +153,16 @@ impl KeptAttestations {
         Ok(self.page()?.signers.remove(&url.to_string()))
     }
 
-    /// Changes it: what `change` made of it is on disk when this returns.
+    /// The highest version of a policy that accepted any signer; 0, where none was ever accepted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub fn highest_policy_version(&self) -> io::Result<u64> {
+        Ok(self.page()?.signers.values().map(|signer| signer.policy_version).max().unwrap_or_default())
+    }
+
+    /// Changes what is remembered of the signer at `url`: what `change` made of it is on disk when this returns.
     ///
     /// # Errors
     ///

@@ -1,11 +1,7 @@
 use std::sync::Arc;
 
-use agentkeys_api::{Problem, RestoreProgress, SealedShare, paths};
-use agentkeys_attestation::{Stage, restoring_key};
-use reqwest::{
-    Method, Request,
-    header::{CONTENT_TYPE, HeaderValue},
-};
+use agentkeys_api::{RestoreProgress, SealedShare, paths};
+use agentkeys_attestation::Stage;
 
 use super::{AttestedWay, Connection, KeptSigner, invalid};
 use crate::ClientError;
@@ -37,22 +33,13 @@ impl RestoringWorker {
     }
 
     async fn give_now(&mut self, share: &SealedShare) -> Result<RestoreProgress, ClientError> {
-        let unexpected = |reason| ClientError::UnexpectedAnswer { url: self.way.url.to_string(), reason };
-        let mut request = Request::new(Method::POST, self.way.url.join(paths::RESTORE));
-        let body = serde_json::to_vec(share).map_err(|_| unexpected("it cannot be asked that"))?;
-        *request.body_mut() = Some(body.into());
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let request = self.connection.post(paths::RESTORE, share)?;
         let answer = self.connection.exchange(&request).await.map_err(|missed| self.way.missed(missed))?;
-        if answer.status.is_success() {
-            let progress = serde_json::from_slice(&answer.body);
-            return progress.map_err(|_| unexpected("it does not say how far the restoration is"));
-        }
-        match serde_json::from_slice::<Problem>(&answer.body) {
-            Ok(problem) if problem.status == answer.status.as_u16() => {
-                Err(ClientError::Problem { problem, retry_after: answer.retry_after() })
-            }
-            _ => Err(unexpected("it is an error without our error shape")),
-        }
+        let progress = serde_json::from_slice(&answer.into_success(&self.way.url)?.body);
+        progress.map_err(|_| ClientError::UnexpectedAnswer {
+            url: self.way.url.to_string(),
+            reason: "it does not say how far the restoration is",
+        })
     }
 }
 
@@ -60,16 +47,19 @@ impl AttestedWay {
     /// The worker, once it is accepted as one that waits for the shares of `identity_pub`. It hears nothing but the nonce,
     /// and the challenge to its attestation key.
     ///
-    /// Of what is remembered, the policy's version alone counts: it may well be another machine. Nothing of it is
-    /// remembered.
-    pub(crate) async fn restoring(self: &Arc<Self>, identity_pub: [u8; 33]) -> Result<RestoringWorker, ClientError> {
-        let policy_version = self.kept()?.unwrap_or_default().policy_version;
+    /// Of what is remembered, the highest version of a policy alone counts, whichever signer it has accepted: this one may
+    /// well be another machine, at another place. Nothing of it is remembered.
+    pub(crate) async fn find_restoring(
+        self: &Arc<Self>,
+        identity_pub: [u8; 33],
+    ) -> Result<RestoringWorker, ClientError> {
+        let highest = self.policy.kept().highest_policy_version();
+        let policy_version = highest.map_err(|error| self.forgotten(&error))?;
         let known = KeptSigner { policy_version, ..KeptSigner::default() };
         let examining = async {
             let mut connection = Connection::open(&self.url, &self.http).await?;
             let examined = self.question(&mut connection, &known, Stage::Restoring { identity_pub }).await?;
-            let shown = hex::decode(&examined.bound.identity_pub).ok().and_then(|shown| shown.try_into().ok());
-            let Some(key) = shown.as_ref().and_then(restoring_key) else {
+            let Some(key) = examined.bound.restoring_key() else {
                 return Err(ClientError::NotRestoring { url: self.url.to_string() });
             };
             if let Some((check, detail)) = examined.refusal() {

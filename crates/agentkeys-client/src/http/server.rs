@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use agentkeys_api::{ErrorCode, OauthError, OauthProblem, Problem, headers};
+use agentkeys_api::{ErrorCode, OauthError, headers};
 use agentkeys_crypto::DeviceKey;
 use agentkeys_types::{Timestamp, TokenDigest};
 use reqwest::{
@@ -221,31 +221,7 @@ impl Server {
         if revision.is_some() {
             *self.device_revision.lock().unwrap_or_else(PoisonError::into_inner) = revision;
         }
-        let (status, retry_after, body) = (answer.status, answer.retry_after(), &answer.body);
-        if status.is_success() {
-            return Ok(answer);
-        }
-        if status.is_redirection() {
-            return Err(self.unexpected("it is a redirect, and a token follows none"));
-        }
-        if answer.content_type_is("application/json")
-            && let Ok(problem) = serde_json::from_slice::<OauthProblem>(body)
-            && problem.error != OauthError::Unknown
-        {
-            return Err(ClientError::Oauth { problem, retry_after });
-        }
-        let is_problem = answer.content_type_is("application/problem+json");
-        match serde_json::from_slice::<Problem>(body) {
-            Ok(problem) if is_problem && problem.status == status.as_u16() => {
-                Err(ClientError::Problem { problem, retry_after })
-            }
-            // Something on the way, a proxy most likely, says that the server is away.
-            _ if matches!(status.as_u16(), 502..=504) => Err(ClientError::Unreachable {
-                url: self.url.to_string(),
-                source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(format!("HTTP status {status}"))),
-            }),
-            _ => Err(self.unexpected("it is an error without our error shape")),
-        }
+        answer.into_success(&self.url)
     }
 
     /// The one place where a request of this server goes out.

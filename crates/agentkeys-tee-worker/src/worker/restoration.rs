@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use agentkeys_api::{ErrorCode, Problem, RestoreProgress, SealedShare, ShareRecipient, paths};
 use agentkeys_backup::{Collection, Progress, ShareError};
@@ -7,8 +10,8 @@ use agentkeys_memory::Secret;
 use axum::{Router, extract::State, routing::get};
 use tokio::sync::watch;
 
-/// A restoration under way: takes shares over HTTP until they give the secret.
-#[derive(Clone, Debug)]
+/// A restoration under way: takes shares over HTTP until they give the secret. Prints its public key alone.
+#[derive(Clone)]
 pub(super) struct Restoration {
     collection: Arc<Mutex<Collection>>,
     public_key: [u8; 32],
@@ -66,6 +69,13 @@ impl Restoration {
     }
 }
 
+impl fmt::Debug for Restoration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut formatter = formatter.debug_struct("Restoration");
+        formatter.field("public_key", &hex::encode(self.public_key)).finish_non_exhaustive()
+    }
+}
+
 /// What describes its routes.
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(show, create))]
@@ -97,6 +107,16 @@ async fn create(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_prints_no_secret() {
+        let restoration = Restoration::of(&format!("02{}", "ab".repeat(32))).unwrap();
+        restoration.secret.send_replace(Some(Zeroizing::new([7; 32])));
+
+        let printed = format!("{restoration:?}");
+
+        assert_eq!(printed, format!("Restoration {{ public_key: {:?}, .. }}", hex::encode(restoration.public_key)));
+    }
 
     #[tokio::test]
     async fn its_routes_are_those_of_the_reference() {

@@ -146,18 +146,9 @@ impl WorkerMachine {
     ///
     /// When the TPM has no maker.
     pub fn policy_text(&self) -> String {
-        let register = |register: u8| {
-            let value = if register == CAPPED_PCR { capped(&UNMEASURED) } else { UNMEASURED };
-            format!("{register} = [\"{}\"]", hex::encode(value))
-        };
-        let registers: Vec<String> = SEALED_PCRS.into_iter().map(register).collect();
         format!(
-            "min_release = \"{RELEASE}\"\nallow_dev = true\nrevoked = []\n\n\
-             [log]\norigin = \"{ORIGIN}\"\n\n\
-             [[accept]]\nbackend = \"tpm2\"\nrelease = \"{RELEASE}\"\nbank = \"sha256\"\npcr = {{ {} }}\n\
-             anchor = {{ ek_ca = '''{}''' }}\n",
-            registers.join(", "),
-            pem::encode(&Pem::new("CERTIFICATE", self.tpm.ca_certificate()))
+            "min_release = \"{RELEASE}\"\nallow_dev = true\nrevoked = []\n\n[log]\norigin = \"{ORIGIN}\"\n\n{}",
+            policy_entry(&self.tpm, &UNMEASURED)
         )
     }
 
@@ -184,4 +175,23 @@ impl WorkerMachine {
     fn write(&self, name: &str, text: &str) {
         fs::write(self.folder.join(name), text).expect("a temporary folder can be written");
     }
+}
+
+/// What a policy accepts a worker by that runs on `tpm`, whose register 11 held `measured` when it started, and the
+/// others nothing.
+///
+/// # Panics
+///
+/// When the TPM has no maker.
+pub fn policy_entry(tpm: &Swtpm, measured: &[u8; 32]) -> String {
+    let register = |register: u8| {
+        let value = if register == CAPPED_PCR { capped(measured) } else { UNMEASURED };
+        format!("{register} = [\"{}\"]", hex::encode(value))
+    };
+    format!(
+        "[[accept]]\nbackend = \"tpm2\"\nrelease = \"{RELEASE}\"\nbank = \"sha256\"\npcr = {{ {} }}\n\
+         anchor = {{ ek_ca = '''{}''' }}\n",
+        SEALED_PCRS.map(register).join(", "),
+        pem::encode(&Pem::new("CERTIFICATE", tpm.ca_certificate()))
+    )
 }

@@ -5,7 +5,7 @@ use agentkeys_tpm::capped;
 
 use super::{activate, flip};
 use crate::{
-    Channel, CheckName, Pinned, Policy, Stage, Verdict, restoring_key,
+    Channel, CheckName, Pinned, Policy, Stage, Verdict,
     testing::{CHANNEL, NONCE, NOW, Vendor, Worker, b64, failures, judge, judge_in},
 };
 
@@ -46,7 +46,7 @@ fn a_worker_that_waits_for_shares_is_accepted_once_its_attestation_key_is_activa
     activate(&mut verdict);
 
     assert!(verdict.accepted(), "{:?}", verdict.failed());
-    assert_eq!(restoring_key(&worker.identity), Some([7; 32]));
+    assert_eq!(worker.evidence().bound.restoring_key(), Some([7; 32]));
 }
 
 #[test]
@@ -60,7 +60,6 @@ fn a_worker_in_another_stage_than_the_expected_one_is_refused() {
         assert_eq!(failures(&verdict), [CheckName::Pcrs, CheckName::Identity, CheckName::Log]);
         assert!(verdict.activation().is_none());
     }
-    assert_eq!(restoring_key(&SHARED), None);
 }
 
 #[test]

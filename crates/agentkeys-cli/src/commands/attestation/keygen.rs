@@ -1,4 +1,4 @@
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use agentkeys_attestation::ReleaseKeyPair;
 use agentkeys_crypto::private_file;
@@ -22,21 +22,15 @@ impl KeygenArgs {
         let unusable = |error| offline_key::unusable(&self.file, error);
         let pem = Zeroizing::new(ReleaseKeyPair::generate_pem().map_err(unusable)?);
         let public = ReleaseKeyPair::from_pem(&pem).and_then(|key| key.public()).map_err(unusable)?;
-        private_file::create_new(&self.file, pem.as_bytes()).map_err(|error| self.not_written(&error))?;
+        private_file::create_new(&self.file, pem.as_bytes()).map_err(|error| {
+            let next = "name a new file: a key that has signed something is never replaced here";
+            CliError::key_not_written(&self.file, &error, next)
+        })?;
         let public = hex::encode(public.as_sec1());
         output.result(&json!({"file": self.file, "release_key": public}), |output| {
             output.done(format_args!("The release key is in `{}`: keep it offline", self.file.display()));
             output.line(format_args!("release_key = \"{public}\""));
         });
         Ok(())
-    }
-
-    fn not_written(&self, error: &io::Error) -> CliError {
-        let next = if error.kind() == io::ErrorKind::AlreadyExists {
-            "name a new file: a key that has signed something is never replaced here"
-        } else {
-            "name a file in a folder that you may write to"
-        };
-        CliError::operators_file(&self.file, error, next)
     }
 }

@@ -29,6 +29,7 @@ struct Shown<'a> {
     backend: Backend,
     release: Option<&'a str>,
     checks: Vec<ShownCheck<'a>>,
+    restoring: bool,
     identity_pub: &'a str,
     ak_name: Option<&'a str>,
     log_vkey: &'a str,
@@ -76,11 +77,17 @@ impl ShowArgs {
         }
         output.line(format_args!("backend   {}", in_words(examined.backend)));
         output.line(format_args!("release   {}", examined.release.as_deref().unwrap_or("none that the policy lists")));
-        output.line(format_args!("identity  {}", identity_in_words(shown.identity_pub)));
-        let entries = shown.log_checkpoint.lines().nth(1).unwrap_or("?");
-        let origin = shown.log_checkpoint.lines().next().unwrap_or("?");
-        output.line(format_args!("log       {origin}, {entries} entries"));
-        output.line(format_args!("vkey      {}", shown.log_vkey));
+        if shown.restoring {
+            let waits = "it says that it waits for the shares of a backup (`agentkeys backup restore`)";
+            output.line(format_args!("identity  none yet: {waits}"));
+            output.line(format_args!("log       none while it waits"));
+        } else {
+            let mut checkpoint = shown.log_checkpoint.lines();
+            let (origin, entries) = (checkpoint.next().unwrap_or("?"), checkpoint.next().unwrap_or("?"));
+            output.line(format_args!("identity  {}", shown.identity_pub));
+            output.line(format_args!("log       {origin}, {entries} entries"));
+            output.line(format_args!("vkey      {}", shown.log_vkey));
+        }
         match &self.checkpoint {
             Some(file) if examined.is_accepted => output.line(format_args!("kept      {}", file.display())),
             Some(_) => output.failed("its checkpoint was not kept: it is that of a signer which is not accepted"),
@@ -107,6 +114,7 @@ impl<'a> Shown<'a> {
             backend: examined.backend,
             release: examined.release.as_deref(),
             checks: examined.checks.iter().map(ShownCheck::of).collect(),
+            restoring: bound.restoring_key().is_some(),
             identity_pub: &bound.identity_pub,
             ak_name: examined.ak_name.as_deref(),
             log_vkey: &bound.log_vkey,
@@ -128,16 +136,6 @@ impl<'a> ShownCheck<'a> {
             Outcome::NotApplicable => "not_applicable",
         };
         Self { check: check.name.as_str(), outcome, detail: &check.detail }
-    }
-}
-
-/// What binds the place of an identity, for a person: while a worker restores, that is a key for shares.
-fn identity_in_words(identity_pub: &str) -> &str {
-    let restores = hex::decode(identity_pub).is_ok_and(|bytes| bytes.first() == Some(&0));
-    if restores {
-        "none yet: it says that it waits for the shares of a backup (`agentkeys backup restore`)"
-    } else {
-        identity_pub
     }
 }
 

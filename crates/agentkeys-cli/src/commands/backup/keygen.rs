@@ -1,6 +1,7 @@
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
-use agentkeys_backup::{RecipientKey, ShareError};
+use agentkeys_backup::{RecipientKey, fingerprint};
+use agentkeys_client::ClientError;
 use clap::Args;
 use serde_json::json;
 
@@ -16,24 +17,19 @@ pub(crate) struct KeygenArgs {
 
 impl KeygenArgs {
     pub(crate) fn run(&self, output: &Output) -> Result<(), CliError> {
-        let written = RecipientKey::generate().and_then(|key| key.write(&self.file).map(|()| key.public()));
-        let recipient = hex::encode(written.map_err(|error| self.not_written(&error))?);
-        output.result(&json!({"file": self.file, "recipient": recipient}), |output| {
+        let key = RecipientKey::generate().map_err(|_| ClientError::NoRandomness)?;
+        key.write(&self.file).map_err(|error| {
+            let next = "name a new file: a key that a share may be sealed to is never replaced here";
+            CliError::key_not_written(&self.file, &error, next)
+        })?;
+        let (public_key, recipient) = (hex::encode(key.public()), fingerprint(&key.public()));
+        output.result(&json!({"file": self.file, "public_key": public_key, "recipient": recipient}), |output| {
             let file = self.file.display();
             output.done(format_args!("Your key is in `{file}`: keep it, without it your share is worth nothing"));
-            output.line(format_args!("recipient {recipient}"));
-            output.note("The worker's operator puts that into `backup.recipients`");
+            output.line(format_args!("key       {public_key}"));
+            output.line(format_args!("share     the one whose `recipient` is {recipient}"));
+            output.note("The worker's operator puts the key into `backup.recipients`");
         });
         Ok(())
-    }
-
-    fn not_written(&self, error: &ShareError) -> CliError {
-        let next = match error {
-            ShareError::File(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                "name a new file: a key that a share may be sealed to is never replaced here"
-            }
-            _ => "name a file in a folder that you may write to",
-        };
-        CliError::operators_file(&self.file, error, next)
     }
 }

@@ -40,9 +40,12 @@ impl RestoreArgs {
         })?;
         let (share, identity_pub) = self.share_of(&key)?;
         let signer = context.signer()?;
-        let (Some(policy), Some(worker)) = (signer.policy(), signer.restoring(identity_pub).await?) else {
-            return Err(context.unjudged(signer.url()));
-        };
+        let unjudged = || context.unjudged(signer.url());
+        let policy = signer.policy().ok_or_else(unjudged)?;
+        if !policy.is_signed() {
+            return Err(CliError::PolicyUnsigned(policy.path().to_owned()));
+        }
+        let worker = signer.find_restoring(identity_pub).await?.ok_or_else(unjudged)?;
         let release = worker.release().map(str::to_owned);
         let resealed = key.reseal(&share, worker.key()).map_err(|error| self.unusable(error))?;
         drop(key);
@@ -61,7 +64,7 @@ impl RestoreArgs {
 
     /// The share and whose secret it is of, if it is for this key.
     fn share_of(&self, key: &RecipientKey) -> Result<(SealedShare, [u8; 33]), CliError> {
-        let share = agentkeys_backup::read(&self.share).map_err(|error| self.unusable(error))?;
+        let share = agentkeys_backup::read_share(&self.share).map_err(|error| self.unusable(error))?;
         if !key.is_recipient_of(&share) {
             let reason = format!("it is sealed to another key than the one in `{}`", self.key.display());
             return Err(self.unusable(reason));

@@ -49,6 +49,8 @@ pub(super) enum Trick {
     TooLarge,
     /// It waits for the shares of a backup.
     Restores,
+    /// The same, behind a proxy that takes it for away once it was accepted.
+    RestoresBehindAProxy,
     /// It says nothing of its log.
     NoReceipt,
     /// It shows the entry of an earlier signature of the same message, in a log that goes on.
@@ -160,6 +162,7 @@ impl State {
                 axum::Json(self.evidence(nonce, channel)).into_response()
             }
             "/attestation/activate" => axum::Json(json!({"secret": "c2VjcmV0"})).into_response(),
+            "/restore" if self.trick == Trick::RestoresBehindAProxy => StatusCode::BAD_GATEWAY.into_response(),
             "/restore" => axum::Json(json!({"restored": false, "shares": 1, "threshold": 2})).into_response(),
             "/dev/derive-address" => self.dressed(self.derived()),
             "/dev/sign-message" => self.sign(body),
@@ -243,7 +246,7 @@ impl State {
     fn evidence(&self, nonce: &str, channel: &TlsChannel) -> AttestationEvidence {
         let mut identity_pub = MasterSecret::new(&self.master).identity_public_key();
         let (mut log_vkey, mut log_checkpoint) = (self.log_key().verifier().to_string(), self.checkpoint());
-        if self.trick == Trick::Restores {
+        if matches!(self.trick, Trick::Restores | Trick::RestoresBehindAProxy) {
             identity_pub = [6; 33];
             identity_pub[0] = 0;
             log_vkey.clear();

@@ -6,13 +6,13 @@ use super::{
     Machine, check_of, derive,
     fake::{FakeSigner, Trick},
 };
-use crate::{ClientError, SignerClient};
+use crate::{ClientError, Exit, SignerClient};
 
 const IDENTITY: [u8; 33] = [2; 33];
 
 /// Gives the worker a share, once it is accepted.
 async fn give(client: &SignerClient) -> Result<RestoreProgress, ClientError> {
-    let worker = client.restoring(IDENTITY).await?.unwrap();
+    let worker = client.find_restoring(IDENTITY).await?.unwrap();
     assert_eq!(worker.key(), &[6; 32]);
     let share = SealedShare {
         v: 1,
@@ -64,4 +64,27 @@ async fn of_what_is_remembered_the_version_of_the_policy_alone_counts_and_all_st
     assert_eq!(after, known);
     assert_eq!(check_of(refused), "policy_version");
     assert_eq!(signer.paths().iter().filter(|path| *path == "POST /restore").count(), 1);
+}
+
+#[tokio::test]
+async fn an_older_policy_than_the_one_that_accepted_another_signer_does_not_accept_a_worker_that_waits() {
+    let (signer, machine) = (FakeSigner::start().await, Machine::new());
+    let (client, elsewhere) = (machine.client(&signer), "https://signer.example.com".parse().unwrap());
+    signer.plays(Trick::Restores);
+    machine.kept().change(&elsewhere, |kept| kept.policy_version = 8).unwrap();
+
+    let refused = give(&client).await.map(drop);
+
+    assert_eq!(check_of(refused), "policy_version");
+    assert_eq!(signer.paths(), ["GET /attestation"]);
+}
+
+#[tokio::test]
+async fn a_proxy_that_answers_for_a_worker_that_is_away_is_nobody_there() {
+    let (signer, machine) = (FakeSigner::start().await, Machine::new());
+    signer.plays(Trick::RestoresBehindAProxy);
+
+    let error = give(&machine.client(&signer)).await.unwrap_err();
+
+    assert_eq!((error.code(), error.exit()), ("unreachable", Exit::Unreachable), "{error}");
 }

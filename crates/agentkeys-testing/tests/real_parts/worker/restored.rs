@@ -3,9 +3,7 @@
 use std::{fs, path::Path, process::Output};
 
 use agentkeys_attestation::ReleaseKeyPair;
-use agentkeys_testing::{Home, Process};
-use agentkeys_tpm::{CAPPED_PCR, SEALED_PCRS, capped};
-use pem::Pem;
+use agentkeys_testing::{Home, Process, policy_entry};
 use serde_json::Value;
 
 use super::machine::{Machine, Worker, copy_folder, http, refusal_of};
@@ -25,21 +23,14 @@ impl Holders {
     /// Makes a key, and gives its public half.
     async fn keygen(&self, number: u8) -> String {
         let made = self.run(&["--json", "backup", "keygen", &self.at(&format!("key-{number}"))]).await;
-        document(&made)["recipient"].as_str().unwrap().to_owned()
+        document(&made)["public_key"].as_str().unwrap().to_owned()
     }
 
     /// Writes a policy that accepts a worker of the machine with that identity, if it was measured so, and signs it.
     fn believe(&self, machine: &Machine, identity: &str, measured: [u8; 32]) {
-        let register = |register: u8| {
-            let value = if register == CAPPED_PCR { capped(&measured) } else { [0; 32] };
-            format!("{register} = [\"{}\"]", hex::encode(value))
-        };
         let policy = format!(
-            "version = 1\nmin_release = \"0.1.0\"\nrevoked = []\n[identity]\npub = \"{identity}\"\n\
-             [[accept]]\nbackend = \"tpm2\"\nrelease = \"0.1.0\"\nbank = \"sha256\"\npcr = {{ {} }}\n\
-             anchor = {{ ek_ca = '''{}''' }}\n",
-            SEALED_PCRS.map(register).join(", "),
-            pem::encode(&Pem::new("CERTIFICATE", machine.tpm.ca_certificate()))
+            "version = 1\nmin_release = \"0.1.0\"\nrevoked = []\n[identity]\npub = \"{identity}\"\n{}",
+            policy_entry(&machine.tpm, &measured)
         );
         let key = ReleaseKeyPair::from_pem(&ReleaseKeyPair::generate_pem().unwrap()).unwrap();
         fs::write(self.at("policy.toml"), &policy).unwrap();
