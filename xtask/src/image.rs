@@ -176,10 +176,9 @@ impl Image {
 
     /// The epoch that the worker's settings name, of which its approval has to be.
     fn epoch(&self) -> Result<u32> {
-        let settings = String::from_utf8(read(&self.config)?).ok();
-        settings.as_deref().and_then(epoch_in).with_context(|| {
-            format!("{} is not TOML with `epoch` as a number from 0 on, or without it", self.config.display())
-        })
+        let unusable = || format!("cannot use {}", self.config.display());
+        let settings = String::from_utf8(read(&self.config)?).with_context(unusable)?;
+        epoch_in(&settings).with_context(unusable)
     }
 
     fn cargo_home(&self) -> Result<PathBuf> {
@@ -189,9 +188,11 @@ impl Image {
 }
 
 /// The epoch that a worker's settings name: 0 where they say nothing of it.
-fn epoch_in(settings: &str) -> Option<u32> {
-    let settings: toml::Table = settings.parse().ok()?;
-    settings.get("epoch").map_or(Some(0), |epoch| epoch.as_integer()?.try_into().ok())
+fn epoch_in(settings: &str) -> Result<u32> {
+    let settings: toml::Table = settings.parse().context("it is not TOML")?;
+    let Some(epoch) = settings.get("epoch") else { return Ok(0) };
+    let number = epoch.as_integer().and_then(|number| u32::try_from(number).ok());
+    number.with_context(|| format!("`epoch` is {epoch}, which is no number from 0 to {}", u32::MAX))
 }
 
 /// One file that firmware starts and measures: the stub, with kernel, command line and initramfs in it.
@@ -225,11 +226,21 @@ mod tests {
 
     #[test]
     fn the_epoch_is_that_of_the_settings_which_are_measured() {
-        assert_eq!(epoch_in("listen = \"127.0.0.1:0\""), Some(0));
-        assert_eq!(epoch_in("epoch = 2"), Some(2));
-        assert_eq!(epoch_in("[backup]\nepoch = 1"), Some(0));
-        for unusable in ["epoch = \"0\"", "epoch = -1", "epoch = 1\nepoch = 2"] {
-            assert_eq!(epoch_in(unusable), None, "{unusable}");
+        assert_eq!(epoch_in("listen = \"127.0.0.1:0\"").unwrap(), 0);
+        assert_eq!(epoch_in("epoch = 2").unwrap(), 2);
+        assert_eq!(epoch_in("[backup]\nepoch = 1").unwrap(), 0);
+    }
+
+    #[test]
+    fn an_epoch_that_cannot_be_used_is_refused_with_what_is_wrong() {
+        let twice = ("epoch = 1\nepoch = 2", "duplicate key");
+        let too_high = ("epoch = 4294967296", "`epoch` is 4294967296");
+        for (settings, reason) in
+            [("epoch = \"0\"", "`epoch` is \"0\""), ("epoch = -1", "`epoch` is -1"), twice, too_high]
+        {
+            let refused = format!("{:#}", epoch_in(settings).unwrap_err());
+
+            assert!(refused.contains(reason), "{refused}");
         }
     }
 }

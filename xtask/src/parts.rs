@@ -163,10 +163,11 @@ impl Missing {
     }
 }
 
-fn lock(folder: &Path) -> Result<File> {
+/// Keeps `folder` to this run until the lock is dropped.
+pub(crate) fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let lock = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-    lock.try_lock().context("another run has the real parts: wait for it to end")?;
+    lock.try_lock().with_context(|| format!("another run has {}: wait for it to end", folder.display()))?;
     Ok(lock)
 }
 

@@ -3,19 +3,26 @@
 mod c_compiler;
 mod standard_library;
 
-use std::process::ExitCode;
+use std::{iter, process::ExitCode};
 
 use anyhow::Result;
 
 use crate::{
     console::{say, step},
     invocation,
-    portable::{c_compiler::CCompiler, standard_library::StandardLibrary},
+    parts::lock,
+    portable::{
+        c_compiler::{CCompiler, Zig},
+        standard_library::LibrarySource,
+    },
     workspace::Workspace,
 };
 
 /// The verifier, which is checked with every crate that it needs.
 const VERIFIER: &str = "agentkeys-attestation";
+
+/// What it takes, below `target`.
+const FOLDER: &str = "portable";
 
 /// The systems.
 const TARGETS: [Target; 2] = [
@@ -39,14 +46,16 @@ impl Target {
 
 /// `cargo xtask portable`: the verifier type-checks for macOS and Windows, and the C in it compiles.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
-    Tools::install(workspace)?.check(workspace)?;
+    let _lock = lock(&workspace.target(FOLDER)?)?;
+    Supplies::get(workspace)?.check(workspace)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// As [`run`], where the tools can be had; says so where they cannot.
+/// As [`run`], where what it takes can be had; says so where it cannot.
 pub(crate) fn check_if_possible(workspace: &Workspace) -> Result<()> {
-    match Tools::install(workspace) {
-        Ok(tools) => tools.check(workspace),
+    let _lock = lock(&workspace.target(FOLDER)?)?;
+    match Supplies::get(workspace) {
+        Ok(supplies) => supplies.check(workspace),
         Err(why) => {
             say(&format!("   SKIPPED: the verifier for macOS and Windows; because: {why:#}"));
             Ok(())
@@ -54,30 +63,32 @@ pub(crate) fn check_if_possible(workspace: &Workspace) -> Result<()> {
     }
 }
 
-/// What the toolchain of this machine lacks for other systems.
-struct Tools {
-    library: StandardLibrary,
-    compiler: CCompiler,
+/// What others give, and this machine may be unable to get. All that fails after that is a failure.
+struct Supplies {
+    library: LibrarySource,
+    zig: Zig,
 }
 
-impl Tools {
-    fn install(workspace: &Workspace) -> Result<Self> {
-        let library = step("standard library for macOS and Windows", || StandardLibrary::install(workspace, &TARGETS))?;
-        let compiler = step("zig", || CCompiler::install(workspace, &TARGETS))?;
-        Ok(Self { library, compiler })
+impl Supplies {
+    fn get(workspace: &Workspace) -> Result<Self> {
+        let zig = step("zig", || Zig::get(workspace))?;
+        let library = step("source of the standard library", || LibrarySource::get(workspace))?;
+        Ok(Self { library, zig })
     }
 
-    fn check(&self, workspace: &Workspace) -> Result<()> {
-        let root = self.library.root().display();
+    fn check(self, workspace: &Workspace) -> Result<()> {
+        let library = step("standard library for macOS and Windows", || self.library.make(workspace))?;
+        let compiler = CCompiler::make(&self.zig, workspace)?;
         let mut check = workspace.cargo(&["check", "--locked", "--package", VERIFIER]);
-        check.env("CARGO_ENCODED_RUSTFLAGS", format!("-Dwarnings\u{1f}--sysroot\u{1f}{root}"));
+        let flags: Vec<_> = iter::once("-Dwarnings".to_owned()).chain(library.flags()).collect();
+        check.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         // It is never run, so it may be slow.
         for package in ["aws-lc-sys", "secp256k1-sys"] {
             check.arg("--config").arg(format!("profile.dev.package.{package}.opt-level=0"));
         }
         for target in TARGETS {
             check.args(["--target", target.rust]);
-            self.compiler.configure(&mut check, target);
+            compiler.configure(&mut check, target);
         }
         step("the verifier for macOS and Windows", || invocation::run(&mut check))
     }

@@ -6,7 +6,9 @@ use std::{
     path::Path,
 };
 
-use crate::{random_name::random_name, text_file::folder_of};
+use agentkeys_crypto::private_file::folder_of;
+
+use crate::random_name::random_name;
 
 /// What becomes of a file that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use agentkeys_crypto::private_file::folder_of;
+
 use crate::{error::CliError, random_name::random_name};
 
 /// A file of settings, as it was when it was read.
@@ -87,11 +89,6 @@ impl TextFile {
     }
 }
 
-/// The folder that a file lies in: the current one where the path is a name alone.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 fn refused(path: &Path, reason: String) -> CliError {
     CliError::TextFile { path: path.to_owned(), reason }
 }
@@ -136,13 +133,6 @@ mod tests {
 
         assert_eq!(mode, 0o600);
         assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_name_alone_lies_in_the_current_folder() {
-        for (path, folder) in [("kept.note", "."), ("./kept.note", "."), ("a/kept.note", "a"), ("/kept.note", "/")] {
-            assert_eq!(folder_of(Path::new(path)), Path::new(folder), "{path}");
-        }
     }
 
     #[test]

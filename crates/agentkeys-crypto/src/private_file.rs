@@ -16,7 +16,7 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
-    if is_new { give_to_owner_of(folder_of(folder), folder) } else { Ok(()) }
+    if is_new { heir::give_folder(folder) } else { Ok(()) }
 }
 
 /// Writes a file that must not exist yet, and returns once it is on disk under its name.
@@ -97,26 +97,57 @@ pub fn remove(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
-/// What root makes in somebody's folder is theirs: they could not read it otherwise.
-#[cfg(unix)]
-fn give_to_owner_of(folder: &Path, path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown};
+/// The folder that a file lies in: the current one where the path is a name alone.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
 
-    let (owner, made) = (fs::metadata(folder)?, fs::metadata(path)?);
-    if made.uid() == 0 && owner.uid() != 0 {
-        chown(path, Some(owner.uid()), Some(owner.gid()))?;
+/// What root makes in somebody's folder is theirs: they could not read it otherwise.
+///
+/// They may put something else in its place at any time, so it is never followed.
+#[cfg(unix)]
+mod heir {
+    use std::{
+        fs::{self, File, Metadata},
+        io,
+        os::unix::fs::{MetadataExt, fchown, lchown},
+        path::Path,
+    };
+
+    /// Gives an open file to the owner of its folder, whatever is at its path by now.
+    pub(super) fn give_file(file: &File, path: &Path) -> io::Result<()> {
+        match heir_of(path, &file.metadata()?)? {
+            Some((user, group)) => fchown(file, Some(user), Some(group)),
+            None => Ok(()),
+        }
     }
-    Ok(())
+
+    /// Gives a folder to the owner of the one that it is in; a link that has taken its place, the link alone.
+    pub(super) fn give_folder(path: &Path) -> io::Result<()> {
+        match heir_of(path, &path.symlink_metadata()?)? {
+            Some((user, group)) => lchown(path, Some(user), Some(group)),
+            None => Ok(()),
+        }
+    }
+
+    fn heir_of(path: &Path, made: &Metadata) -> io::Result<Option<(u32, u32)>> {
+        let owner = fs::metadata(super::folder_of(path))?;
+        Ok((made.uid() == 0 && owner.uid() != 0).then(|| (owner.uid(), owner.gid())))
+    }
 }
 
 /// Elsewhere nobody makes files for somebody else.
 #[cfg(not(unix))]
-fn give_to_owner_of(_: &Path, _: &Path) -> io::Result<()> {
-    Ok(())
-}
+mod heir {
+    use std::{fs::File, io, path::Path};
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    pub(super) fn give_file(_: &File, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn give_folder(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -125,16 +156,80 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    give_to_owner_of(folder_of(path), path)?;
+    heir::give_file(&file, path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{
+        os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
+        path::PathBuf,
+    };
+
+    use tempfile::TempDir;
 
     use super::*;
+
+    const SOMEBODY: u32 = 65534;
+
+    /// Somebody's folder, with a file of root's beside it; only root can make it.
+    fn somebodys_folder() -> Option<(TempDir, PathBuf, PathBuf)> {
+        let outer = tempfile::tempdir().unwrap();
+        let (theirs, roots) = (outer.path().join("theirs"), outer.path().join("roots"));
+        fs::create_dir(&theirs).unwrap();
+        fs::write(&roots, "root's").unwrap();
+        (owner(&roots) == 0).then(|| {
+            chown(&theirs, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+            (outer, theirs, roots)
+        })
+    }
+
+    fn owner(path: &Path) -> u32 {
+        path.symlink_metadata().unwrap().uid()
+    }
+
+    #[test]
+    fn what_root_makes_in_somebodys_folder_is_theirs() {
+        let Some((_outer, theirs, _)) = somebodys_folder() else { return };
+
+        create_new(&theirs.join("inner/secret"), b"one").unwrap();
+
+        assert_eq!(["inner", "inner/secret"].map(|name| owner(&theirs.join(name))), [SOMEBODY; 2]);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_just_made_does_not_turn_its_gift_elsewhere() {
+        let Some((_outer, theirs, roots)) = somebodys_folder() else { return };
+        let (path, moved) = (theirs.join("secret"), theirs.join("moved"));
+        let file = File::create(&path).unwrap();
+        fs::rename(&path, &moved).unwrap();
+        symlink(&roots, &path).unwrap();
+
+        heir::give_file(&file, &path).unwrap();
+
+        assert_eq!((owner(&roots), owner(&path), owner(&moved)), (0, 0, SOMEBODY));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_folder_just_made_is_given_itself() {
+        let Some((_outer, theirs, roots)) = somebodys_folder() else { return };
+        let path = theirs.join("inner");
+        symlink(&roots, &path).unwrap();
+
+        heir::give_folder(&path).unwrap();
+
+        assert_eq!((owner(&roots), owner(&path)), (0, SOMEBODY));
+    }
+
+    #[test]
+    fn a_name_alone_lies_in_the_current_folder() {
+        for (path, folder) in [("kept.note", "."), ("./kept.note", "."), ("a/kept.note", "a"), ("/kept.note", "/")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(folder), "{path}");
+        }
+    }
 
     #[test]
     fn a_file_is_made_once_and_only_for_its_owner() {

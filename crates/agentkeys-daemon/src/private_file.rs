@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use agentkeys_crypto::private_file::folder_of;
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, fstat, open, openat, renameat, statat, unlinkat},
     io::Errno,
@@ -137,7 +138,7 @@ impl PrivateFile {
     }
 
     fn parent(&self) -> &Path {
-        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        folder_of(&self.path)
     }
 
     fn name(&self) -> io::Result<&str> {

@@ -3,7 +3,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::geteuid;
 
 use crate::invocation::{is_installed, output_of, run_quietly};
@@ -35,17 +35,25 @@ pub(crate) fn download(package: &str, folder: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Gets one file of a Debian archive by its address, whichever release is installed here; quick where `file` is there.
-pub(crate) fn download_exactly(address: &str, sha256: &str, file: &Path) -> Result<()> {
+/// Gets one file of Debian's archives, whichever release is installed here, from the first of `addresses` that has it;
+/// quick where `file` is there.
+pub(crate) fn download_exactly(addresses: &[&str], sha256: &str, file: &Path) -> Result<()> {
     const HELPER: &str = "/usr/lib/apt/apt-helper";
     if file.exists() {
         return Ok(());
     }
-    ensure!(Path::new(HELPER).exists(), "there is no apt to download {address} with");
-    // Fails where the file is another, and then leaves it under another name.
-    let mut download = Command::new(HELPER);
-    download.args(["-o", "APT::Sandbox::User=root", "download-file", address]).arg(file);
-    run_quietly(download.arg(format!("SHA256:{sha256}")))
+    ensure!(Path::new(HELPER).exists(), "there is no apt to download {} with", addresses.join(" or "));
+    let mut failures = Vec::new();
+    for address in addresses {
+        // Fails where the file is another, and then leaves it under another name.
+        let mut download = Command::new(HELPER);
+        download.args(["-o", "APT::Sandbox::User=root", "download-file", address]).arg(file);
+        match run_quietly(download.arg(format!("SHA256:{sha256}"))) {
+            Ok(()) => return Ok(()),
+            Err(failure) => failures.push(format!("{failure:#}")),
+        }
+    }
+    bail!("{}", failures.join("\n"))
 }
 
 fn download_listed(package: &str, folder: &Path) -> Result<PathBuf> {

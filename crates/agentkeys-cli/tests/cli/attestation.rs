@@ -57,13 +57,19 @@ fn a_policy_that_the_release_key_has_signed_is_used_and_a_changed_one_is_not() {
 fn an_entry_below_the_lowest_release_is_not_said_to_be_accepted() {
     let home = Home::new();
     let policy = write_policy(&home, "policy.toml");
+    let check = ["--json", "attestation", "policy", "check", policy.to_str().unwrap()];
+    let refused_of = |output: String| serde_json::from_str::<Value>(&output).unwrap()["accept"][0]["refused"].clone();
+    let before = home.agentkeys(&check);
     let raised = fs::read_to_string(&policy).unwrap().replace("min_release = \"0.1.0\"", "min_release = \"0.2.0\"");
     fs::write(&policy, raised).unwrap();
 
-    let checked = home.agentkeys(&["attestation", "policy", "check", policy.to_str().unwrap()]);
+    let checked = home.agentkeys(&check[1..]);
+    let for_programs = home.agentkeys(&check);
 
     assert!(checked.stdout().contains("refuses tpm2, release 0.1.0"), "{}", checked.stdout());
     assert!(!checked.stdout().contains("accepts"), "{}", checked.stdout());
+    assert_eq!(refused_of(before.stdout()), false);
+    assert_eq!(refused_of(for_programs.stdout()), true);
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agentkeys_attestation::Policy;
+use agentkeys_attestation::{Accept, Policy};
 use agentkeys_client::{ClientError, read_policy, read_release_key, signature_of};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::offline_key;
 use crate::{
@@ -68,7 +68,7 @@ impl CheckArgs {
             "allow_dev": policy.allow_dev,
             "allow_any_message": policy.allow_any_message,
             "reattest_seconds": policy.reattest.as_secs(),
-            "accept": policy.accept.iter().map(entry).collect::<Vec<_>>(),
+            "accept": policy.accept.iter().map(|entry| described(entry, &policy)).collect::<Vec<_>>(),
             "is_signed": key.is_some(),
         });
         output.result(&document, |output| print(&policy, signed, output));
@@ -101,7 +101,7 @@ fn print(policy: &Policy, signed: &str, output: &Output) {
     output.done(format_args!("A policy that can be used: version {}, {signed}", policy.version));
     for entry in &policy.accept {
         let (backend, release) = (super::in_words(entry.backend()), entry.release());
-        if release < policy.min_release {
+        if is_refused(entry, policy) {
             output.failed(format_args!("refuses {backend}, release {release}: it is below `min_release`"));
         } else {
             output.line(format_args!("accepts      {backend}, release {release}"));
@@ -116,6 +116,15 @@ fn print(policy: &Policy, signed: &str, output: &Output) {
     }
 }
 
-fn entry(entry: &agentkeys_attestation::Accept) -> serde_json::Value {
-    json!({"backend": entry.backend(), "release": entry.release().to_string()})
+fn described(entry: &Accept, policy: &Policy) -> Value {
+    json!({
+        "backend": entry.backend(),
+        "release": entry.release().to_string(),
+        "refused": is_refused(entry, policy),
+    })
+}
+
+/// Whether an entry accepts nothing, because its release is too old.
+fn is_refused(entry: &Accept, policy: &Policy) -> bool {
+    entry.release() < policy.min_release
 }
