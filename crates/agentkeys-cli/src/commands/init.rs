@@ -123,12 +123,11 @@ impl InitArgs {
 
     /// The session that is kept or opened, and how it stands with it at the signer.
     async fn connect(&self, context: &Context, output: &Output) -> Result<Connected, CliError> {
-        let (session, news) = match self.standing_session(context).await? {
-            Some(session) => (session, None),
-            None => {
-                let (session, news) = self.sign_in(context, output).await?;
-                (session, Some(news))
-            }
+        let (session, news) = if let Some(session) = self.standing_session(context).await? {
+            (session, None)
+        } else {
+            let (session, news) = self.sign_in(context, output).await?;
+            (session, Some(news))
         };
         let standing = Standing::of(context, &session, output).await?;
         Ok(Connected { session, news, standing })
@@ -181,9 +180,9 @@ impl InitArgs {
 
     fn key_wish(&self) -> Wish {
         match (self.no_bind, self.new_device_key) {
-            (true, _) => Wish::NoKey,
-            (false, true) => Wish::NewKey,
-            (false, false) => Wish::OwnKey,
+            (true, _) => Wish::Unbound,
+            (false, true) => Wish::New,
+            (false, false) => Wish::Kept,
         }
     }
 

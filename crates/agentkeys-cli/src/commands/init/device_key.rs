@@ -11,11 +11,11 @@ use crate::{context::Context, error::CliError, output::Output};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
     /// The key that this device has, or else a new one.
-    OwnKey,
+    Kept,
     /// A new key, whatever became of the one before.
-    NewKey,
+    New,
     /// No key at all.
-    NoKey,
+    Unbound,
 }
 
 /// What the sign-in before has left.
@@ -59,9 +59,9 @@ impl Before {
     pub(super) async fn of(context: &Context, wish: Wish, output: &Output) -> Result<Self, CliError> {
         let session = match kept_session(context).await {
             Ok(session) => session,
-            Err(_) if wish == Wish::NewKey => None,
+            Err(_) if wish == Wish::New => None,
             Err(error @ StorageError::KeyLost { .. }) => {
-                if wish == Wish::OwnKey {
+                if wish == Wish::Kept {
                     output.note(format_args!(
                         "  Device   a new key, because {error}: to a worker this is another device"
                     ));
@@ -69,12 +69,12 @@ impl Before {
                 return Ok(Self { is_lost: true, ..Self::default() });
             }
             Err(source) => {
-                return Err(CliError::DeviceKeyUnread { source, is_to_be_bound: wish == Wish::OwnKey });
+                return Err(CliError::DeviceKeyUnread { source, is_to_be_bound: wish == Wish::Kept });
             }
         };
         let before = session.map(|session| Self::left_by(&session, &context.settings.broker_url)).unwrap_or_default();
         if let Some(url) = &before.elsewhere {
-            let new = if wish == Wish::NoKey { "" } else { "a new key: " };
+            let new = if wish == Wish::Unbound { "" } else { "a new key: " };
             output.note(format_args!("  Device   {new}the one for {url} is not kept; another `--profile` keeps both"));
         }
         Ok(before)
@@ -89,21 +89,21 @@ impl Before {
     /// What to bind the session to, and the key that is kept beside it.
     pub(super) fn binding(&self, wish: Wish) -> (Binding, Option<Box<DeviceKey>>) {
         match (wish, self.key.clone()) {
-            (Wish::NoKey, key) => (Binding::None, key.map(Box::new)),
-            (Wish::OwnKey, Some(key)) => (Binding::KeptKey(key), None),
-            (Wish::OwnKey, None) | (Wish::NewKey, _) => (Binding::DeviceKey, None),
+            (Wish::Unbound, key) => (Binding::None, key.map(Box::new)),
+            (Wish::Kept, Some(key)) => (Binding::KeptKey(key), None),
+            (Wish::Kept, None) | (Wish::New, _) => (Binding::DeviceKey, None),
         }
     }
 
     /// What is to be told once somebody has signed in.
     pub(super) fn news(&self, wish: Wish) -> KeyNews {
         let new_device_key = match wish {
-            Wish::NewKey => Some(Reason::Asked),
-            Wish::OwnKey if self.is_lost => Some(Reason::Lost),
-            Wish::OwnKey if self.elsewhere.is_some() => Some(Reason::OtherBroker),
-            Wish::OwnKey | Wish::NoKey => None,
+            Wish::New => Some(Reason::Asked),
+            Wish::Kept if self.is_lost => Some(Reason::Lost),
+            Wish::Kept if self.elsewhere.is_some() => Some(Reason::OtherBroker),
+            Wish::Kept | Wish::Unbound => None,
         };
-        let key_to_remove = self.key.as_ref().filter(|_| wish == Wish::NewKey).map(DeviceKey::thumbprint);
+        let key_to_remove = self.key.as_ref().filter(|_| wish == Wish::New).map(DeviceKey::thumbprint);
         KeyNews { new_device_key, key_to_remove }
     }
 }
@@ -151,12 +151,12 @@ mod tests {
         let lost = Before { is_lost: true, ..Before::default() };
         let elsewhere = Before { elsewhere: Some(url()), ..Before::default() };
 
-        assert_eq!(told(&kept, Wish::NewKey), json!({"new_device_key": "asked", "key_to_remove": thumbprint}));
-        assert_eq!(told(&lost, Wish::OwnKey), json!({"new_device_key": "lost"}));
-        assert_eq!(told(&elsewhere, Wish::OwnKey), json!({"new_device_key": "other_broker"}));
-        for (before, wish) in [(&kept, Wish::OwnKey), (&kept, Wish::NoKey), (&lost, Wish::NoKey)] {
+        assert_eq!(told(&kept, Wish::New), json!({"new_device_key": "asked", "key_to_remove": thumbprint}));
+        assert_eq!(told(&lost, Wish::Kept), json!({"new_device_key": "lost"}));
+        assert_eq!(told(&elsewhere, Wish::Kept), json!({"new_device_key": "other_broker"}));
+        for (before, wish) in [(&kept, Wish::Kept), (&kept, Wish::Unbound), (&lost, Wish::Unbound)] {
             assert_eq!(told(before, wish), json!({}));
         }
-        assert_eq!(told(&Before::default(), Wish::OwnKey), json!({}), "the first sign-in is no news");
+        assert_eq!(told(&Before::default(), Wish::Kept), json!({}), "the first sign-in is no news");
     }
 }
