@@ -3,7 +3,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use agentkeys_client::{
     AgentBook, AskedStorage, BrokerClient, ClientError, Config, DaemonClient, Dispenser, Flow, Http, Places,
     ProfileName, Renewal, ServerUrl, Session, SessionStorage, SessionTokenKeyStore, Settings, SignerClient,
-    SignerTrust, StoreChoice, TerminalPrompt,
+    SignerTrust, StorageError, StoreChoice, TerminalPrompt,
 };
 use agentkeys_types::{Clock, SystemClock};
 
@@ -128,6 +128,38 @@ impl Context {
     /// Whether the session is gone when the process ends that has it.
     pub(crate) fn is_in_memory(&self) -> bool {
         self.storage.choice() == StoreChoice::Memory
+    }
+
+    /// Where the last sign-in has kept its session, if that is remembered.
+    pub(crate) fn storage_before(&self) -> Result<Option<SessionStorage>, StorageError> {
+        SessionStorage::remembered(&self.places, &self.profile)
+    }
+
+    /// Whether `other` keeps the session as this call does.
+    pub(crate) fn is_kept_by(&self, other: &SessionStorage) -> bool {
+        (other.choice(), other.key()) == (self.storage.choice(), self.storage.key())
+    }
+
+    /// Remembers no longer where the session is kept, unless that is in another store than this call's.
+    pub(crate) fn forget_storage(&self) -> Result<(), StorageError> {
+        match self.storage_before() {
+            Ok(Some(before)) if before.choice() != self.storage.choice() => Ok(()),
+            _ => self.storage.forget(),
+        }
+    }
+
+    /// The flags by which another call keeps the session as this one does: none, where it does so without a word.
+    pub(crate) fn store_flags(&self) -> String {
+        let is_same = |choice, key| {
+            let asked = AskedStorage { choice, key };
+            SessionStorage::decide(asked, &self.places, &self.profile).is_ok_and(|other| self.is_kept_by(&other))
+        };
+        let choice = self.storage.choice();
+        match self.storage.key() {
+            _ if is_same(self.settings.store, None) => String::new(),
+            Some(key) if !is_same(Some(choice), None) => format!(" --store {choice} --store-key {key}"),
+            _ => format!(" --store {choice}"),
+        }
     }
 
     /// Whether this is the profile that `agentkeys dev` serves.

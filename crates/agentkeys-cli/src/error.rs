@@ -30,8 +30,12 @@ pub(crate) enum CliError {
     #[cfg(feature = "dev")]
     #[error(transparent)]
     Dev(#[from] crate::dev::DevError),
-    #[error("the device key of the sign-in before cannot be read: {0}")]
-    DeviceKeyUnread(StorageError),
+    #[error("the device key of the sign-in before cannot be read: {source}")]
+    DeviceKeyUnread {
+        source: StorageError,
+        /// Whether the sign-in wants a key, so that another one could take its place.
+        is_to_be_bound: bool,
+    },
     #[error("`{}` was left as it is: {source}", path.display())]
     Edit {
         path: PathBuf,
@@ -127,7 +131,7 @@ impl CliError {
             Self::Daemon(error) => error.exit(),
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.exit(),
-            Self::DeviceKeyUnread(_) => Exit::StoreUnavailable,
+            Self::DeviceKeyUnread { .. } => Exit::StoreUnavailable,
             Self::EndsSoon(_) => Exit::SignInNeeded,
             Self::Interrupted => Exit::Interrupted,
             Self::NoAgent(_) | Self::NoDevice(_) | Self::NoIdentity(_) | Self::NoRequest(_) | Self::UnknownRole(_) => {
@@ -169,7 +173,7 @@ impl CliError {
             Self::Daemon(RunError::Socket(_)) => "socket_unavailable",
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.code(),
-            Self::DeviceKeyUnread(error) => error.code(),
+            Self::DeviceKeyUnread { source, .. } => source.code(),
             Self::Edit { source: EditError::NotOurs(_), .. } | Self::NotOurs(_) => "not_ours",
             Self::Edit { .. } => "file_malformed",
             Self::EndsSoon(_) => "session_ends_soon",

@@ -1,10 +1,13 @@
+mod storage;
+
 use std::time::Duration;
 
 use agentkeys_api::{ErrorCode, OauthError};
-use agentkeys_client::{ClientError, Exit, StorageError};
+use agentkeys_client::{ClientError, Exit};
 use agentkeys_daemon::{RunError, SocketError};
 use serde::Serialize;
 
+use self::storage::Keeping;
 use crate::{context::Context, edits::EditError, error::CliError};
 
 /// The exit code for what failed before another program could be started.
@@ -159,7 +162,9 @@ fn hint(error: &CliError, context: Option<&Context>) -> Option<String> {
         CliError::NoAgent(_) => format!("`{command} agent list` shows them"),
         CliError::NoDevice(_) => format!("`{command} devices list` shows them"),
         CliError::NoRequest(_) => format!("`{command} agent requests` shows them"),
-        CliError::DeviceKeyUnread(error) => device_key_hint(error, &command),
+        CliError::DeviceKeyUnread { source, is_to_be_bound } => {
+            Keeping::of(context).device_key_hint(source, *is_to_be_bound)
+        }
         CliError::EndsSoon(_) => format!("{command} init --force"),
         CliError::NoIdentity(_) => format!("`{command} identities list` shows them"),
         CliError::NoPerson => {
@@ -191,6 +196,9 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
         error if error.needs_sign_in() && context.is_some_and(Context::is_in_memory) => {
             format!("`{command} init --store memory` signs in and serves credentials until it ends")
         }
+        ClientError::Problem { problem, .. } if problem.error == ErrorCode::TokenRevoked => {
+            format!("`{command} init`, with `--new-device-key` where the key of this device may have leaked")
+        }
         error if error.needs_sign_in() => format!("{command} init"),
         ClientError::Unreachable { url, .. } => match context.and_then(|context| Server::at(url, context)) {
             Some(Server::Broker) => "start one with `agentkeys-broker`, or point `--broker-url` at yours".to_owned(),
@@ -200,7 +208,7 @@ fn client_hint(error: &ClientError, context: Option<&Context>, is_dev: bool, com
             None => "check the address and the network, and try again".to_owned(),
         },
         ClientError::Storage(_) if is_dev => "start `agentkeys dev`, which needs no keychain".to_owned(),
-        ClientError::Storage(error) => storage_hint(error, command),
+        ClientError::Storage(error) => Keeping::of(context).storage_hint(error),
         ClientError::UnattestedSigner { .. } => {
             let place = context.map(|context| context.places.attestation_policy().display().to_string());
             format!(
@@ -303,7 +311,10 @@ fn device_hint(error: ErrorCode, wait: Option<Duration>, command: &str) -> Strin
             format!("try again in {}; sooner: {approve}", crate::duration::display(wait))
         }
         (ErrorCode::DeviceWaiting, None) => approve,
-        _ => format!("{approve}; or sign in anew: `{command} init --force`"),
+        _ => format!(
+            "{approve}; or sign in anew: `{command} init --force`, with `--new-device-key` where the key was taken away \
+             because it may have leaked"
+        ),
     }
 }
 
@@ -319,51 +330,6 @@ fn oauth_hint(error: OauthError, retry_after: Option<Duration>, command: &str) -
         (_, Some(wait)) => format!("try again in {}", crate::duration::display(wait)),
         (OauthError::ServerError | OauthError::TemporarilyUnavailable, None) => "try again later".to_owned(),
         _ => format!("sign in with a code from a mail: `{command} init --email ADDRESS`"),
-    }
-}
-
-/// The ways out where the session cannot be kept or read.
-fn storage_hint(error: &StorageError, command: &str) -> String {
-    match error {
-        StorageError::Insecure { advice, .. } => advice.clone(),
-        StorageError::KeyLost { .. } => {
-            format!("`{command} init` signs in anew, as another device; `{command} logout --local` forgets it")
-        }
-        StorageError::Damaged { .. } | StorageError::Malformed => format!(
-            "put back what was there before; where that is lost, `{command} init --new-device-key` replaces it, as another \
-             device"
-        ),
-        StorageError::WrongPassphrase { .. } => {
-            format!("try again; where it is lost, `{command} logout --local` forgets the session")
-        }
-        StorageError::WrongKey { .. } => format!(
-            "give back the key that it was written with; where it is lost, `{command} logout --local` forgets the session"
-        ),
-        StorageError::KeyUnavailable(_) => format!(
-            "type a passphrase at a terminal, or give the unit `LoadCredential=agentkeys-session-key:PATH`, or keep the \
-             session elsewhere: `{command} init --store file --store-key kernel`, `{command} init --store memory`"
-        ),
-        StorageError::File { .. } => "make it usable, and try again".to_owned(),
-        _ => format!(
-            "unlock the keychain (log in to the desktop, or run `gnome-keyring-daemon --unlock`), or keep the session \
-             elsewhere: `{command} init --store file` encrypts it, `{command} init --store memory` keeps it until it ends"
-        ),
-    }
-}
-
-/// The ways out where a sign-in would otherwise be that of another device.
-fn device_key_hint(error: &StorageError, command: &str) -> String {
-    let other = format!("`{command} init --new-device-key` signs in as another device");
-    match error {
-        StorageError::Damaged { .. } | StorageError::Malformed => storage_hint(error, command),
-        StorageError::Insecure { advice, .. } => format!("{advice}; or {other}"),
-        StorageError::File { .. } => format!("make it usable, and try again; where it is lost, {other}"),
-        StorageError::KeyUnavailable(_) => format!("make its key available, and try again; where it is lost, {other}"),
-        StorageError::WrongKey { .. } => {
-            format!("give back the key that it was written with; where it is lost, {other}")
-        }
-        StorageError::WrongPassphrase { .. } => format!("try again; where the passphrase is lost, {other}"),
-        _ => format!("unlock the keychain, and try again; where that cannot be, {other}"),
     }
 }
 
@@ -409,25 +375,16 @@ mod tests {
     }
 
     #[test]
-    fn a_device_key_that_cannot_be_read_is_not_silently_another_one() {
-        for (error, way_back) in [
-            (StorageError::Locked, "unlock the keychain"),
-            (StorageError::TimedOut, "unlock the keychain"),
-            (StorageError::Malformed, "put back what was there before"),
-            (StorageError::WrongKey { path: "s.age".into() }, "give back the key"),
+    fn a_key_that_may_have_leaked_does_not_come_in_again_by_the_hint() {
+        for (error, exit, way_back) in [
+            (ErrorCode::DeviceNotPinned, 4, "sign in anew: `agentkeys init --force`, with `--new-device-key` where"),
+            (ErrorCode::TokenRevoked, 3, "`agentkeys init`, with `--new-device-key` where"),
         ] {
-            let code = error.code().to_owned();
+            let failure = failure(error);
 
-            let failure = Failure::of(&CliError::DeviceKeyUnread(error), None);
-
-            assert_eq!((failure.exit, &failure.code), (8, &code));
-            assert!(
-                failure.message.starts_with("the device key of the sign-in before cannot be read: "),
-                "{failure:?}"
-            );
+            assert_eq!(failure.exit, exit, "{error}");
             let hint = failure.hint.unwrap();
-            assert!(hint.starts_with(way_back) && hint.contains("`agentkeys init --new-device-key`"), "{hint}");
-            assert!(hint.ends_with("as another device"), "{hint}");
+            assert!(hint.contains(way_back) && hint.ends_with("may have leaked"), "{hint}");
         }
     }
 

@@ -12,7 +12,11 @@ use agentkeys_types::{EmailAddress, EvmAddress, IdentityType, OmniAccount, Provi
 use clap::Args;
 use serde::Serialize;
 
-use self::{standing::Standing, way::Way};
+use self::{
+    device_key::{Before, KeyNews, Wish},
+    standing::Standing,
+    way::Way,
+};
 use super::{
     code::Prompt,
     screen::{Purpose, Screen},
@@ -68,6 +72,16 @@ struct Outcome {
     /// The account's devices, where the signer pins them.
     #[serde(skip_serializing_if = "Option::is_none")]
     devices: Option<Devices>,
+    #[serde(flatten)]
+    key_news: KeyNews,
+}
+
+/// The session that somebody has, and how it stands with it.
+struct Connected {
+    session: Session,
+    /// What became of the device key, where the session is a new one.
+    news: Option<KeyNews>,
+    standing: Standing,
 }
 
 impl InitArgs {
@@ -77,14 +91,15 @@ impl InitArgs {
             return Err(CliError::NoRole { config: context.places.config_file() });
         }
         context.store.check().await?;
-        let (session, is_new, standing) = interruption::or(self.connect(context, output)).await?;
+        let Connected { session, news, standing } = interruption::or(self.connect(context, output)).await?;
         if !context.is_in_memory() {
             context.tell_daemon().await;
         }
         let (account, session_expires_at) = (session.omni_account, session.expires_at);
         standing.show_devices(context, output);
         let Standing { wallet, devices } = standing;
-        let document = Outcome { signed_in: is_new, account, wallet, session_expires_at, devices };
+        let (is_new, key_news) = (news.is_some(), news.unwrap_or_default());
+        let document = Outcome { signed_in: is_new, account, wallet, session_expires_at, devices, key_news };
         output.result(&document, |output| {
             if is_new {
                 output.done(format_args!("Wallet proved; session until {}", date(session_expires_at)));
@@ -106,14 +121,16 @@ impl InitArgs {
         Ok(())
     }
 
-    /// The session that is kept or opened, whether it is opened, and how it stands with it at the signer.
-    async fn connect(&self, context: &Context, output: &Output) -> Result<(Session, bool, Standing), CliError> {
-        let (session, is_new) = match self.standing_session(context).await? {
-            Some(session) => (session, false),
-            None => (self.sign_in(context, output).await?, true),
+    /// The session that is kept or opened, and how it stands with it at the signer.
+    async fn connect(&self, context: &Context, output: &Output) -> Result<Connected, CliError> {
+        let (session, news) = if let Some(session) = self.standing_session(context).await? {
+            (session, None)
+        } else {
+            let (session, news) = self.sign_in(context, output).await?;
+            (session, Some(news))
         };
         let standing = Standing::of(context, &session, output).await?;
-        Ok((session, is_new, standing))
+        Ok(Connected { session, news, standing })
     }
 
     /// The session that is kept, if it still stands and there is no reason for another.
@@ -147,22 +164,26 @@ impl InitArgs {
     }
 
     /// Signs in with the key that this device has, whatever became of its session, unless there is a reason for another.
-    async fn sign_in(&self, context: &Context, output: &Output) -> Result<Session, CliError> {
-        let kept = if self.new_device_key { None } else { device_key::kept(context, output).await? };
-        let (binding, unused_key) = match kept {
-            kept if self.no_bind => (Binding::None, kept.map(Box::new)),
-            Some(key) => (Binding::KeptKey(key), None),
-            None => (Binding::DeviceKey, None),
-        };
+    async fn sign_in(&self, context: &Context, output: &Output) -> Result<(Session, KeyNews), CliError> {
+        let wish = self.key_wish();
+        let before = Before::of(context, wish, output).await?;
+        let (binding, unused_key) = before.binding(wish);
         let session = Session { unused_key, ..self.sign_in_with(binding, context, output).await? };
-        if self.new_device_key {
-            device_key::part_with_kept(context, output).await;
-        }
+        let news = before.news(wish);
+        news.name_key_to_remove(context, output);
         context.store.save(&context.profile, &session).await?;
         storage::settle(context, output).await;
         let identity = &session.identity;
         output.done(format_args!("Signed in as {} ({})", identity.value, identity.identity_type));
-        Ok(session)
+        Ok((session, news))
+    }
+
+    fn key_wish(&self) -> Wish {
+        match (self.no_bind, self.new_device_key) {
+            (true, _) => Wish::Unbound,
+            (false, true) => Wish::New,
+            (false, false) => Wish::Kept,
+        }
     }
 
     async fn sign_in_with(&self, binding: Binding, context: &Context, output: &Output) -> Result<Session, CliError> {

@@ -10,5 +10,7 @@ mod commands;
 mod dev;
 mod doctor;
 mod init;
+mod logout;
 mod mcp;
 mod setup;
+mod unread_key;

@@ -1,15 +1,20 @@
 use std::sync::Arc;
 
-use agentkeys_client::{BrokerClient, Session, SessionStorage, TerminalPrompt};
+use agentkeys_client::{BrokerClient, Session, SessionStorage, StorageError, TerminalPrompt};
 
 use crate::{commands::daemon::RunArgs, context::Context, error::CliError, output::Output};
 
 /// Remembers where the session is kept now, and clears the place where the one before was.
 pub(super) async fn settle(context: &Context, output: &Output) {
-    if let Ok(Some(before)) = SessionStorage::remembered(&context.places, &context.profile)
+    if let Ok(Some(before)) = context.storage_before()
         && before.choice() != context.storage.choice()
+        && let Err(error) = clear(&before, context).await
     {
-        clear(&before, context).await;
+        let (choice, command) = (before.choice(), context.command());
+        output.note(format_args!(
+            "  Storage  the sign-in before and its device key stay in the {choice}, because {error}: `{command} --store \
+             {choice} logout --local` forgets them there"
+        ));
     }
     if let Err(error) = context.storage.remember() {
         let choice = context.storage.choice();
@@ -18,12 +23,12 @@ pub(super) async fn settle(context: &Context, output: &Output) {
 }
 
 /// As far as it can be done without asking anybody.
-async fn clear(before: &SessionStorage, context: &Context) {
+async fn clear(before: &SessionStorage, context: &Context) -> Result<(), StorageError> {
     let store = before.open(Arc::new(TerminalPrompt { may_ask: false }));
     if let Ok(Some(session)) = store.load(&context.profile).await {
         revoke(&session, context).await;
     }
-    let _ = store.delete(&context.profile).await;
+    store.delete(&context.profile).await
 }
 
 /// Serves the session of this process until it is asked to end, and ends the session with it.
