@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn it_prints_no_secret() {
         let restoration = Restoration::of(&format!("02{}", "ab".repeat(32))).unwrap();
-        restoration.secret.send_replace(Some(Zeroizing::new([7; 32])));
+        restoration.secret.send_replace(Some(Secret::apart(vec![7; 32].into())));
 
         let printed = format!("{restoration:?}");
 
