@@ -85,11 +85,48 @@ async fn each_broker_sees_a_key_of_its_own() {
     by_mail(&one, &machine, &[]).await.document();
     let at_one = key(&one, &machine).await;
 
-    by_mail(&other, &machine, &["--force"]).await.document();
+    let asked = by_mail(&other, &machine, &["--force"]).await.document();
     let at_other = key(&other, &machine).await;
+    let mut init = Waiting::start(one.used_by(machine.init(&["--email", ADA, "--force"])));
+    let note = init.told("  Device   ").await;
 
     assert!(at_one.is_some() && at_other.is_some());
     assert_ne!(at_one, at_other);
+    assert_eq!(asked["new_device_key"], "other_broker", "{asked}");
+    assert!(note.starts_with("a new key: the one for http://"), "{note}");
+    assert!(note.ends_with(" is not kept; another `--profile` keeps both"), "{note}");
+}
+
+#[tokio::test]
+async fn the_key_before_is_named_also_where_another_store_is_to_keep_the_new_one() {
+    let (system, machine) = (System::start().await, Machine::with_credential());
+    machine.set_role(&system);
+    by_mail(&system, &machine, &[]).await.document();
+    let first = key(&system, &machine).await.unwrap();
+    let in_memory = ["--store", "memory", "init", "--email", ADA, "--new-device-key"];
+
+    let mut init = Waiting::start(system.used_by(machine.agentkeys(&in_memory)));
+    init.type_line(&system.mailed_code(ADA).await).await;
+    let named = init.told("`agentkeys devices remove ").await;
+    init.interrupt();
+
+    assert_eq!(named, format!("{first}`"));
+}
+
+#[tokio::test]
+async fn what_stays_in_a_keychain_that_is_gone_is_said() {
+    let (system, machine) = (System::start().await, Machine::with_credential());
+    by_mail(&system, &machine, &[]).await.document();
+    fs::write(machine.sessions().join("default.store"), "keychain\n").unwrap();
+
+    let mut init = Waiting::start(system.used_by(machine.init(&["--email", ADA, "--new-device-key"])));
+    init.type_line(&system.mailed_code(ADA).await).await;
+    let said = init.told("  Storage  the sign-in before and its device key stay in the keychain, because ").await;
+    let ended = init.end().await;
+
+    assert!(said.contains("`agentkeys --store keychain logout --local` forgets them there"), "{said}");
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(key(&system, &machine).await.is_some(), "the file is remembered from now on");
 }
 
 #[tokio::test]
@@ -107,8 +144,9 @@ async fn a_key_that_cannot_be_read_is_replaced_only_where_somebody_asks_for_that
     fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     let damaged = run(&system, &machine, &["--store", "file", "init", "--force", "--email", ADA, "--json"]).await;
     let asked_for_nothing = system.mails_to(ADA).await.len() == mails;
-    by_mail(&system, &machine, &["--new-device-key"]).await.document();
+    let replaced = by_mail(&system, &machine, &["--new-device-key"]).await.document();
 
+    assert_eq!(replaced["new_device_key"], "asked", "{replaced}");
     for (refused, code) in [(unreadable, "wrong_store_key"), (damaged, "session_file_damaged")] {
         let (exit, said, text) = refused.failure();
         assert_eq!((exit, said.as_str()), (8, code));
