@@ -84,7 +84,7 @@ pub(crate) enum CliError {
     NoTerminal,
     #[error("`{}` cannot be used: {reason}", path.display())]
     OperatorsFile { path: PathBuf, reason: String, next: &'static str },
-    #[error("the attestation policy `{}` is without a signature, and no share goes where only such a one says", .0.display())]
+    #[error("no release key vouches for the attestation policy `{}`, and no share goes out by such a one", .0.display())]
     PolicyUnsigned(PathBuf),
     #[error(transparent)]
     PrivateFile(#[from] PrivateFileError),
