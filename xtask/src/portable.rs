@@ -8,7 +8,7 @@ use std::{iter, process::ExitCode};
 use anyhow::Result;
 
 use crate::{
-    console::{say, step},
+    console::step,
     invocation,
     parts::lock,
     portable::{
@@ -47,49 +47,21 @@ impl Target {
 /// `cargo xtask portable`: the verifier type-checks for macOS and Windows, and the C in it compiles.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let _lock = lock(&workspace.target(FOLDER)?)?;
-    Supplies::get(workspace)?.check(workspace)?;
+    let zig = step("zig", || Zig::get(workspace))?;
+    let source = step("source of the standard library", || LibrarySource::get(workspace))?;
+    let library = step("standard library for macOS and Windows", || source.make(workspace))?;
+    let compiler = CCompiler::make(&zig, workspace)?;
+    let mut check = workspace.cargo(&["check", "--locked", "--package", VERIFIER]);
+    let flags: Vec<_> = iter::once("-Dwarnings".to_owned()).chain(library.flags()).collect();
+    check.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    // It is never run, so it may be slow.
+    for package in ["aws-lc-sys", "secp256k1-sys"] {
+        check.arg("--config").arg(format!("profile.dev.package.{package}.opt-level=0"));
+    }
+    for target in TARGETS {
+        check.args(["--target", target.rust]);
+        compiler.configure(&mut check, target);
+    }
+    step("the verifier for macOS and Windows", || invocation::run(&mut check))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// As [`run`], where what it takes can be had; says so where it cannot.
-pub(crate) fn check_if_possible(workspace: &Workspace) -> Result<()> {
-    let _lock = lock(&workspace.target(FOLDER)?)?;
-    match Supplies::get(workspace) {
-        Ok(supplies) => supplies.check(workspace),
-        Err(why) => {
-            say(&format!("   SKIPPED: the verifier for macOS and Windows; because: {why:#}"));
-            Ok(())
-        }
-    }
-}
-
-/// What others give, and this machine may be unable to get. All that fails after that is a failure.
-struct Supplies {
-    library: LibrarySource,
-    zig: Zig,
-}
-
-impl Supplies {
-    fn get(workspace: &Workspace) -> Result<Self> {
-        let zig = step("zig", || Zig::get(workspace))?;
-        let library = step("source of the standard library", || LibrarySource::get(workspace))?;
-        Ok(Self { library, zig })
-    }
-
-    fn check(self, workspace: &Workspace) -> Result<()> {
-        let library = step("standard library for macOS and Windows", || self.library.make(workspace))?;
-        let compiler = CCompiler::make(&self.zig, workspace)?;
-        let mut check = workspace.cargo(&["check", "--locked", "--package", VERIFIER]);
-        let flags: Vec<_> = iter::once("-Dwarnings".to_owned()).chain(library.flags()).collect();
-        check.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-        // It is never run, so it may be slow.
-        for package in ["aws-lc-sys", "secp256k1-sys"] {
-            check.arg("--config").arg(format!("profile.dev.package.{package}.opt-level=0"));
-        }
-        for target in TARGETS {
-            check.args(["--target", target.rust]);
-            compiler.configure(&mut check, target);
-        }
-        step("the verifier for macOS and Windows", || invocation::run(&mut check))
-    }
 }

@@ -12,7 +12,6 @@ use crate::{
     e2e,
     invocation::by_hand,
     parts::{Missing, Parts, swtpm::Swtpm, vectors},
-    portable,
     runner::Runner,
     workspace::Workspace,
 };
@@ -37,7 +36,6 @@ impl Test {
         let mut parts = Parts::install(workspace)?;
         self.accept(parts.missing())?;
         check::guards(workspace)?;
-        portable::check_if_possible(workspace)?;
         vectors::check(workspace, &parts)?;
         parts.start(workspace);
         self.accept(parts.missing())?;
