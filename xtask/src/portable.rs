@@ -11,10 +11,7 @@ use crate::{
     console::step,
     invocation,
     parts::lock,
-    portable::{
-        c_compiler::{CCompiler, Zig},
-        standard_library::LibrarySource,
-    },
+    portable::{c_compiler::CCompiler, standard_library::StandardLibrary},
     workspace::Workspace,
 };
 
@@ -47,10 +44,8 @@ impl Target {
 /// `cargo xtask portable`: the verifier type-checks for macOS and Windows, and the C in it compiles.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let _lock = lock(&workspace.target(FOLDER)?)?;
-    let zig = step("zig", || Zig::get(workspace))?;
-    let source = step("source of the standard library", || LibrarySource::get(workspace))?;
-    let library = step("standard library for macOS and Windows", || source.make(workspace))?;
-    let compiler = CCompiler::make(&zig, workspace)?;
+    let compiler = step("zig", || CCompiler::install(workspace))?;
+    let library = step("standard library for macOS and Windows", || StandardLibrary::install(workspace))?;
     let mut check = workspace.cargo(&["check", "--locked", "--package", VERIFIER]);
     let flags: Vec<_> = iter::once("-Dwarnings".to_owned()).chain(library.flags()).collect();
     check.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));

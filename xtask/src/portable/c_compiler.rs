@@ -13,36 +13,18 @@ use crate::{invocation::output_of, parts::python, workspace::Workspace};
 /// The exact version, from `PyPI`.
 const REQUIREMENTS: &str = "testdata/python/zig.txt";
 
-/// Zig, which brings the C libraries of other systems.
-pub(super) struct Zig {
-    environment: PathBuf,
-}
-
-impl Zig {
-    /// Gets it from `PyPI`; quick where it is here already.
-    pub(super) fn get(workspace: &Workspace) -> Result<Self> {
-        let environment = workspace.target("portable/venv")?;
-        python::install(&environment, &workspace.path(REQUIREMENTS), &[])?;
-        Ok(Self { environment })
-    }
-
-    fn program(&self) -> Result<PathBuf> {
-        let mut ask = Command::new(self.environment.join("bin/python"));
-        let folder = output_of(ask.args(["-c", "import ziglang; print(ziglang.__path__[0])"]))?;
-        Ok(Path::new(folder.trim_end()).join("zig"))
-    }
-}
-
-/// Zig as build scripts call a C compiler.
+/// Zig as build scripts call a C compiler: it brings the C libraries of other systems.
 pub(super) struct CCompiler {
     folder: PathBuf,
 }
 
 impl CCompiler {
-    /// Writes a program for each system; what is there already stays.
-    pub(super) fn make(zig: &Zig, workspace: &Workspace) -> Result<Self> {
+    /// Gets Zig from `PyPI`, and writes a program for each system; quick where they are here already.
+    pub(super) fn install(workspace: &Workspace) -> Result<Self> {
+        let environment = workspace.target("portable/venv")?;
+        python::install(&environment, &workspace.path(REQUIREMENTS), &[])?;
         let compiler = Self { folder: workspace.target("portable/c")? };
-        let zig = zig.program()?;
+        let zig = zig_in(&environment)?;
         let zig = zig.display();
         compiler.write("ar", &format!("exec '{zig}' ar \"$@\"\n"))?;
         for target in TARGETS {
@@ -75,4 +57,10 @@ impl CCompiler {
         fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(fs::set_permissions(&path, Permissions::from_mode(0o755))?)
     }
+}
+
+fn zig_in(environment: &Path) -> Result<PathBuf> {
+    let mut ask = Command::new(environment.join("bin/python"));
+    let folder = output_of(ask.args(["-c", "import ziglang; print(ziglang.__path__[0])"]))?;
+    Ok(Path::new(folder.trim_end()).join("zig"))
 }

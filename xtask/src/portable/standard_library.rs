@@ -23,66 +23,6 @@ const POOL: &str = "http://deb.debian.org/debian/pool/main/r/rustc";
 const SNAPSHOT: &str = "https://snapshot.debian.org/file/97a84b17703ee4e5c190399eef16694be7a3aec2";
 const SHA256: &str = "7b76db5b880a77f9e52975d2baa6209d2f76d2c9c2789515c3088cb960e2c83b";
 
-/// Where the standard library for the other systems comes from.
-pub(super) enum LibrarySource {
-    /// The toolchain has them.
-    Toolchain,
-    /// It is made already.
-    Made(StandardLibrary),
-    /// It is made of a package of Debian's.
-    Package {
-        file: PathBuf,
-        /// What is made of it for whom, to know it again.
-        wanted: String,
-    },
-}
-
-impl LibrarySource {
-    /// Gets it; quick where it is here already.
-    pub(super) fn get(workspace: &Workspace) -> Result<Self> {
-        let sysroot = output_of(&mut workspace.command("rustc", &["--print", "sysroot"]))?;
-        if TARGETS.iter().all(|target| has(Path::new(sysroot.trim_end()), target.rust)) {
-            return Ok(Self::Toolchain);
-        }
-        Self::of_debian(workspace).map_err(|why| or_by_rustup(&why))
-    }
-
-    fn of_debian(workspace: &Workspace) -> Result<Self> {
-        let version = output_of(&mut workspace.command("rustc", &["--version", "--verbose"]))?;
-        ensure!(
-            version.lines().any(|line| line == format!("release: {RELEASE}")),
-            "the source that Debian has is that of Rust {RELEASE}, and the compiler is another"
-        );
-        let wanted = format!("{version}{PACKAGE}\n{SHA256}\n{}", names().join("\n"));
-        let folder = workspace.target("portable/std")?;
-        if is_current(&folder.join("installed"), &wanted) {
-            return Ok(Self::Made(StandardLibrary::in_folder(&folder)));
-        }
-        let file = workspace.target("portable")?.join(PACKAGE);
-        apt::download_exactly(&[&format!("{POOL}/{PACKAGE}"), SNAPSHOT], SHA256, &file)?;
-        Ok(Self::Package { file, wanted })
-    }
-
-    /// Checks the standard library with this compiler, where that is not done yet.
-    pub(super) fn make(self, workspace: &Workspace) -> Result<StandardLibrary> {
-        let (file, wanted) = match self {
-            Self::Toolchain => return Ok(StandardLibrary { root: None }),
-            Self::Made(library) => return Ok(library),
-            Self::Package { file, wanted } => (file, wanted),
-        };
-        let folder = workspace.target("portable/std")?;
-        // What another compiler has left would be found beside it.
-        fs::remove_dir_all(&folder)?;
-        let [source, build, root] = ["source", "build", "root"].map(|name| folder.join(name));
-        check(&unpack(&file, &source)?, &build)?;
-        collect(&build, &root)?;
-        fs::remove_dir_all(source)?;
-        fs::remove_dir_all(build)?;
-        fs::write(folder.join("installed"), wanted)?;
-        Ok(StandardLibrary::in_folder(&folder))
-    }
-}
-
 /// What the compiler must know of the standard library to check programs for other systems; not its code.
 pub(super) struct StandardLibrary {
     /// Where it is, unless it is the toolchain's own.
@@ -90,14 +30,49 @@ pub(super) struct StandardLibrary {
 }
 
 impl StandardLibrary {
-    fn in_folder(folder: &Path) -> Self {
-        Self { root: Some(folder.join("root")) }
+    /// That of the toolchain, or else one that this compiler checks from its source; quick where it is here already.
+    pub(super) fn install(workspace: &Workspace) -> Result<Self> {
+        let sysroot = output_of(&mut workspace.command("rustc", &["--print", "sysroot"]))?;
+        if TARGETS.iter().all(|target| has(Path::new(sysroot.trim_end()), target.rust)) {
+            return Ok(Self { root: None });
+        }
+        let version = output_of(&mut workspace.command("rustc", &["--version", "--verbose"]))?;
+        let folder = workspace.target("portable/std")?;
+        let wanted = format!("{version}{PACKAGE}\n{SHA256}\n{}", names().join("\n"));
+        if !is_current(&folder.join("installed"), &wanted) {
+            let package = download(workspace, &version).map_err(|why| or_by_rustup(&why))?;
+            make(&package, &folder)?;
+            fs::write(folder.join("installed"), wanted)?;
+        }
+        Ok(Self { root: Some(folder.join("root")) })
     }
 
     /// What tells the compiler where it is.
     pub(super) fn flags(&self) -> impl Iterator<Item = String> {
         self.root.iter().flat_map(|root| ["--sysroot".to_owned(), root.display().to_string()])
     }
+}
+
+/// Gets the source for the compiler of this version, as a package.
+fn download(workspace: &Workspace, version: &str) -> Result<PathBuf> {
+    ensure!(
+        version.lines().any(|line| line == format!("release: {RELEASE}")),
+        "the source that Debian has is that of Rust {RELEASE}, and the compiler is another"
+    );
+    let file = workspace.target("portable")?.join(PACKAGE);
+    apt::download_exactly(&[&format!("{POOL}/{PACKAGE}"), SNAPSHOT], SHA256, &file)?;
+    Ok(file)
+}
+
+/// Makes it in `folder`, out of a package.
+fn make(package: &Path, folder: &Path) -> Result<()> {
+    // What another compiler has left would be found beside it.
+    fs::remove_dir_all(folder)?;
+    let [source, build, root] = ["source", "build", "root"].map(|name| folder.join(name));
+    check(&unpack(package, &source)?, &build)?;
+    collect(&build, &root)?;
+    fs::remove_dir_all(source)?;
+    Ok(fs::remove_dir_all(build)?)
 }
 
 fn names() -> [&'static str; 2] {
