@@ -29,6 +29,7 @@ mod tpm;
 mod vectors;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod vm;
+#[cfg(target_os = "linux")]
 mod with_worker;
 #[cfg(target_os = "linux")]
 mod worker;

@@ -1,7 +1,7 @@
 //! The worker on a TPM in software: `AGENTKEYS_SWTPM` says where that is.
 
 mod lost_tpm;
-mod machine;
+pub(crate) mod machine;
 mod refused;
 mod restored;
 mod sealed;

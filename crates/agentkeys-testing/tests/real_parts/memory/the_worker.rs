@@ -11,11 +11,7 @@ use agentkeys_testing::{Process, System, WorkerMachine};
 use agentkeys_types::EvmAddress;
 use serde_json::Value;
 
-use self::{
-    callers::{Caller, http},
-    holders::Holders,
-    secrets::Secrets,
-};
+use self::{callers::Caller, holders::Holders, secrets::Secrets};
 use super::{
     assert_clean,
     forms::{self, Form},
@@ -25,6 +21,7 @@ use super::{
     scan::Scan,
     wait_until_clean,
 };
+use crate::worker::machine::http;
 
 /// For whom it signs.
 const PEOPLE: [&str; 4] = ["ada", "barbara", "edsger", "grace"];

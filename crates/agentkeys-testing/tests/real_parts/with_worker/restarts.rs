@@ -8,25 +8,12 @@ use agentkeys_client::{
 };
 use agentkeys_testing::System;
 
-/// A copy of all files below `from`, with their modes.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
+use crate::worker::machine::copy_folder;
 
 /// Puts a copy in the place of what is there.
 fn turn_back(folder: &Path, to: &Path) {
     fs::remove_dir_all(folder).unwrap();
-    copy(to, folder);
+    copy_folder(to, folder);
 }
 
 #[tokio::test]
@@ -55,7 +42,7 @@ async fn a_log_that_was_cut_off_is_refused() {
     let aside = tempfile::tempdir().unwrap();
     let log = system.worker().machine().state().join("log");
     system.worker_mut().kill().await;
-    copy(&log, aside.path());
+    copy_folder(&log, aside.path());
     system.worker_mut().restart().await;
     system.worker_mut().kill().await;
 
@@ -85,7 +72,7 @@ async fn a_machine_that_was_turned_back_with_its_tpm_is_refused_by_who_has_seen_
     let state = system.worker().machine().state();
     let tpm = system.worker().machine().tpm().state().join("tpm2-00.permall");
     system.worker_mut().kill().await;
-    copy(&state, aside.path());
+    copy_folder(&state, aside.path());
     let remembered = fs::read(&tpm).unwrap();
     for _ in 0..2 {
         system.worker_mut().restart().await;

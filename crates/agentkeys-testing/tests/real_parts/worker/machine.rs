@@ -147,9 +147,10 @@ impl Worker {
     }
 }
 
-/// Copies a folder with all that is in it.
-pub(super) fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder with all that is in it, with their modes.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (from, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
         if from.is_dir() {
@@ -168,8 +169,8 @@ pub(super) async fn refusal_of(mut process: Process) -> String {
     said
 }
 
-/// A client that believes any certificate: these tests look at evidence.
-pub(super) fn http() -> reqwest::Client {
+/// A client that believes any certificate: these tests look at the worker.
+pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).build().unwrap()
 }
 

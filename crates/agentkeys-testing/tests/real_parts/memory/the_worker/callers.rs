@@ -6,17 +6,13 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::{Form, forms};
+use crate::worker::machine::http;
 
 /// How many challenges of the broker each caller has signed, and how often each.
 const CHALLENGES: usize = 15;
 const SIGNINGS: usize = 5;
 /// How many of its last proofs are looked for.
 const PROOFS: usize = 8;
-
-/// A client that believes any certificate: these tests look at the worker.
-pub(super) fn http() -> Client {
-    Client::builder().no_proxy().danger_accept_invalid_certs(true).build().unwrap()
-}
 
 /// The owner of a session, with one connection to the worker.
 pub(super) struct Caller<'s> {

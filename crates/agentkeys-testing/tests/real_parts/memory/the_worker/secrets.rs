@@ -7,8 +7,11 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{Form, callers::http, forms, holders::Opened};
-use crate::memory::server_keys::{address_of, derived_key, hmac_of};
+use super::{Form, forms, holders::Opened};
+use crate::{
+    memory::server_keys::{address_of, derived_key, hmac_of},
+    worker::machine::http,
+};
 
 /// What nobody but the worker is to know, and how it comes from the master secret.
 pub(super) struct Secrets {
