@@ -51,10 +51,14 @@ impl Session {
         Ok(Self { token, device_key, unused_key, session_id, expires_at, renew_at, omni_account, identity, broker_url })
     }
 
+    /// The key of this device at the session's broker, whether or not the session uses it.
+    pub fn key_of_device(&self) -> Option<&DeviceKey> {
+        self.device_key.as_ref().or(self.unused_key.as_deref())
+    }
+
     /// The key of this device at `broker_url`, for the next sign-in there, also when the session is over.
     pub fn kept_key(&self, broker_url: &ServerUrl) -> Option<&DeviceKey> {
-        let key = self.device_key.as_ref().or(self.unused_key.as_deref());
-        key.filter(|_| self.broker_url == *broker_url)
+        self.key_of_device().filter(|_| self.broker_url == *broker_url)
     }
 
     /// The session itself, for its own broker only and the signer that trusts it.

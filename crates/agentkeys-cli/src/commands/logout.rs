@@ -132,5 +132,5 @@ fn is_not_pinned(error: &ClientError) -> bool {
 
 /// The key of this device, also where the session does not use it.
 fn own_key(session: &Session) -> Option<KeyThumbprint> {
-    session.kept_key(&session.broker_url).map(DeviceKey::thumbprint)
+    session.key_of_device().map(DeviceKey::thumbprint)
 }

@@ -82,7 +82,7 @@ impl Before {
 
     fn left_by(session: &Session, broker_url: &ServerUrl) -> Self {
         let key = session.kept_key(broker_url).cloned();
-        let is_elsewhere = key.is_none() && session.kept_key(&session.broker_url).is_some();
+        let is_elsewhere = key.is_none() && session.key_of_device().is_some();
         Self { key, is_lost: false, elsewhere: is_elsewhere.then(|| session.broker_url.clone()) }
     }
 
